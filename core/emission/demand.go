@@ -1,0 +1,24 @@
+package emission
+
+import (
+	"github.com/grange-network/grange/core/money"
+)
+
+// Smooth returns the exponential average over span epochs after an epoch with
+// this value: average + (value − average)·2/(span+1), rounded down. Started at
+// zero, the averages of all epochs never sum to more than the values do, so
+// what is minted by them never passes what was burned. A span of zero is one.
+func Smooth(average, value money.Grain, span uint32) money.Grain {
+	n := uint64(max(span, 1)) + 1
+	// (average·(n−2) + value·2)/n: both products and their sum in 128 bits.
+	kept, rest, _ := money.MulDiv(uint64(average), n-2, n)
+	fresh, _, _ := money.MulDivAdd(uint64(value), 2, rest, n)
+	return money.Grain(kept + fresh)
+}
+
+// DemandPool returns how many ugrain an epoch may mint for usage: the share
+// rebate of the smoothed burn, within what the schedule released. With a rebate
+// below Whole, usage always burns more than it mints.
+func DemandPool(released, burned money.Grain, rebate money.BPS) money.Grain {
+	return min(released, money.Share(burned, rebate))
+}
