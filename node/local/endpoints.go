@@ -1,0 +1,66 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Endpoints is what a client needs to reach a running network: the content of
+// endpoints.json.
+type Endpoints struct {
+	ChainID string `json:"chain_id"`
+	RPC     string `json:"rpc"`    // CometBFT RPC, http URL
+	REST    string `json:"rest"`   // grpc-gateway, http URL
+	GRPC    string `json:"grpc"`   // host:port, no TLS
+	Status  string `json:"status"` // status page, http URL
+	S3      S3Door `json:"s3"`
+}
+
+// S3Door is where and with which keys an S3 client connects.
+type S3Door struct {
+	URL       string `json:"url"`
+	Region    string `json:"region"`
+	AccessKey string `json:"access_key"`
+	SecretKey string `json:"secret_key"`
+}
+
+// EndpointsPath is where the endpoints of a home directory are.
+func EndpointsPath(home string) string { return filepath.Join(home, "endpoints.json") }
+
+// LoadEndpoints reads the endpoints of a home directory, or returns
+// ErrNoNetwork.
+func LoadEndpoints(home string) (Endpoints, error) {
+	var e Endpoints
+	path := EndpointsPath(home)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return e, fmt.Errorf("read %s: %w", path, ErrNoNetwork)
+	}
+	if err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal(b, &e); err != nil {
+		return e, fmt.Errorf("read %s: %w", path, err)
+	}
+	return e, nil
+}
+
+// endpoints are those of the plan with the given S3 keys.
+func (p *Plan) endpoints(k s3Keys) Endpoints {
+	return Endpoints{
+		ChainID: p.ChainID,
+		RPC:     "http://" + p.addr(p.Ports.RPC),
+		REST:    "http://" + p.addr(p.Ports.REST),
+		GRPC:    p.addr(p.Ports.GRPC),
+		Status:  "http://" + p.addr(p.Ports.Status),
+		S3:      S3Door{URL: "http://" + p.addr(p.Ports.S3), Region: p.S3Region, AccessKey: k.Access, SecretKey: k.Secret},
+	}
+}
+
+func (p *Plan) addr(port int) string { return net.JoinHostPort(p.Listen, strconv.Itoa(port)) }

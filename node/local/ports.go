@@ -1,0 +1,153 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// DefaultPort is the first of the consecutive ports a network takes unless told
+// otherwise: six for the roles that exist once, then one per provider.
+const DefaultPort = 24700
+
+// fixedPorts is how many ports a network takes beside its providers'.
+const fixedPorts = 6
+
+// Automatic ports come from below the range from which systems take the local
+// ports of outgoing connections, so that a kept port stays free over a restart.
+const (
+	autoFirst = 20_000
+	autoLast  = 32_000
+)
+
+// PortError says that a port of the network is taken.
+type PortError struct {
+	Port int
+	For  string // what the network wants it for
+	Err  error
+}
+
+// Error says which port is taken, and how to see by whom.
+func (e *PortError) Error() string {
+	return fmt.Sprintf("listen on port %d for %s: %v", e.Port, e.For, e.Err)
+}
+
+// Unwrap returns the system's error.
+func (e *PortError) Unwrap() error { return e.Err }
+
+// assign gives the plan consecutive ports from first.
+func (p *Plan) assign(first int) {
+	p.Ports = Ports{S3: first, RPC: first + 1, P2P: first + 2, GRPC: first + 3, REST: first + 4, Status: first + 5}
+	for i := range p.Providers {
+		p.Providers[i].Port = first + fixedPorts + i
+	}
+}
+
+// uses lists every port of the plan with what it is for.
+func (p *Plan) uses() []use {
+	out := []use{
+		{&p.Ports.S3, "s3"}, {&p.Ports.RPC, "rpc"}, {&p.Ports.P2P, "p2p"},
+		{&p.Ports.GRPC, "grpc"}, {&p.Ports.REST, "rest"}, {&p.Ports.Status, "status"},
+	}
+	for i := range p.Providers {
+		out = append(out, use{&p.Providers[i].Port, p.Providers[i].Name})
+	}
+	return out
+}
+
+type use struct {
+	port *int
+	what string
+}
+
+// checkPorts returns a *PortError for the first port of the plan that cannot be
+// listened on.
+func (p *Plan) checkPorts() error {
+	for _, u := range p.uses() {
+		if err := tryPort(p.Listen, *u.port); err != nil {
+			return &PortError{Port: *u.port, For: u.what, Err: err}
+		}
+	}
+	return nil
+}
+
+// pickPorts gives the plan a free block of ports.
+func (p *Plan) pickPorts() error {
+	n := fixedPorts + len(p.Providers)
+	for range 200 {
+		p.assign(autoFirst + rand.IntN(autoLast-autoFirst-n))
+		if p.checkPorts() == nil {
+			return nil
+		}
+	}
+	return errors.New("find free ports: 200 blocks tried, every one has a port in use")
+}
+
+// replacePorts gives new ports to those uses whose port is taken, and reports
+// whether it changed any.
+func (p *Plan) replacePorts() (bool, error) {
+	changed := false
+	taken := map[int]bool{}
+	for _, u := range p.uses() {
+		taken[*u.port] = true
+	}
+	for _, u := range p.uses() {
+		if tryPort(p.Listen, *u.port) == nil {
+			continue
+		}
+		port, err := freePort(p.Listen, taken)
+		if err != nil {
+			return changed, fmt.Errorf("replace port %d of %s: %w", *u.port, u.what, err)
+		}
+		*u.port, changed = port, true
+	}
+	return changed, nil
+}
+
+func freePort(host string, taken map[int]bool) (int, error) {
+	for range 1000 {
+		port := autoFirst + rand.IntN(autoLast-autoFirst)
+		if taken[port] || tryPort(host, port) != nil {
+			continue
+		}
+		taken[port] = true
+		return port, nil
+	}
+	return 0, errors.New("1000 ports tried, all in use")
+}
+
+func tryPort(host string, port int) error {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			return op.Err
+		}
+		return err
+	}
+	return l.Close()
+}
+
+// PortChoice is how a person wants ports chosen: the default block, a block
+// from a given first port, or any that are free.
+type PortChoice struct {
+	Auto  bool
+	First int // 0: DefaultPort, or what the plan has
+}
+
+// ParsePorts reads "auto", "", or the number of a first port.
+func ParsePorts(s string) (PortChoice, error) {
+	switch s {
+	case "":
+		return PortChoice{}, nil
+	case "auto":
+		return PortChoice{Auto: true}, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1024 || n > 65_000 {
+		return PortChoice{}, fmt.Errorf("read --ports %q: want auto or a first port from 1024 to 65000", s)
+	}
+	return PortChoice{First: n}, nil
+}
