@@ -1,0 +1,109 @@
+package statuspage
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/grange-network/grange/internal/cliout"
+)
+
+//go:embed page.html
+var pageSource string
+
+//go:embed page.css
+var style []byte
+
+//go:embed page.js
+var script []byte
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"bytes": cliout.Bytes, "credits": cliout.Credits, "grains": cliout.Grains, "short": cliout.Short,
+	"percent": func(part, whole uint64) uint64 {
+		if whole == 0 {
+			return 0
+		}
+		return uint64(float64(part) / float64(whole) * 100)
+	},
+	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"ago":   func(now, t time.Time) string { return now.Sub(t).Truncate(time.Second).String() },
+	"json": func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil || string(b) == "null" {
+			return ""
+		}
+		return string(b)
+	},
+}).Parse(pageSource))
+
+// Source gives the newest snapshot; it must not block for long.
+type Source func() Snapshot
+
+// Serve answers on l until ctx ends. It owns and closes l.
+func Serve(ctx context.Context, l net.Listener, src Source, log *slog.Logger) error {
+	srv := &http.Server{Handler: Handler(src, log), ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if srv.Shutdown(last) != nil {
+		srv.Close()
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Handler is the page as an http.Handler.
+func Handler(src Source, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		var b bytes.Buffer
+		if err := page.Execute(&b, src()); err != nil {
+			log.Error("render status page", "err", err)
+			http.Error(w, "render status page: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		send(w, "text/html; charset=utf-8", b.Bytes())
+	})
+	mux.HandleFunc("GET /status.json", func(w http.ResponseWriter, _ *http.Request) {
+		b, err := json.MarshalIndent(src(), "", "  ")
+		if err != nil {
+			http.Error(w, "encode status: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		send(w, "application/json", append(b, '\n'))
+	})
+	mux.HandleFunc("GET /page.css", func(w http.ResponseWriter, _ *http.Request) { send(w, "text/css; charset=utf-8", style) })
+	mux.HandleFunc("GET /page.js", func(w http.ResponseWriter, _ *http.Request) { send(w, "text/javascript; charset=utf-8", script) })
+	own := prometheus.NewRegistry()
+	own.MustRegister(collector{src})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{prometheus.DefaultGatherer, own},
+		promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	return mux
+}
+
+func send(w http.ResponseWriter, kind string, b []byte) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(b) // the reader left: nothing to tell it
+}
