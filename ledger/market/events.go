@@ -1,0 +1,41 @@
+package market
+
+import (
+	"context"
+	"encoding/hex"
+	"strconv"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/grange-network/grange/core/lease"
+	"github.com/grange-network/grange/core/money"
+)
+
+// Event types of the market and the attributes they carry.
+const (
+	EventLease  = "grange.market.lease"  // lease, device, payer, state, reason
+	EventSettle = "grange.market.settle" // lease, device, lane, units, paid, net
+	EventAccrue = "grange.market.accrue" // lease, device, epoch, outcome, units, paid, net, slashed
+	EventOffer  = "grange.market.offer"  // offer, device, owner, status
+)
+
+func number[T ~uint64 | ~uint32](n T) string { return strconv.FormatUint(uint64(n), 10) }
+
+func emit(ctx context.Context, kind string, pairs ...string) {
+	e := sdk.NewEvent(kind)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		e = e.AppendAttributes(sdk.NewAttribute(pairs[i], pairs[i+1]))
+	}
+	sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(e)
+}
+
+func emitState(ctx context.Context, l lease.Lease) {
+	emit(ctx, EventLease, "lease", hex.EncodeToString(l.ID[:]), "device", hex.EncodeToString(l.Device[:]),
+		"payer", l.Payer, "state", l.State.String(), "reason", string(l.Reason))
+}
+
+func emitAccrual(ctx context.Context, l lease.Lease, a lease.Accrual, net money.Credit, slashed money.Grain) {
+	emit(ctx, EventAccrue, "lease", hex.EncodeToString(l.ID[:]), "device", hex.EncodeToString(l.Device[:]),
+		"epoch", number(a.Epoch), "outcome", a.Outcome.String(), "units", number(a.Units),
+		"paid", number(a.Pay), "net", number(net), "slashed", number(slashed))
+}
