@@ -7,11 +7,11 @@ import (
 )
 
 // MaxLogSize is the length in bytes of the longest encoded Log.
-const MaxLogSize = 8 + 64*HashSize
+const MaxLogSize = 8 + MaxPath*HashSize
 
 // Log is an append-only history tree that remembers only its frontier: the
 // roots of the perfect subtrees its size divides into, largest first, at most
-// 64 of them. The zero Log is empty and ready. Copy one with Clone.
+// MaxPath of them. The zero Log is empty and ready. Copy one with Clone.
 type Log struct {
 	size     uint64
 	frontier []Hash
@@ -66,6 +66,9 @@ func DecodeLog(b []byte) (Log, error) {
 		return Log{}, fmt.Errorf("decode log: length %d, want at least 8", len(b))
 	}
 	l := Log{size: binary.BigEndian.Uint64(b)}
+	if l.size >= 1<<MaxPath {
+		return Log{}, fmt.Errorf("decode log: %d leaves, want less than 2^%d", l.size, MaxPath)
+	}
 	if want := 8 + bits.OnesCount64(l.size)*HashSize; len(b) != want {
 		return Log{}, fmt.Errorf("decode log of %d leaves: length %d, want %d", l.size, len(b), want)
 	}
