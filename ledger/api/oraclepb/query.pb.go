@@ -157,8 +157,9 @@ func (m *QueryEpochRequest) GetNumber() uint64 {
 type QueryEpochResponse struct {
 	Epoch   Epoch    `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch"`
 	Reveals []Reveal `protobuf:"bytes,2,rep,name=reveals,proto3" json:"reveals"`
-	// Block time in Unix nanoseconds after which the seed is decided or neutral,
-	// and at which the epoch ends or has ended.
+	// Block times in Unix nanoseconds at which the seed is decided at the latest,
+	// and at which the epoch ends, if the ledger does not stand still; for an
+	// epoch that is over, when it ended.
 	RevealDeadline int64 `protobuf:"varint,3,opt,name=reveal_deadline,json=revealDeadline,proto3" json:"reveal_deadline,omitempty"`
 	End            int64 `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
 }
@@ -372,7 +373,8 @@ type QueryChallengesResponse struct {
 	Heads      []Head      `protobuf:"bytes,3,rep,name=heads,proto3" json:"heads"`
 	Challenges []Challenge `protobuf:"bytes,4,rep,name=challenges,proto3" json:"challenges"`
 	Proven     bool        `protobuf:"varint,5,opt,name=proven,proto3" json:"proven,omitempty"`
-	// Block time in Unix nanoseconds at which the epoch ends.
+	// Block time in Unix nanoseconds at which the epoch ends if the ledger does
+	// not stand still.
 	Deadline int64 `protobuf:"varint,6,opt,name=deadline,proto3" json:"deadline,omitempty"`
 }
 
