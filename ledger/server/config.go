@@ -1,0 +1,122 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	cmtcfg "github.com/cometbft/cometbft/config"
+
+	"github.com/grange-network/grange/ledger/chain"
+)
+
+// Config is what a node needs besides its home folder. Only Home is required.
+type Config struct {
+	// Home is the folder made by InitHome or InitNode.
+	Home string
+	// Moniker is the node's name among its peers; "grange" if empty.
+	Moniker string
+
+	// Addresses are host:port; port 0 takes a free one and an empty address
+	// means 127.0.0.1:0. Node.Endpoints tells what was taken.
+	RPCAddr, P2PAddr, GRPCAddr, RESTAddr string
+
+	// PersistentPeers are id@host:port of the nodes to stay connected to.
+	PersistentPeers []string
+	// PEX lets the node exchange addresses with its peers. Leave it off where
+	// links are cut on purpose: it would dial around them.
+	PEX bool
+
+	// CommitTimeout is the pause between blocks; 1 s if zero.
+	CommitTimeout time.Duration
+	// EmptyBlocksInterval is how long to wait for transactions before making an
+	// empty block; 5 s if zero. State that changes in every block (rewards do)
+	// makes CometBFT not wait.
+	EmptyBlocksInterval time.Duration
+	// MinGasPrices is the lowest price relayed; chain.MinGasPrice if empty.
+	MinGasPrices string
+	// QueryGasLimit bounds a query; the application's default if zero.
+	QueryGasLimit uint64
+
+	// Logger receives the logs of CometBFT and the modules; slog's default if nil.
+	Logger *slog.Logger
+	// LogLevel drops what is below it, whatever the logger's own level is.
+	// Warn if nil.
+	LogLevel *slog.Level
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Home == "" {
+		return c, errors.New("start ledger: home folder is not set")
+	}
+	for _, a := range []*string{&c.RPCAddr, &c.P2PAddr, &c.GRPCAddr, &c.RESTAddr} {
+		if *a == "" {
+			*a = "127.0.0.1:0"
+		}
+		*a = strings.TrimPrefix(*a, "tcp://")
+		if _, _, err := net.SplitHostPort(*a); err != nil {
+			return c, fmt.Errorf("start ledger: address %q is not host:port: %w", *a, err)
+		}
+	}
+	if c.Moniker == "" {
+		c.Moniker = "grange"
+	}
+	if c.CommitTimeout == 0 {
+		c.CommitTimeout = time.Second
+	}
+	if c.EmptyBlocksInterval == 0 {
+		c.EmptyBlocksInterval = 5 * time.Second
+	}
+	if c.MinGasPrices == "" {
+		c.MinGasPrices = chain.MinGasPrice
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}
+
+// comet returns CometBFT's configuration. p2p is the address to listen on for
+// peers, with its port decided.
+func (c Config) comet(p2p string) *cmtcfg.Config {
+	cfg := baseConfig(c.Home)
+	cfg.Moniker = c.Moniker
+	cfg.RPC.ListenAddress = "" // served by us, on our own listener
+	cfg.P2P.ListenAddress = "tcp://" + p2p
+	cfg.P2P.PersistentPeers = strings.Join(c.PersistentPeers, ",")
+	cfg.P2P.PexReactor = c.PEX
+	if host, _, err := net.SplitHostPort(p2p); err == nil && isLoopback(host) {
+		cfg.P2P.AddrBookStrict = false
+		cfg.P2P.AllowDuplicateIP = true
+	}
+	cfg.Consensus.TimeoutCommit = c.CommitTimeout
+	cfg.Consensus.CreateEmptyBlocks = true
+	cfg.Consensus.CreateEmptyBlocksInterval = c.EmptyBlocksInterval
+	// Unordered transactions expire by time and the application rejects what is
+	// no longer valid: checking the pool again after each block is wasted work.
+	cfg.Mempool.Recheck = false
+	cfg.Instrumentation.Prometheus = false
+	return cfg
+}
+
+// baseConfig sets the paths.
+func baseConfig(home string) *cmtcfg.Config {
+	cfg := cmtcfg.DefaultConfig()
+	cfg.SetRoot(home)
+	cfg.DBBackend = "goleveldb"
+	return cfg
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// OperatorKeyPath is where InitHome keeps the operator's account key.
+func OperatorKeyPath(home string) string {
+	return filepath.Join(home, "keys", "operator.json")
+}
