@@ -5,6 +5,7 @@ import (
 
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 )
 
@@ -31,6 +32,9 @@ func lanesOf(in []marketpb.Lane) ([]lease.Lane, error) {
 		key, err := bytes32(fmt.Sprintf("key of lane %d", l.Id), l.Key)
 		if err != nil {
 			return nil, err
+		}
+		if err := receipt.Key(key).Valid(); err != nil {
+			return nil, fmt.Errorf("key of lane %d verifies no receipt: %w", l.Id, err)
 		}
 		out = append(out, lease.Lane{ID: l.Id, Key: key, Cap: money.Credit(l.Cap), Expires: l.Expires})
 	}
