@@ -36,8 +36,8 @@
 //
 // Payer and Provider take calls, return what to send, and do no I/O. Where a
 // call changes what a crash must not forget, it says so and the caller stores
-// State before the message leaves. They hold no keys, clocks or locks; one
-// goroutine at a time may use one of them.
+// State before the message leaves. They hold no keys, clocks or locks: the
+// caller holds one lock per lane, from the call until State is stored.
 //
 // What each can lose on a lane, however often either side is killed and
 // whatever the other side does:

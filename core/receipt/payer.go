@@ -28,6 +28,7 @@ type Payer struct {
 	received uint64
 	conceded uint64
 	evidence merkle.Log
+	seq      uint64  // highest seq this payer knows it signed
 	last     Receipt // newest receipt this payer signed
 	acked    Receipt // newest receipt the provider countersigned
 }
@@ -56,13 +57,15 @@ func (p *Payer) limit() uint64 { return min(p.window.Limit(p.terms.Cap), p.terms
 
 // Delivered counts n units that arrived and adds leaf to the evidence: the
 // vertical's description of what they were. Units beyond the lane's cap are not
-// counted; ErrCap says so. No units add no leaf.
+// counted, and ErrCap says so. Where no unit is counted no leaf is added.
 func (p *Payer) Delivered(n uint64, leaf []byte) error {
 	if n == 0 {
 		return nil
 	}
-	p.evidence.Append(leaf)
 	room := p.Remaining()
+	if room > 0 {
+		p.evidence.Append(leaf)
+	}
 	p.received += min(n, room)
 	if n > room {
 		return fmt.Errorf("count %d units on lease %x lane %d: %d of %d left: %w",
@@ -99,18 +102,18 @@ func (p *Payer) Sign(epoch uint64, key crypto.Signer) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("sign on lease %x lane %d after %d units: %w",
 			p.terms.Lease, p.terms.Lane, p.last.Units, ErrNothing)
 	}
+	if err := p.terms.Payer.heldBy(key); err != nil {
+		return Receipt{}, fmt.Errorf("sign on lease %x lane %d: %w", p.terms.Lease, p.terms.Lane, err)
+	}
 	r := Receipt{
 		Lease: p.terms.Lease, Lane: p.terms.Lane,
-		Seq: p.last.Seq + 1, Units: p.received, Epoch: epoch,
+		Seq: p.seq + 1, Units: p.received, Epoch: epoch,
 		Evidence: p.evidence.Root(),
 	}
 	if err := r.SignPayer(p.terms.Chain, key); err != nil {
 		return Receipt{}, err
 	}
-	if err := r.VerifyPayer(p.terms.Chain, p.terms.Payer); err != nil {
-		return Receipt{}, err // not the lane's session key
-	}
-	p.last = r
+	p.seq, p.last = r.Seq, r
 	return r, nil
 }
 
@@ -122,27 +125,25 @@ func (p *Payer) Last() Receipt { return p.last }
 // is none. The payer keeps it too: a provider that lost its disk asks for it.
 func (p *Payer) Acknowledged() Receipt { return p.acked }
 
-// Acknowledge takes a countersigned receipt from the provider. One older than
-// the newest already taken changes nothing and is no error. One newer than the
-// last this payer remembers signing is its own from before it lost its state:
-// the payer goes on from there, its units signed for already. The error is
-// ErrWrongLane, ErrPayerSignature, ErrProviderSignature, or says that the
-// provider answered a receipt this payer did not send.
+// Acknowledge takes a countersigned receipt from the provider: the answer to one
+// that was sent, or the provider's newest where it says that ours is stale. One
+// that is older than what was already taken changes nothing and is no error.
+//
+// One that this payer does not remember signing is its own from before it lost
+// its state: it goes on from there, those units signed for already. The error is
+// ErrWrongLane, ErrCap, ErrExpired, ErrPayerSignature or ErrProviderSignature.
 func (p *Payer) Acknowledge(r Receipt) error {
-	if err := p.terms.ours(r); err != nil {
+	if err := p.terms.covers(r); err != nil {
 		return err
 	}
 	if err := r.Verify(p.terms.Chain, p.terms.Payer, p.terms.Provider); err != nil {
 		return err
 	}
-	if r.Seq <= p.acked.Seq {
-		return nil
-	}
-	if r.Seq == p.last.Seq && !p.last.samePayerPart(r) {
-		return fmt.Errorf("acknowledge lease %x lane %d seq %d: %d units, signed %d", r.Lease, r.Lane, r.Seq, r.Units, p.last.Units)
-	}
-	if r.Seq > p.last.Seq {
+	forgotten := r.Seq > p.seq || r.Units > p.last.Units || r.Seq == p.last.Seq && !r.samePayerPart(p.last)
+	if forgotten {
 		p.resume(r)
+	} else if r.Seq <= p.acked.Seq {
+		return nil
 	}
 	p.trust.honour(less(r.Units, p.acked.Units), p.limit())
 	p.acked = r
@@ -156,7 +157,7 @@ func (p *Payer) resume(r Receipt) {
 	p.received = max(p.received, r.Units)
 	p.evidence = merkle.Log{}
 	p.evidence.Append(r.Evidence[:])
-	p.last = r
+	p.seq, p.last = max(p.seq, r.Seq), r
 }
 
 // SetWindow takes the window a provider names when it refuses to serve on. It
@@ -183,7 +184,7 @@ func (p *Payer) Concede(served uint64) uint64 {
 // State returns what must survive a crash, for NewPayer.
 func (p *Payer) State() []byte {
 	w := newState(payerState)
-	w.uint64s(p.received, p.conceded, p.trust.size, p.trust.since)
+	w.uint64s(p.received, p.conceded, p.trust.size, p.trust.since, p.seq)
 	w.receipt(p.last)
 	w.receipt(p.acked)
 	w.b = append(w.b, p.evidence.Encode()...)
@@ -192,7 +193,7 @@ func (p *Payer) State() []byte {
 
 func (p *Payer) restore(state []byte) (err error) {
 	r := readState(payerState, state)
-	r.uint64s(&p.received, &p.conceded, &p.trust.size, &p.trust.since)
+	r.uint64s(&p.received, &p.conceded, &p.trust.size, &p.trust.since, &p.seq)
 	r.receipt(&p.last)
 	r.receipt(&p.acked)
 	if p.evidence, err = merkle.DecodeLog(r.rest()); err != nil {
@@ -213,8 +214,9 @@ func (p *Payer) checkRestored() error {
 		return fmt.Errorf("read state: %d units received, %d conceded, %d signed, cap %d",
 			p.received, p.conceded, p.last.Units, p.terms.Cap)
 	}
-	if p.acked.Seq > p.last.Seq || p.acked.Units > p.last.Units {
-		return fmt.Errorf("read state: seq %d acknowledged, %d signed", p.acked.Seq, p.last.Seq)
+	if p.last.Seq > p.seq || p.acked.Units > p.last.Units {
+		return fmt.Errorf("read state: %d units acknowledged, %d signed, seq %d of %d",
+			p.acked.Units, p.last.Units, p.last.Seq, p.seq)
 	}
 	for _, r := range []Receipt{p.last, p.acked} {
 		if r == (Receipt{}) {

@@ -14,7 +14,9 @@ type Grant struct {
 	// Units may be sent now: at most what was asked for, 0 to wait for a
 	// receipt.
 	Units uint64
-	// Store is set when State must be stored before these units leave.
+	// Store is set when State must be stored before these units leave. Other
+	// calls on the lane wait for it too: a grant without Store relies on the
+	// last State returned being on disk.
 	Store bool
 }
 
@@ -114,28 +116,29 @@ func (p *Provider) Trim() { p.reserved = p.served }
 
 // Accept checks a payer's receipt in the given ledger epoch, countersigns it
 // with the device key, and returns it. State must be stored before the receipt
-// is sent. The same receipt again returns the same answer.
+// is sent. The newest receipt again returns the same answer at no cost, so it
+// may travel with every request.
 //
-// A receipt that is refused changes nothing. The error is ErrWrongLane,
-// ErrPayerSignature, ErrStale (answer with Newest), ErrCap, ErrExpired, ErrAhead
-// for an epoch more than one ahead, or the key's. A receipt for more units than
-// were counted as served is taken: a provider that lost its state learns the
-// count this way, and it is the payer's own signature.
+// A receipt that is refused changes nothing. The error is ErrWrongLane, ErrStale
+// (answer with Newest), ErrCap, ErrExpired, ErrAhead for an epoch more than one
+// ahead, ErrPayerSignature, or the key's. A receipt for more units than were
+// counted as served is taken: a provider that lost its state learns the count
+// this way, and it is the payer's own signature.
 func (p *Provider) Accept(r Receipt, epoch uint64, key crypto.Signer) (Receipt, error) {
+	if p.newest.Seq > 0 && r.samePayerPart(p.newest) {
+		return p.newest, nil
+	}
 	if err := p.check(r, epoch); err != nil {
 		return Receipt{}, err
 	}
-	if p.newest.samePayerPart(r) {
-		return p.newest, nil
-	}
-	if err := r.Supersedes(p.newest); err != nil {
+	if err := r.VerifyPayer(p.terms.Chain, p.terms.Payer); err != nil {
 		return Receipt{}, err
+	}
+	if err := p.terms.Provider.heldBy(key); err != nil {
+		return Receipt{}, fmt.Errorf("countersign on lease %x lane %d: %w", r.Lease, r.Lane, err)
 	}
 	if err := r.CountersignProvider(p.terms.Chain, key); err != nil {
 		return Receipt{}, err
-	}
-	if err := r.Verify(p.terms.Chain, p.terms.Payer, p.terms.Provider); err != nil {
-		return Receipt{}, err // not the lane's device key
 	}
 	p.trust.honour(r.Units-p.newest.Units, p.Bound())
 	p.newest = r
@@ -144,17 +147,19 @@ func (p *Provider) Accept(r Receipt, epoch uint64, key crypto.Signer) (Receipt, 
 	return r, nil
 }
 
-// check refuses what no later state of the lane could accept, and receipts from
-// the future.
+// check is all of Accept but the signatures: the cheap part first.
 func (p *Provider) check(r Receipt, epoch uint64) error {
 	if err := p.terms.covers(r); err != nil {
+		return err
+	}
+	if err := r.Supersedes(p.newest); err != nil {
 		return err
 	}
 	if r.Epoch > addCapped(epoch, 1, ^uint64(0)) {
 		return fmt.Errorf("accept receipt of lease %x lane %d seq %d: epoch %d, ledger is at %d: %w",
 			r.Lease, r.Lane, r.Seq, r.Epoch, epoch, ErrAhead)
 	}
-	return r.VerifyPayer(p.terms.Chain, p.terms.Payer)
+	return nil
 }
 
 // MissDeadline resets the window to its start: a receipt was due, for as long

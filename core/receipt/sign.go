@@ -63,6 +63,18 @@ func (k Key) Valid() error {
 	return nil
 }
 
+// heldBy refuses a signer whose public key is not k.
+func (k Key) heldBy(signer crypto.Signer) error {
+	public, ok := signer.Public().(stded25519.PublicKey)
+	if !ok || len(public) != KeySize {
+		return fmt.Errorf("key is %T, want ed25519", signer.Public())
+	}
+	if Key(public) != k {
+		return fmt.Errorf("key is %x, want %x", public, k)
+	}
+	return nil
+}
+
 // SignPayer sets PayerSig with the lane's session key and clears ProviderSig.
 func (r *Receipt) SignPayer(chain Chain, key crypto.Signer) (err error) {
 	r.ProviderSig = Signature{}
