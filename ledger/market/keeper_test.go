@@ -307,7 +307,7 @@ func TestRefusals(t *testing.T) {
 	}
 	accept := func(change func(*marketpb.MsgAccept)) error {
 		m := &marketpb.MsgAccept{Payer: w.payer.String(), OfferId: offer, Capacity: 10, Use: marketpb.Price{Credits: 1, Per: 1}, Hold: marketpb.Price{Credits: 1, Per: 1},
-			Lanes: []marketpb.Lane{{Key: make([]byte, 32), Cap: 1}}}
+			Lanes: []marketpb.Lane{{Key: w.session.Public().(ed25519.PublicKey), Cap: 1}}}
 		change(m)
 		_, err := w.msgs.Accept(w.ctx, m)
 		return err
@@ -331,7 +331,7 @@ func TestRefusals(t *testing.T) {
 		{"old price", accept(func(m *marketpb.MsgAccept) { m.Use.Credits = 2 }), ErrPrice},
 		{"no lane", accept(func(m *marketpb.MsgAccept) { m.Lanes = nil }), ErrInvalid},
 		{"short key", accept(func(m *marketpb.MsgAccept) { m.Lanes[0].Key = nil }), ErrInvalid},
-		{"a key that verifies nothing", accept(func(m *marketpb.MsgAccept) {}), ErrInvalid},
+		{"a key that verifies nothing", accept(func(m *marketpb.MsgAccept) { m.Lanes[0].Key = make([]byte, 32) }), ErrInvalid},
 		{"not enough credits", accept(func(m *marketpb.MsgAccept) {
 			m.Lanes[0].Key = w.session.Public().(ed25519.PublicKey)
 			m.HoldBudget = 1 << 40
