@@ -1,0 +1,113 @@
+package credit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/grange-network/grange/core/emission"
+	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/core/price"
+	"github.com/grange-network/grange/ledger/api/creditpb"
+)
+
+// DefaultGenesis is the state of a new network: no price, nothing burned.
+func DefaultGenesis() *creditpb.GenesisState {
+	return &creditpb.GenesisState{Params: DefaultParams()}
+}
+
+// ValidateGenesis reports what in g contradicts itself, or nil.
+func ValidateGenesis(g *creditpb.GenesisState) error {
+	if err := ValidateParams(g.Params); err != nil {
+		return err
+	}
+	if g.Price.Last != 0 {
+		if err := price.Check(g.Price.Last); err != nil {
+			return ErrInvalid.Wrapf("newest price: %v", err)
+		}
+	}
+	if t := g.Totals; t.Pool != t.GrainsBurned-t.GrainsReminted-t.GrainsRetired {
+		return ErrInvalid.Wrapf("pool is %d ugrain, but %d burned less %d reminted and %d retired are not that", t.Pool, t.GrainsBurned, t.GrainsReminted, t.GrainsRetired)
+	}
+	var last string
+	for i, v := range g.Votes {
+		if err := price.Check(v.MicroUsdPerGrain); err != nil {
+			return ErrInvalid.Wrapf("vote of %s: %v", v.Validator, err)
+		}
+		if i > 0 && v.Validator <= last {
+			return ErrInvalid.Wrapf("vote of %s comes after that of %s: sort votes by validator, one each", v.Validator, last)
+		}
+		last = v.Validator
+	}
+	var id, epoch uint64
+	for _, r := range g.Redemptions {
+		if r.Id <= id || r.Id > g.NextRedemption || r.Remaining == 0 || r.Remaining > r.Requested {
+			return ErrInvalid.Wrapf("redemption %d with %d of %d ucredit left, after redemption %d of %d: ids must grow, amounts shrink", r.Id, r.Remaining, r.Requested, id, g.NextRedemption)
+		}
+		id = r.Id
+	}
+	for _, r := range g.Epochs {
+		if r.Epoch <= epoch || r.Epoch > g.Emission.LastEpoch {
+			return ErrInvalid.Wrapf("record of epoch %d after that of %d, newest ended epoch %d: records must be in order", r.Epoch, epoch, g.Emission.LastEpoch)
+		}
+		epoch = r.Epoch
+	}
+	return nil
+}
+
+// InitGenesis stores g. A new network's totals are taken from the bank, whose
+// genesis must have been set before; a continued one's must agree with it.
+// Credits of a genesis have no GRAIN behind them and cannot be redeemed until
+// bought ones cover them.
+func (k *Keeper) InitGenesis(ctx context.Context, g *creditpb.GenesisState) error {
+	if err := ValidateGenesis(g); err != nil {
+		return err
+	}
+	totals := g.Totals
+	if totals.GrainsGenesis == 0 && totals.CreditsGenesis == 0 {
+		grain := k.bank.GetSupply(ctx, money.GrainDenom).Amount
+		credit := k.bank.GetSupply(ctx, money.CreditDenom).Amount
+		if !grain.IsUint64() || !credit.IsUint64() {
+			return ErrCap.Wrapf("genesis has %s ugrain and %s ucredit, more than 64 bits", grain, credit)
+		}
+		totals.GrainsGenesis, totals.CreditsGenesis = grain.Uint64(), credit.Uint64()
+		if total := uint64(scheduleOf(g.Params).Total()); totals.GrainsGenesis > uint64(emission.SupplyCap)-total {
+			return ErrCap.Wrapf("genesis has %d ugrain and the schedule may mint %d more, the cap is %d: hand out less, or lower simple_grain and baseline_grain", totals.GrainsGenesis, total, emission.SupplyCap)
+		}
+	}
+	errs := []error{
+		k.Params.Set(ctx, g.Params), k.Price.Set(ctx, g.Price), k.Totals.Set(ctx, totals),
+		k.Window.Set(ctx, g.Window), k.Open.Set(ctx, g.Open), k.Emission.Set(ctx, g.Emission),
+		k.NextRedemption.Set(ctx, g.NextRedemption),
+	}
+	for _, v := range g.Votes {
+		errs = append(errs, k.Votes.Set(ctx, v.Validator, v))
+	}
+	for _, r := range g.Redemptions {
+		errs = append(errs, k.Redemptions.Set(ctx, r.Id, r))
+	}
+	for _, r := range g.Epochs {
+		errs = append(errs, k.Epochs.Set(ctx, r.Epoch, r))
+	}
+	return errors.Join(errors.Join(errs...), k.CheckInvariants(ctx))
+}
+
+// ExportGenesis returns the whole state; importing it gives the same bytes.
+func (k *Keeper) ExportGenesis(ctx context.Context) (*creditpb.GenesisState, error) {
+	var g creditpb.GenesisState
+	var errs [10]error
+	g.Params, errs[0] = k.Params.Get(ctx)
+	g.Price, errs[1] = load(ctx, k.Price)
+	g.Votes, errs[2] = all(ctx, k.Votes)
+	g.Totals, errs[3] = load(ctx, k.Totals)
+	g.Window, errs[4] = load(ctx, k.Window)
+	g.Open, errs[5] = load(ctx, k.Open)
+	g.Emission, errs[6] = load(ctx, k.Emission)
+	g.Redemptions, errs[7] = all(ctx, k.Redemptions)
+	g.NextRedemption, errs[8] = k.NextRedemption.Peek(ctx)
+	g.Epochs, errs[9] = all(ctx, k.Epochs)
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("export credit state: %w", err)
+	}
+	return &g, nil
+}

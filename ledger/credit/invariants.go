@@ -1,0 +1,62 @@
+package credit
+
+import (
+	"context"
+	"errors"
+
+	sdkmath "cosmossdk.io/math"
+
+	"github.com/grange-network/grange/core/emission"
+	"github.com/grange-network/grange/core/money"
+)
+
+// CheckInvariants reports every way in which the module's accounts do not add
+// up, each as ErrInvariant, or nil. It reads the whole redemption queue: for
+// tests, genesis and audits, not for blocks.
+func (k *Keeper) CheckInvariants(ctx context.Context) error {
+	t, err := load(ctx, k.Totals)
+	if err != nil {
+		return err
+	}
+	e, err := load(ctx, k.Emission)
+	if err != nil {
+		return err
+	}
+	queue, err := all(ctx, k.Redemptions)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, ErrInvariant.Wrapf(format, args...))
+		}
+	}
+	n := sdkmath.NewIntFromUint64
+	credit := k.bank.GetSupply(ctx, money.CreditDenom).Amount
+	counted := n(t.CreditsGenesis).Add(n(t.CreditsBought)).Sub(n(t.CreditsRedeemed)).Sub(n(t.CreditsTaken))
+	want(credit.Equal(counted), "%s ucredit exist, but %d at genesis and %d bought less %d redeemed and %d taken are %s",
+		credit, t.CreditsGenesis, t.CreditsBought, t.CreditsRedeemed, t.CreditsTaken, counted)
+
+	// Slashing and forfeited deposits burn ugrain outside this module.
+	grain := k.bank.GetSupply(ctx, money.GrainDenom).Amount
+	most := n(t.GrainsGenesis).Sub(n(t.GrainsBurned)).Add(n(t.GrainsReminted)).Add(n(t.GrainsCreated)).Add(n(t.RewardsMinted))
+	want(grain.LTE(most), "%s ugrain exist, but %d at genesis less %d burned, with %d reminted, %d created and %d rewards are %s",
+		grain, t.GrainsGenesis, t.GrainsBurned, t.GrainsReminted, t.GrainsCreated, t.RewardsMinted, most)
+	want(grain.LTE(n(uint64(emission.SupplyCap))), "%s ugrain exist, the cap is %d", grain, emission.SupplyCap)
+
+	var waiting uint64
+	for _, r := range queue {
+		waiting += r.Remaining
+	}
+	held := k.bank.GetBalance(ctx, k.holders[0].address, money.CreditDenom).Amount
+	want(held.Equal(n(waiting)), "module holds %s ucredit, redemptions wait for %d", held, waiting)
+
+	pool := n(t.GrainsBurned).Sub(n(t.GrainsReminted)).Sub(n(t.GrainsRetired))
+	want(pool.Equal(n(t.Pool)), "pool is %d ugrain, but %d burned less %d reminted and %d retired are %s",
+		t.Pool, t.GrainsBurned, t.GrainsReminted, t.GrainsRetired, pool)
+	want(t.RewardsMinted <= t.RewardsBudget, "%d ugrain minted as rewards, the budget of all epochs is %d", t.RewardsMinted, t.RewardsBudget)
+	want(t.RewardsBudget <= e.Issued, "budget of all epochs is %d ugrain, the schedule released %d", t.RewardsBudget, e.Issued)
+	want(t.RewardsBudget <= t.GrainsRetired, "budget of all epochs is %d ugrain, only %d were burned for good", t.RewardsBudget, t.GrainsRetired)
+	return errors.Join(errs...)
+}

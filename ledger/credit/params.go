@@ -1,0 +1,121 @@
+package credit
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/grange-network/grange/core/emission"
+	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/core/price"
+	"github.com/grange-network/grange/ledger/api/creditpb"
+)
+
+// Bounds on parameters that bound work or trust.
+const (
+	maxTake            = 5000 // bps: a payee keeps at least half
+	maxRedeemPerBlock  = 1000
+	maxKeepEpochs      = 100_000
+	maxVerticals       = 64
+	defaultHalfLife    = 2190 // epochs: six years of days, Filecoin's
+	defaultSimple      = 180_000_000_000_000
+	defaultBaseline    = 420_000_000_000_000
+	defaultTarget      = 1_000_000_000 // ucredit an epoch: 1000 USD a day
+	defaultTargetGrows = 365
+)
+
+// DefaultParams returns the parameters a network starts with. Amounts suit
+// epochs of a day; a test network with short epochs may keep them, since what
+// is minted follows what is burned long before it reaches the schedule.
+func DefaultParams() creditpb.Params {
+	return creditpb.Params{
+		WeightBps: 2500, MaxStepBps: 1500, BandBps: 20_000, MaxBandBps: 1000, SpreadBps: 25,
+		QuorumBps: 6667, RoundSeconds: 10, StaleSeconds: 600,
+
+		BurnBps: 300, ValidatorsBps: 100, TreasuryBps: 100,
+
+		RedeemPerBlock: 50, RedeemMin: 10_000,
+		RedeemWindowSeconds: 86_400, RedeemWindowBps: 1000, RedeemWindowFloor: 1_000_000_000,
+		WarnBps: 9500, HaltBps: 9000,
+
+		RebateBps: 8000, BurnAverageEpochs: 7,
+		SimpleGrain: defaultSimple, BaselineGrain: defaultBaseline, HalfLifeEpochs: defaultHalfLife,
+		BaselineStart: defaultTarget, BaselineDoublingEpochs: defaultTargetGrows,
+		Verticals:  []creditpb.VerticalShare{{Vertical: "storage", ShareBps: uint32(money.Whole)}},
+		KeepEpochs: 1000,
+	}
+}
+
+func rulesOf(p creditpb.Params) price.Rules {
+	return price.Rules{
+		Weight: money.BPS(p.WeightBps), MaxStep: money.BPS(p.MaxStepBps), Band: p.BandBps,
+		MaxBand: money.BPS(p.MaxBandBps), Spread: money.BPS(p.SpreadBps), StaleAfter: p.StaleSeconds,
+	}
+}
+
+func scheduleOf(p creditpb.Params) emission.Schedule {
+	return emission.Schedule{
+		Simple: money.Grain(p.SimpleGrain), Baseline: money.Grain(p.BaselineGrain), HalfLife: p.HalfLifeEpochs,
+		BaselineStart: money.Credit(p.BaselineStart), BaselineDoubling: p.BaselineDoublingEpochs,
+	}
+}
+
+// ValidateParams reports everything in p that contradicts itself, wrapped in
+// ErrParameters, or nil.
+func ValidateParams(p creditpb.Params) error {
+	errs := []error{rulesOf(p).Valid(), scheduleOf(p).Valid(), validRedeem(p), validVerticals(p.Verticals)}
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	take := uint64(p.BurnBps) + uint64(p.ValidatorsBps) + uint64(p.TreasuryBps)
+	want(take <= maxTake, "take is %d bps in all, want at most %d", take, maxTake)
+	want(p.QuorumBps >= 5000 && p.QuorumBps < uint32(money.Whole), "quorum is %d bps, want 5000 to 9999", p.QuorumBps)
+	want(p.RoundSeconds <= p.StaleSeconds/2, "rounds are %d s apart, more than half of the %d s after which a price is stale", p.RoundSeconds, p.StaleSeconds)
+	want(p.StaleSeconds <= 1<<32, "price is stale after %d s, want at most %d", p.StaleSeconds, uint64(1)<<32)
+	want(p.RebateBps < uint32(money.Whole), "rebate is %d bps: minting all that was burned makes trading with oneself free, want below %d", p.RebateBps, money.Whole)
+	want(p.BurnAverageEpochs >= 1, "burn is averaged over 0 epochs, want at least 1")
+	want(p.KeepEpochs >= 1 && p.KeepEpochs <= maxKeepEpochs, "%d epoch records are kept, want 1 to %d", p.KeepEpochs, maxKeepEpochs)
+	if err := errors.Join(errs...); err != nil {
+		return ErrParameters.Wrap(err.Error())
+	}
+	return nil
+}
+
+func validRedeem(p creditpb.Params) error {
+	switch {
+	case p.RedeemPerBlock < 1 || p.RedeemPerBlock > maxRedeemPerBlock:
+		return fmt.Errorf("%d redemptions per block, want 1 to %d", p.RedeemPerBlock, maxRedeemPerBlock)
+	case p.RedeemMin < 1 || p.RedeemWindowFloor < p.RedeemMin:
+		return fmt.Errorf("redemption window lets %d ucredit through and the least redemption is %d: nothing would pass", p.RedeemWindowFloor, p.RedeemMin)
+	case p.RedeemWindowSeconds < 1:
+		return errors.New("redemption window is 0 s, want at least 1")
+	case p.RedeemWindowBps > uint32(money.Whole):
+		return fmt.Errorf("redemption window is %d bps of the credits, want at most %d", p.RedeemWindowBps, money.Whole)
+	case p.HaltBps > p.WarnBps:
+		return fmt.Errorf("redemption halts at %d bps, above the warning at %d", p.HaltBps, p.WarnBps)
+	}
+	return nil
+}
+
+func validVerticals(shares []creditpb.VerticalShare) error {
+	if len(shares) > maxVerticals {
+		return fmt.Errorf("%d verticals, want at most %d", len(shares), maxVerticals)
+	}
+	var sum uint64
+	for i, s := range shares {
+		if s.Vertical == "" {
+			return fmt.Errorf("vertical %d has no name", i)
+		}
+		for _, earlier := range shares[:i] {
+			if earlier.Vertical == s.Vertical {
+				return fmt.Errorf("vertical %q is listed twice", s.Vertical)
+			}
+		}
+		sum += uint64(s.ShareBps)
+	}
+	if sum > uint64(money.Whole) {
+		return fmt.Errorf("verticals share %d bps of the demand pool, want at most %d", sum, money.Whole)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package credit
+
+import (
+	"context"
+	"fmt"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+
+	"github.com/grange-network/grange/core/breaker"
+	"github.com/grange-network/grange/core/emission"
+	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/core/price"
+	"github.com/grange-network/grange/ledger/api/creditpb"
+)
+
+// outstanding is how many credits exist by the module's own count.
+func outstanding(t creditpb.Totals) money.Credit {
+	return money.Credit(t.CreditsGenesis + t.CreditsBought - t.CreditsRedeemed - t.CreditsTaken)
+}
+
+// debt is what the pool stands behind: the credits that exist, and those that
+// the take burned in the epoch under way, whose part is retired at its end.
+func debt(t creditpb.Totals, o creditpb.Open) money.Credit {
+	return outstanding(t) + money.Credit(o.BurnedCredit)
+}
+
+// collateral is the ratio of the pool, at the low price, to the debt, in bps.
+func collateral(t creditpb.Totals, o creditpb.Open, q price.Quote) uint64 {
+	value, err := q.Credits(money.Grain(t.Pool))
+	if err != nil {
+		value = ^money.Credit(0)
+	}
+	return breaker.Ratio(value, debt(t, o))
+}
+
+// Take takes the network's share out of amount ucredit that lie in a module's
+// account: it burns a part, sends one part to the fee collector for validators
+// and one to the community pool. Each part is rounded down and the rest, net,
+// stays in the account for the payee, so net + burned + the other two parts are
+// amount exactly. On an error the caller must undo what it did: it may have
+// been moved in part.
+func (k *Keeper) Take(ctx context.Context, module string, amount money.Credit) (net, burned money.Credit, err error) {
+	p, err := k.Params.Get(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	burned = money.Share(amount, money.BPS(p.BurnBps))
+	validators := money.Share(amount, money.BPS(p.ValidatorsBps))
+	treasury := money.Share(amount, money.BPS(p.TreasuryBps))
+	if burned > 0 {
+		if err := k.burnTaken(ctx, module, burned); err != nil {
+			return 0, 0, fmt.Errorf("burn %d of %d ucredit taken from %s: %w", burned, amount, module, err)
+		}
+	}
+	if validators > 0 {
+		if err := k.bank.SendCoinsFromModuleToModule(ctx, module, authtypes.FeeCollectorName, credits(validators)); err != nil {
+			return 0, 0, fmt.Errorf("send %d of %d ucredit taken from %s to validators: %w", validators, amount, module, err)
+		}
+	}
+	if treasury > 0 {
+		if err := k.pool.FundCommunityPool(ctx, credits(treasury), authtypes.NewModuleAddress(module)); err != nil {
+			return 0, 0, fmt.Errorf("send %d of %d ucredit taken from %s to the community pool: %w", treasury, amount, module, err)
+		}
+	}
+	return amount - burned - validators - treasury, burned, k.recordRevenue(ctx, amount, burned)
+}
+
+func (k *Keeper) burnTaken(ctx context.Context, module string, amount money.Credit) error {
+	if module != ModuleName {
+		if err := k.bank.SendCoinsFromModuleToModule(ctx, module, ModuleName, credits(amount)); err != nil {
+			return err
+		}
+	}
+	if err := k.bank.BurnCoins(ctx, ModuleName, credits(amount)); err != nil {
+		return err
+	}
+	t, err := load(ctx, k.Totals)
+	if err != nil {
+		return err
+	}
+	t.CreditsTaken += uint64(amount)
+	return k.Totals.Set(ctx, t)
+}
+
+func (k *Keeper) recordRevenue(ctx context.Context, revenue, burned money.Credit) error {
+	o, err := load(ctx, k.Open)
+	if err != nil {
+		return err
+	}
+	total, err := money.Add(money.Credit(o.Revenue), revenue)
+	if err != nil {
+		return err
+	}
+	o.Revenue = uint64(total)
+	o.BurnedCredit += uint64(burned) // cannot wrap: a part of revenue
+	return k.Open.Set(ctx, o)
+}
+
+// makeGrain mints ugrain to an account, refusing to pass the supply cap.
+// reserved is what must stay mintable besides.
+func (k *Keeper) makeGrain(ctx context.Context, to sdk.AccAddress, amount, reserved money.Grain) error {
+	supply := k.bank.GetSupply(ctx, money.GrainDenom).Amount
+	free := money.Grain(0)
+	if supply.IsUint64() {
+		free = emission.SupplyCap - min(emission.SupplyCap, money.Grain(supply.Uint64()))
+		free -= min(free, reserved)
+	}
+	if amount > free {
+		return ErrCap.Wrapf("mint %d ugrain: supply is %s, %d are reserved for redemptions, the cap is %d", amount, supply, reserved, emission.SupplyCap)
+	}
+	if err := k.bank.MintCoins(ctx, ModuleName, grains(amount)); err != nil {
+		return err
+	}
+	return k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, to, grains(amount))
+}
+
+// MintReward mints ugrain to an account as a reward for earlier epochs. All
+// rewards together stay within the sum of the epochs' demand pools (ErrBudget)
+// and the supply, with what the pool must be able to give back, within the cap
+// (ErrCap). Which account earned what is for the caller to know.
+func (k *Keeper) MintReward(ctx context.Context, to sdk.AccAddress, amount money.Grain) error {
+	if amount == 0 {
+		return nil
+	}
+	t, err := load(ctx, k.Totals)
+	if err != nil {
+		return err
+	}
+	if left := t.RewardsBudget - t.RewardsMinted; uint64(amount) > left {
+		return ErrBudget.Wrapf("mint %d ugrain as a reward to %s: %d of %d are left in the budget of all epochs", amount, to, left, t.RewardsBudget)
+	}
+	if err := k.makeGrain(ctx, to, amount, money.Grain(t.Pool)); err != nil {
+		return err
+	}
+	t.RewardsMinted += uint64(amount)
+	if err := k.Totals.Set(ctx, t); err != nil {
+		return err
+	}
+	emit(ctx, EventReward, "to", to.String(), "ugrain", number(amount))
+	return nil
+}
