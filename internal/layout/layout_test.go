@@ -1,0 +1,124 @@
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/grange-network/grange/"
+
+// The package map from bottom to top. A package may import its own layer and
+// the layers below; the longest matching prefix decides.
+var layers = []struct {
+	prefix string
+	level  int
+}{
+	{"internal/", 0}, // development tools and output helpers: they import nothing of ours
+	{"core/", 0},
+	{"ledger/api/", 1},
+	{"ledger/", 2},
+	{"ledger/app", 5}, // wires storage's proof rules into the oracle
+	{"ledger/server", 6},
+	{"tunnel", 3},
+	{"vertical/", 4},
+	{"verify", 5},
+	{"node", 7},
+	{"cmd/", 8},
+}
+
+// Pure packages that a vertical lends to the ledger.
+var lent = []string{"vertical/storage/proof", "vertical/storage/piece"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("list packages: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func level(path string) (int, bool) {
+	best, found := -1, 0
+	for _, l := range layers {
+		if strings.HasPrefix(path, l.prefix) && len(l.prefix) > best {
+			best, found = len(l.prefix), l.level
+		}
+	}
+	return found, best >= 0
+}
+
+func vertical(path string) string {
+	if rest, ok := strings.CutPrefix(path, "vertical/"); ok {
+		name, _, _ := strings.Cut(rest, "/")
+		return name
+	}
+	return ""
+}
+
+func TestImportsPointDown(t *testing.T) {
+	all := packages(t)
+	if len(all) < 10 {
+		t.Fatalf("only %d packages found: the test is not looking at the module", len(all))
+	}
+	for _, p := range all {
+		from := strings.TrimPrefix(p.ImportPath, module)
+		here, ok := level(from)
+		if !ok {
+			t.Errorf("%s is in no layer: add it to the package map", from)
+			continue
+		}
+		for _, i := range p.Imports {
+			to, ours := strings.CutPrefix(i, module)
+			if !ours {
+				continue
+			}
+			if there, _ := level(to); there > here {
+				t.Errorf("%s imports %s, which lies above it", from, to)
+			}
+			if a, b := vertical(from), vertical(to); a != "" && b != "" && a != b {
+				t.Errorf("%s imports %s: verticals do not import each other", from, to)
+			}
+		}
+	}
+}
+
+func TestCoreIsPure(t *testing.T) {
+	forbidden := []string{"github.com/cosmos/", "cosmossdk.io/", "github.com/cometbft/", "net", "net/http", "os", "log", "log/slog", "time", "math/rand", "math/rand/v2", "crypto/rand"}
+	for _, p := range packages(t) {
+		from := strings.TrimPrefix(p.ImportPath, module)
+		pure := strings.HasPrefix(from, "core/")
+		for _, l := range lent {
+			pure = pure || from == l
+		}
+		if !pure {
+			continue
+		}
+		for _, i := range p.Imports {
+			for _, f := range forbidden {
+				if i == f || (strings.HasSuffix(f, "/") && strings.HasPrefix(i, f)) {
+					t.Errorf("%s imports %s: the rules are pure", from, i)
+				}
+			}
+		}
+	}
+}
