@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // HeldError is returned by Lock when another process holds the file.
@@ -56,4 +58,24 @@ func readPID(f *os.File) int {
 	}
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
 	return pid
+}
+
+// LockWithin is Lock that waits for another holder to leave, at most d.
+func LockWithin(ctx context.Context, path string, d time.Duration) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond) // flock has no wait that can be cancelled
+	defer tick.Stop()
+	for {
+		release, err = Lock(path)
+		var held *HeldError
+		if !errors.As(err, &held) {
+			return release, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-tick.C:
+		}
+	}
 }

@@ -40,6 +40,9 @@ type Spec struct {
 	Name  string
 	Kind  string // "validator", "provider": what the name is one of
 	Stage int
+	// Optional lets the next stage start although this role failed. The failure
+	// is a problem in sight all the same.
+	Optional bool
 	// New makes a value to run once. It does no work beyond wiring.
 	New func() (Role, error)
 }

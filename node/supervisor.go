@@ -87,8 +87,8 @@ func New(specs []Spec, o Options) (*Supervisor, error) {
 }
 
 // StartAll starts every stopped role, stage by stage, and returns when all are
-// ready. On the first failure it returns that error and leaves what runs
-// running, so that the caller decides; ctx only bounds the wait.
+// ready. When a role that is not optional fails it returns that error and
+// leaves what runs running, so that the caller decides; ctx bounds the wait.
 func (s *Supervisor) StartAll(ctx context.Context) error {
 	for _, stage := range s.stages() {
 		if err := s.startStage(ctx, stage); err != nil {
@@ -102,7 +102,12 @@ func (s *Supervisor) startStage(ctx context.Context, stage []*entry) error {
 	errs := make([]error, len(stage))
 	var wg sync.WaitGroup
 	for i, e := range stage {
-		wg.Go(func() { errs[i] = s.Start(ctx, e.spec.Name) })
+		wg.Go(func() {
+			err := s.Start(ctx, e.spec.Name)
+			if !e.spec.Optional || ctx.Err() != nil {
+				errs[i] = err
+			}
+		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)

@@ -12,83 +12,61 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/cosmos/cosmos-sdk/crypto/hd"
-	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
-	sdk "github.com/cosmos/cosmos-sdk/types"
-	"github.com/cosmos/go-bip39"
-
-	"github.com/grange-network/grange/ledger/chain"
+	"github.com/grange-network/grange/ledger/key"
 )
 
-// accountFile is what the key file of an account holds. The phrase is all a
-// wallet needs to take the account over.
-type accountFile struct {
-	Name    string `json:"name"`
-	Address string `json:"address"`
-	Phrase  string `json:"phrase"`
+// accountMaker derives the accounts of a network, one after the other, from one
+// phrase: who keeps that phrase can take every account into any wallet.
+type accountMaker struct {
+	home   string
+	phrase string
+	next   uint32
 }
 
-// createAccount makes a key from a new 24-word phrase and writes it below home.
-func createAccount(home, name string) (Account, error) {
-	entropy, err := bip39.NewEntropy(256)
-	if err != nil {
-		return Account{}, err
-	}
-	phrase, err := bip39.NewMnemonic(entropy)
-	if err != nil {
-		return Account{}, err
-	}
-	key, err := keyOf(phrase)
-	if err != nil {
-		return Account{}, err
-	}
-	a := Account{Name: name, Address: sdk.AccAddress(key.PubKey().Address()).String(), Key: filepath.Join("keys", name+".json")}
-	file := accountFile{Name: name, Address: a.Address, Phrase: phrase}
-	return a, writeJSON(filepath.Join(home, a.Key), file, 0o600)
-}
-
-// keyOf derives the account key of a phrase on the path wallets use.
-func keyOf(phrase string) (*secp256k1.PrivKey, error) {
-	path := hd.CreateHDPath(chain.CoinType, 0, 0).String()
-	b, err := hd.Secp256k1.Derive()(phrase, "", path)
-	if err != nil {
-		return nil, fmt.Errorf("derive account key: %w", err)
-	}
-	return &secp256k1.PrivKey{Key: b}, nil
-}
-
-// load reads the key of an account and checks that it is the plan's.
-func (a Account) load(home string) (*secp256k1.PrivKey, error) {
-	path := filepath.Join(home, a.Key)
-	b, err := os.ReadFile(path)
+// newAccountMaker makes a phrase and keeps it in keys/phrase.txt, readable by
+// the owner only.
+func newAccountMaker(home string) (*accountMaker, error) {
+	phrase, err := key.NewMnemonic()
 	if err != nil {
 		return nil, err
 	}
-	var f accountFile
-	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	key, err := keyOf(f.Phrase)
+	return &accountMaker{home: home, phrase: phrase}, writeFile(filepath.Join(home, "keys", "phrase.txt"), []byte(phrase+"\n"), 0o600)
+}
+
+func (m *accountMaker) account(name string) (Account, error) {
+	k, err := key.FromMnemonic(m.phrase, m.next)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return Account{}, err
 	}
-	if got := sdk.AccAddress(key.PubKey().Address()).String(); got != a.Address {
-		return nil, fmt.Errorf("read %s: key of %s, the plan says %s", path, got, a.Address)
+	a := Account{Name: name, Address: k.Address().String(), Key: filepath.Join("keys", name+".json"), Index: m.next}
+	m.next++
+	return a, k.Save(filepath.Join(m.home, a.Key))
+}
+
+// load reads the key of an account and checks that it is the plan's.
+func (a Account) load(home string) (key.Key, error) {
+	path := filepath.Join(home, a.Key)
+	k, err := key.Load(path)
+	if err != nil {
+		return k, err
 	}
-	return key, nil
+	if got := k.Address().String(); got != a.Address {
+		return k, fmt.Errorf("read %s: key of %s, the plan says %s", path, got, a.Address)
+	}
+	return k, nil
 }
 
 // createDeviceKey makes an ed25519 key and writes it as PKCS #8 PEM.
 func createDeviceKey(path string) (ed25519.PrivateKey, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+	_, k, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	der, err := x509.MarshalPKCS8PrivateKey(k)
 	if err != nil {
 		return nil, err
 	}
-	return key, writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return k, writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
 func loadDeviceKey(path string) (ed25519.PrivateKey, error) {
@@ -100,15 +78,15 @@ func loadDeviceKey(path string) (ed25519.PrivateKey, error) {
 	if block == nil {
 		return nil, fmt.Errorf("read %s: no PEM block", path)
 	}
-	k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	key, ok := k.(ed25519.PrivateKey)
+	k, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("read %s: key is %T, want ed25519", path, k)
+		return nil, fmt.Errorf("read %s: key is %T, want ed25519", path, parsed)
 	}
-	return key, nil
+	return k, nil
 }
 
 // s3Keys are what an S3 client signs with.
@@ -119,13 +97,15 @@ type s3Keys struct {
 
 // createS3Keys makes keys in the shape S3 clients expect: 20 characters of
 // upper-case base32 and 40 of base64.
-func createS3Keys() s3Keys {
-	var b [42]byte
-	rand.Read(b[:])
-	return s3Keys{
+func createS3Keys(home string) error {
+	var b [44]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return err
+	}
+	return writeJSON(s3KeysPath(home), s3Keys{
 		Access: "GR" + base32.StdEncoding.EncodeToString(b[:12])[:18],
 		Secret: base64.RawURLEncoding.EncodeToString(b[12:])[:40],
-	}
+	}, 0o600)
 }
 
 func s3KeysPath(home string) string { return filepath.Join(home, "keys", "s3.json") }
@@ -136,8 +116,11 @@ func loadS3Keys(home string) (s3Keys, error) {
 	if err != nil {
 		return k, err
 	}
-	if err := json.Unmarshal(b, &k); err != nil || k.Access == "" || k.Secret == "" {
-		return k, fmt.Errorf("read %s: no keys in it (%v)", s3KeysPath(home), err)
+	if err := json.Unmarshal(b, &k); err != nil {
+		return k, fmt.Errorf("read %s: %w", s3KeysPath(home), err)
+	}
+	if k.Access == "" || k.Secret == "" {
+		return k, fmt.Errorf("read %s: it holds no keys", s3KeysPath(home))
 	}
 	return k, nil
 }

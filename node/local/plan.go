@@ -55,6 +55,7 @@ type Account struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
 	Key     string `json:"key"`
+	Index   uint32 `json:"index"` // in the phrase's derivation path
 }
 
 // ProviderPlan is one storage provider.

@@ -1,0 +1,216 @@
+package ledgerview
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/ledger/api/creditpb"
+	"github.com/grange-network/grange/ledger/api/marketpb"
+	"github.com/grange-network/grange/ledger/api/oraclepb"
+)
+
+// Explanation is why a device was, or was not, paid for an epoch.
+type Explanation struct {
+	Device  string       `json:"device"`
+	Owner   string       `json:"owner"`
+	Epoch   uint64       `json:"epoch"`
+	Ended   bool         `json:"ended"`
+	Outcome Outcome      `json:"outcome"`
+	Leases  []LeaseTerms `json:"leases"`
+	Slashed uint64       `json:"slashed_ugrain"`
+	Payouts []Payout     `json:"payouts"` // who gets the net, liens first, the owner the rest
+	Take    TakeTerms    `json:"take"`
+	Settled Settled      `json:"settled"`
+	Bonus   BonusTerms   `json:"bonus"`
+	Reasons []string     `json:"reasons"` // the same in sentences
+}
+
+// LeaseTerms is what an epoch did to one lease.
+type LeaseTerms struct {
+	Lease     string `json:"lease"`
+	Outcome   string `json:"outcome"`
+	Accrued   bool   `json:"accrued"` // the ledger has paid or refused this epoch's hold
+	UnitsHeld uint64 `json:"units_held"`
+	HoldOwed  uint64 `json:"hold_owed_ucredit"`
+	HoldPaid  uint64 `json:"hold_paid_ucredit"`
+	UnitsUsed uint64 `json:"units_used"`
+	UsePaid   uint64 `json:"use_paid_ucredit"`
+	Take      uint64 `json:"take_ucredit"`
+	Net       uint64 `json:"net_ucredit"`
+}
+
+// TakeTerms are the shares taken out of everything paid, in 1/10000, and what
+// they came to for this epoch's leases. Each part is rounded down per payment,
+// so the parts may add up to a little less than the whole.
+type TakeTerms struct {
+	BurnBPS       uint32 `json:"burn_bps"`
+	ValidatorsBPS uint32 `json:"validators_bps"`
+	TreasuryBPS   uint32 `json:"treasury_bps"`
+	Ucredit       uint64 `json:"ucredit"`
+}
+
+// Settled sums the payments that ran while the epoch was the current one,
+// whatever epoch they were for; the bonus is computed from it.
+type Settled struct {
+	HoldPaid uint64 `json:"hold_paid_ucredit"`
+	UsePaid  uint64 `json:"use_paid_ucredit"`
+	Burned   uint64 `json:"burned_ucredit"`
+	Net      uint64 `json:"net_ucredit"`
+}
+
+// BonusTerms are what the GRAIN bonus of an epoch is computed from: a part of
+// the pool in proportion to what the device's usage burned, never more than the
+// rebate of that burn.
+type BonusTerms struct {
+	Price      uint64 `json:"price_ucredit_per_grain"`
+	Stale      bool   `json:"price_stale"`
+	Released   uint64 `json:"released_ugrain"`
+	Pool       uint64 `json:"pool_ugrain"`       // of all verticals
+	ShareBPS   uint32 `json:"share_bps"`         // of the vertical
+	RebateBPS  uint32 `json:"rebate_bps"`        // most of a burn that comes back
+	Burned     uint64 `json:"burned_ugrain"`     // by this device's usage, at the epoch's price
+	BurnedAll  uint64 `json:"burned_all_ugrain"` // by everybody's
+	Cap        uint64 `json:"cap_ugrain"`        // rebate of Burned
+	ProRata    uint64 `json:"pro_rata_ugrain"`   // part of the vertical's pool
+	Bonus      uint64 `json:"bonus_ugrain"`      // the smaller of both
+	ReportedIn uint64 `json:"reported_epoch"`    // newest accepted report; 0 for none yet
+	Claimed    uint64 `json:"claimed_ugrain"`    // lifetime, all verticals
+}
+
+// vertical is the kind of work this slice of the network pays for.
+const vertical = "storage"
+
+// Explain lists, term by term, what an epoch paid a device and why.
+func (v *View) Explain(ctx context.Context, device string, epoch uint64) (Explanation, error) {
+	d, err := v.Device(ctx, device)
+	if err != nil {
+		return Explanation{}, err
+	}
+	now, err := v.Epoch(ctx, 0)
+	if err != nil {
+		return Explanation{}, err
+	}
+	if epoch == 0 || epoch > now.Number {
+		return Explanation{}, fmt.Errorf("explain epoch %d: the ledger is in epoch %d: %w", epoch, now.Number, ErrNotFound)
+	}
+	x := Explanation{Device: d.ID, Owner: d.Owner, Epoch: epoch, Ended: epoch < now.Number, Payouts: d.Payouts, Leases: []LeaseTerms{}}
+	if x.Outcome, err = v.Outcome(ctx, d.ID, epoch); err != nil && !errors.Is(err, ErrNotFound) {
+		return x, err
+	}
+	if err := v.explainMarket(ctx, &x); err != nil {
+		return x, err
+	}
+	if err := v.explainBonus(ctx, &x); err != nil {
+		return x, err
+	}
+	x.Reasons = x.sentences()
+	return x, nil
+}
+
+func (v *View) explainMarket(ctx context.Context, x *Explanation) error {
+	id, err := ParseID(x.Device)
+	if err != nil {
+		return err
+	}
+	r, err := v.market.Explain(ctx, &marketpb.QueryExplainRequest{Epoch: x.Epoch, Device: id})
+	if err != nil {
+		return v.explain(fmt.Sprintf("explain epoch %d of device %s", x.Epoch, x.Device), err)
+	}
+	for _, l := range r.Leases {
+		x.Leases = append(x.Leases, LeaseTerms{
+			Lease: hex.EncodeToString(l.Lease), Outcome: lastWord(l.Outcome.String()), Accrued: l.Seen,
+			UnitsHeld: l.UnitsHeld, HoldOwed: l.HoldOwed, HoldPaid: l.HoldPaid,
+			UnitsUsed: l.UnitsUsed, UsePaid: l.UsePaid, Take: l.Take, Net: l.Net,
+		})
+		x.Take.Ucredit += l.Take
+	}
+	x.Slashed = r.Slashed
+	if u := r.Usage; u != nil {
+		x.Settled = Settled{HoldPaid: u.HoldPaid, UsePaid: u.UsePaid, Burned: u.Burned, Net: u.Net}
+	}
+	return nil
+}
+
+func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
+	p, err := v.credit.Params(ctx, &creditpb.QueryParamsRequest{})
+	if err != nil {
+		return v.explain("read parameters of credit", err)
+	}
+	x.Take.BurnBPS, x.Take.ValidatorsBPS, x.Take.TreasuryBPS = p.Params.BurnBps, p.Params.ValidatorsBps, p.Params.TreasuryBps
+	b := &x.Bonus
+	b.RebateBPS = p.Params.RebateBps
+	if rep, err := v.oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: vertical}); err == nil && rep.Report != nil {
+		b.ReportedIn = rep.Report.Epoch
+	}
+	if c, err := v.oracle.Claimed(ctx, &oraclepb.QueryClaimedRequest{Device: x.Device}); err == nil {
+		b.Claimed = c.Paid
+	}
+	if !x.Ended {
+		return nil
+	}
+	r, err := v.credit.EpochPrice(ctx, &creditpb.QueryEpochPriceRequest{Epoch: x.Epoch})
+	if err = v.explain(fmt.Sprintf("read record of epoch %d", x.Epoch), err); errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b.fill(&r.Record, x.Settled.Burned)
+	return nil
+}
+
+// fill computes the bonus as the verifiers' score does.
+func (b *BonusTerms) fill(r *creditpb.EpochRecord, burned uint64) {
+	b.Price, b.Stale, b.Released, b.Pool, b.BurnedAll = r.Quote.Mid, r.Stale, r.Released, r.DemandPool, r.BurnedGrain
+	for _, s := range r.Verticals {
+		if s.Vertical == vertical {
+			b.ShareBPS = s.ShareBps
+		}
+	}
+	if b.Price == 0 || b.BurnedAll == 0 {
+		return
+	}
+	b.Burned, _, _ = money.MulDiv(burned, 1_000_000, b.Price)
+	b.Cap = money.Share(b.Burned, money.BPS(b.RebateBPS))
+	b.ProRata, _, _ = money.MulDiv(money.Share(b.Pool, money.BPS(b.ShareBPS)), b.Burned, b.BurnedAll)
+	b.Bonus = min(b.Cap, b.ProRata)
+}
+
+// sentences says the same as the terms, for a person.
+func (x Explanation) sentences() []string {
+	var out []string
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	switch x.Outcome.Outcome {
+	case "proven":
+		say("The device answered every challenge of epoch %d, so what it held is paid.", x.Outcome.DecidedBy)
+	case "faulted":
+		say("The device had to answer challenges in epoch %d and did not, so it gets nothing for what it held.", x.Outcome.DecidedBy)
+	default:
+		say("Nothing is decided yet: the epoch runs, or no beacon was made in it; it takes the outcome of the next decided epoch.")
+	}
+	if x.Slashed > 0 {
+		say("The fault cost %d ugrain of the bond.", x.Slashed)
+	}
+	if len(x.Leases) == 0 {
+		say("No lease of the device held anything or settled a receipt in this epoch.")
+	}
+	for _, l := range x.Leases {
+		switch {
+		case !l.Accrued && l.UnitsHeld > 0:
+			say("Lease %s held %d bytes; the ledger has not settled that yet.", short(l.Lease), l.UnitsHeld)
+		case l.HoldPaid < l.HoldOwed:
+			say("Lease %s owed %d ucredit for what was held but had only %d left for it.", short(l.Lease), l.HoldOwed, l.HoldPaid)
+		}
+	}
+	if !x.Ended {
+		say("The epoch has not ended, so its bonus is not computed yet.")
+	} else if x.Bonus.Bonus == 0 {
+		say("There is no bonus: it comes from what settlements in the epoch burned, %d ucredit for this device.", x.Settled.Burned)
+	}
+	return out
+}
+
+func short(id string) string { return id[:min(12, len(id))] }
