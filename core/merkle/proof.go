@@ -29,12 +29,14 @@ type Proof struct {
 // the given root. The root of the history tree does not commit to the size: a
 // caller that relies on Index or Size compares p.Size with the size it trusts.
 // The error is ErrProof, or names what is malformed.
-func (p Proof) Verify(root Hash, leaf []byte) error {
+func (p Proof) Verify(root Hash, leaf []byte) error { return p.verify(root, LeafHash(leaf)) }
+
+func (p Proof) verify(root, leafHash Hash) error {
 	turns, err := walk(p.Index, p.Size, len(p.Path))
 	if err != nil {
 		return err
 	}
-	got := LeafHash(leaf)
+	got := leafHash
 	for i, sibling := range p.Path {
 		if turns.left(i) {
 			got = nodeHash(sibling, got)
