@@ -175,4 +175,3 @@ var (
 		genutiltypes.ModuleName, evidencetypes.ModuleName, feegrant.ModuleName, consensustypes.ModuleName,
 	})
 )
-

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	cmtdb "github.com/cometbft/cometbft-db"
 	cmtcfg "github.com/cometbft/cometbft/config"
@@ -44,11 +45,12 @@ type Node struct {
 	conn                            *grpc.ClientConn // REST to gRPC
 	rest                            *http.Server
 
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	ready  chan struct{} // closed at the first block this process sees
-	done   chan struct{} // closed when everything has stopped
-	err    error         // valid after done
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	stopping atomic.Bool
+	ready    chan struct{} // closed at the first block this process sees
+	done     chan struct{} // closed when everything has stopped
+	err      error         // valid after done
 }
 
 // Run starts a node and returns when ctx is cancelled and everything has
@@ -101,7 +103,7 @@ func loadGenesis(path string) (*cmttypes.GenesisDoc, error) {
 
 // open builds everything that serve then runs. On an error close undoes it.
 func (n *Node) open(ctx context.Context, cmt *cmtcfg.Config, genesis *cmttypes.GenesisDoc) error {
-	sdkLog, cmtLog := n.cfg.loggers()
+	sdkLog, cmtLog := n.loggers()
 	db, err := dbm.NewDB("application", dbm.GoLevelDBBackend, cmt.DBDir())
 	if err != nil {
 		return fmt.Errorf("open state in %s (is another node running there?): %w", cmt.DBDir(), err)

@@ -163,6 +163,7 @@ func (n *Node) serve(ctx context.Context) {
 		case <-n.comet.Quit():
 			err = errors.New("consensus node stopped by itself: see its log")
 		}
+		n.stopping.Store(true)
 		n.cancel()
 		n.err = errors.Join(err, n.close())
 		n.wg.Wait()
@@ -176,7 +177,7 @@ func (n *Node) serveRPC() error {
 	if err != nil {
 		return err
 	}
-	_, logger := n.cfg.loggers()
+	_, logger := n.loggers()
 	logger = logger.With("module", "rpc-server")
 	routes := env.GetRoutes()
 	bus := n.comet.EventBus()

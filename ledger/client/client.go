@@ -1,0 +1,175 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
+	"github.com/cosmos/cosmos-sdk/codec"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	distrtypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
+	"github.com/cosmos/cosmos-sdk/x/feegrant"
+	govv1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1"
+	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/grange-network/grange/ledger/encoding"
+)
+
+// maxMessage bounds a gRPC answer in bytes.
+const maxMessage = 10 << 20
+
+// Endpoints are the host:port of a node's gRPC and CometBFT RPC servers.
+type Endpoints struct {
+	GRPC, RPC string
+	// Logger gets reconnections; slog's default if nil.
+	Logger *slog.Logger
+}
+
+// Client is a connection to one node. Close it when done.
+type Client struct {
+	// Query clients, one for each module; they return ErrNotFound and
+	// ErrUnavailable as well as gRPC statuses.
+	Auth         authtypes.QueryClient
+	Bank         banktypes.QueryClient
+	Staking      stakingtypes.QueryClient
+	Slashing     slashingtypes.QueryClient
+	Distribution distrtypes.QueryClient
+	Gov          govv1.QueryClient
+	FeeGrant     feegrant.QueryClient
+	Queries
+
+	enc     encoding.Config
+	conn    *grpc.ClientConn
+	rpc     *rpchttp.HTTP
+	chainID string
+	log     *slog.Logger
+	hub     *hub
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+}
+
+// Dial connects to a node and waits until it has a block, at most until ctx
+// ends: then the error is ErrUnavailable. ctx does not bound the connection's
+// life.
+func Dial(ctx context.Context, e Endpoints) (*Client, error) {
+	enc, err := encoding.New()
+	if err != nil {
+		return nil, err
+	}
+	if e.Logger == nil {
+		e.Logger = slog.Default()
+	}
+	conn, err := grpc.NewClient(e.GRPC,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithUnaryInterceptor(mapErrors),
+		grpc.WithDefaultCallOptions(
+			grpc.ForceCodec(codec.NewProtoCodec(enc.Registry).GRPCCodec()),
+			grpc.MaxCallRecvMsgSize(maxMessage)))
+	if err != nil {
+		return nil, fmt.Errorf("connect to ledger gRPC %s: %w", e.GRPC, err)
+	}
+	remote := e.RPC
+	if !strings.Contains(remote, "://") {
+		remote = "tcp://" + remote
+	}
+	rpc, err := rpchttp.New(remote, "/websocket")
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("connect to ledger RPC %s: %w", e.RPC, err)
+	}
+	c := &Client{
+		Auth:         authtypes.NewQueryClient(conn),
+		Bank:         banktypes.NewQueryClient(conn),
+		Staking:      stakingtypes.NewQueryClient(conn),
+		Slashing:     slashingtypes.NewQueryClient(conn),
+		Distribution: distrtypes.NewQueryClient(conn),
+		Gov:          govv1.NewQueryClient(conn),
+		FeeGrant:     feegrant.NewQueryClient(conn),
+		Queries:      newQueries(conn),
+		enc:          enc,
+		conn:         conn,
+		rpc:          rpc,
+		log:          e.Logger,
+	}
+	if err := c.waitFirstBlock(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	var run context.Context
+	run, c.stop = context.WithCancel(context.Background())
+	c.hub = newHub(remote, rpc, e.Logger)
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		c.hub.run(run)
+	}()
+	if err := c.hub.waitHead(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// waitFirstBlock asks until the node has a block. There is no event to wait for
+// before the node listens.
+func (c *Client) waitFirstBlock(ctx context.Context) error {
+	for wait := newBackoff(); ; {
+		s, err := c.rpc.Status(ctx)
+		if err == nil && s.SyncInfo.LatestBlockHeight > 0 {
+			c.chainID = s.NodeInfo.Network
+			return nil
+		}
+		if err == nil {
+			err = errors.New("node has no block yet")
+		}
+		if !wait.sleep(ctx) {
+			return fmt.Errorf("connect to ledger RPC %s: %w: %w", c.rpc.Remote(), ErrUnavailable, err)
+		}
+	}
+}
+
+// Close ends the block stream and the connections, and waits for them.
+func (c *Client) Close() error {
+	c.stop()
+	c.wg.Wait()
+	return c.conn.Close()
+}
+
+// ChainID is the chain of the node.
+func (c *Client) ChainID() string { return c.chainID }
+
+// Encoding returns the codecs, for callers that decode messages themselves.
+func (c *Client) Encoding() encoding.Config { return c.enc }
+
+// Conn is the gRPC connection, for query services not named here.
+func (c *Client) Conn() grpc.ClientConnInterface { return c.conn }
+
+// backoff grows from 50 ms to 2 s.
+type backoff time.Duration
+
+func newBackoff() *backoff {
+	b := backoff(50 * time.Millisecond)
+	return &b
+}
+
+// sleep waits and reports whether ctx is still alive.
+func (b *backoff) sleep(ctx context.Context) bool {
+	t := time.NewTimer(time.Duration(*b))
+	defer t.Stop()
+	*b = min(*b*2, backoff(2*time.Second))
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
