@@ -1,0 +1,30 @@
+package oracle
+
+import (
+	"context"
+	"strconv"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+)
+
+// Event types of the oracle and the attributes they carry.
+const (
+	EventEpoch        = "grange.oracle.epoch"        // epoch, status, seed
+	EventKey          = "grange.oracle.key"          // validator, since
+	EventReveal       = "grange.oracle.reveal"       // validator, epoch
+	EventProof        = "grange.oracle.proof"        // device, epoch, sequence
+	EventVote         = "grange.oracle.vote"         // validator, vertical, epoch, root
+	EventReport       = "grange.oracle.report"       // vertical, epoch, root, total, payable_epoch
+	EventEquivocation = "grange.oracle.equivocation" // validator, vertical, epoch
+	EventClaim        = "grange.oracle.claim"        // device, vertical, epoch, paid, lifetime
+)
+
+func number[T ~uint64 | ~uint32](n T) string { return strconv.FormatUint(uint64(n), 10) }
+
+func emit(ctx context.Context, kind string, pairs ...string) {
+	e := sdk.NewEvent(kind)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		e = e.AppendAttributes(sdk.NewAttribute(pairs[i], pairs[i+1]))
+	}
+	sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(e)
+}

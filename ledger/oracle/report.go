@@ -1,0 +1,258 @@
+package oracle
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+
+	"cosmossdk.io/collections"
+
+	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/ledger/api/oraclepb"
+)
+
+// maxCatchUp bounds the epochs whose budgets one report may take together: a
+// network without quorum for longer forfeits the oldest.
+const maxCatchUp = 64
+
+// Report takes a validator's vote. The content that more than two thirds of the
+// power voted for is accepted, once for each epoch and vertical and only in the
+// order of the epochs; as contents are cumulative, an epoch that was skipped is
+// in the next one.
+//
+// A second, different vote changes nothing but is put on record, so it is no
+// error: an error would undo the record.
+func (m msgServer) Report(ctx context.Context, msg *oraclepb.MsgReport) (*oraclepb.MsgReportResponse, error) {
+	operator, err := m.bonded(ctx, msg.Validator)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.checkReport(ctx, msg); err != nil {
+		return nil, err
+	}
+	key := collections.Join3(msg.Epoch, msg.Vertical, operator)
+	if before, err := m.Votes.Get(ctx, key); err == nil {
+		if same(before.Content, msg.Content) {
+			return nil, ErrDone.Wrapf("%s has voted for this content of %s, epoch %d", msg.Validator, msg.Vertical, msg.Epoch)
+		}
+		return m.equivocate(ctx, operator, before, msg.Content)
+	} else if !errors.Is(err, collections.ErrNotFound) {
+		return nil, err
+	}
+	_, height := now(ctx)
+	vote := oraclepb.Vote{Epoch: msg.Epoch, Vertical: msg.Vertical, Validator: msg.Validator, Content: msg.Content, Height: height}
+	accepted, found, err := m.report(ctx, msg.Vertical, msg.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		// A vote for what was accepted already needs no budget any more.
+		if err := m.checkTotal(ctx, msg); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.Votes.Set(ctx, key, vote); err != nil {
+		return nil, err
+	}
+	emit(ctx, EventVote, "validator", msg.Validator, "vertical", msg.Vertical, "epoch", number(msg.Epoch), "root", hex.EncodeToString(msg.Content.RewardRoot))
+	if found {
+		agrees := same(accepted.Content, msg.Content)
+		return &oraclepb.MsgReportResponse{Accepted: agrees}, m.judge(ctx, operator, agrees)
+	}
+	done, err := m.tally(ctx, vote)
+	return &oraclepb.MsgReportResponse{Accepted: done}, err
+}
+
+func (k *Keeper) checkReport(ctx context.Context, msg *oraclepb.MsgReport) error {
+	if _, err := bytes32("reward root", msg.Content.RewardRoot); err != nil {
+		return err
+	}
+	if _, err := bytes32("inputs root", msg.Content.InputsRoot); err != nil {
+		return err
+	}
+	params, err := k.Params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(params.Verticals, msg.Vertical) {
+		return ErrUnsupported.Wrapf("%q", msg.Vertical)
+	}
+	epoch, err := k.CurrentEpoch(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case msg.Epoch == 0:
+		return ErrInvalid.Wrap("epoch is 0")
+	case msg.Epoch >= epoch:
+		return ErrTooEarly.Wrapf("report of epoch %d in epoch %d, which is not over", msg.Epoch, epoch)
+	case msg.Epoch+params.HistoryEpochs < epoch:
+		return ErrTooLate.Wrapf("report of epoch %d in epoch %d, after %d epochs of history", msg.Epoch, epoch, params.HistoryEpochs)
+	}
+	return nil
+}
+
+// checkTotal refuses a total that is below the one accepted before, or above it
+// by more than the budgets of the epochs since.
+func (k *Keeper) checkTotal(ctx context.Context, msg *oraclepb.MsgReport) error {
+	last, _, err := k.newestReport(ctx, msg.Vertical, nil)
+	if err != nil {
+		return err
+	}
+	if msg.Epoch <= last.Epoch {
+		return ErrTooLate.Wrapf("report of %s, epoch %d: epoch %d is accepted", msg.Vertical, msg.Epoch, last.Epoch)
+	}
+	total, before := msg.Content.Total, last.Content.Total
+	if total < before {
+		return ErrBudget.Wrapf("%s, epoch %d: total %d is below %d of epoch %d", msg.Vertical, msg.Epoch, total, before, last.Epoch)
+	}
+	from := last.Epoch + 1
+	if msg.Epoch-last.Epoch > maxCatchUp {
+		from = msg.Epoch - maxCatchUp + 1
+	}
+	var budget uint64
+	for e := from; e <= msg.Epoch; e++ {
+		b, err := k.budget.BonusBudget(ctx, msg.Vertical, e)
+		if err != nil {
+			return ErrBudget.Wrapf("%s, epoch %d: %v", msg.Vertical, e, err)
+		}
+		if budget, err = money.Add(budget, b); err != nil {
+			return ErrBudget.Wrapf("%s, epochs %d to %d: %v", msg.Vertical, from, msg.Epoch, err)
+		}
+	}
+	if total-before > budget {
+		return ErrBudget.Wrapf("%s, epoch %d: total %d is %d above the last, budget of epochs %d to %d is %d",
+			msg.Vertical, msg.Epoch, total, total-before, from, msg.Epoch, budget)
+	}
+	return nil
+}
+
+// tally accepts the vote's content if it has a quorum now.
+func (k *Keeper) tally(ctx context.Context, vote oraclepb.Vote) (bool, error) {
+	total, err := k.totalPower(ctx)
+	if err != nil {
+		return false, err
+	}
+	var power uint64
+	err = k.walkVotes(ctx, vote.Epoch, vote.Vertical, func(operator []byte, v oraclepb.Vote) error {
+		if !same(v.Content, vote.Content) {
+			return nil
+		}
+		p, err := k.power(ctx, operator)
+		power += p
+		return err
+	})
+	if err != nil || !quorum(power, total) {
+		return false, err
+	}
+	return true, k.accept(ctx, vote, power, total)
+}
+
+func (k *Keeper) accept(ctx context.Context, vote oraclepb.Vote, power, total uint64) error {
+	params, err := k.Params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	epoch, err := k.CurrentEpoch(ctx)
+	if err != nil {
+		return err
+	}
+	r := oraclepb.Report{
+		Epoch: vote.Epoch, Vertical: vote.Vertical, Content: vote.Content,
+		Power: power, TotalPower: total, AcceptedHeight: vote.Height,
+		AcceptedEpoch: epoch, PayableEpoch: epoch + params.ChallengeEpochs,
+	}
+	if err := k.Reports.Set(ctx, collections.Join(r.Vertical, r.Epoch), r); err != nil {
+		return err
+	}
+	emit(ctx, EventReport, "vertical", r.Vertical, "epoch", number(r.Epoch), "root", hex.EncodeToString(r.Content.RewardRoot),
+		"total", number(r.Content.Total), "payable_epoch", number(r.PayableEpoch))
+	type verdict struct {
+		operator []byte
+		agrees   bool
+	}
+	var verdicts []verdict // read all before writing any
+	err = k.walkVotes(ctx, r.Epoch, r.Vertical, func(operator []byte, v oraclepb.Vote) error {
+		verdicts = append(verdicts, verdict{operator, same(v.Content, r.Content)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, v := range verdicts {
+		if err := k.judge(ctx, v.operator, v.agrees); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// same says whether two validators saw the same.
+func same(a, b oraclepb.Content) bool {
+	return bytes.Equal(a.RewardRoot, b.RewardRoot) && bytes.Equal(a.InputsRoot, b.InputsRoot) &&
+		a.Total == b.Total && a.Leaves == b.Leaves
+}
+
+// judge counts a vote for or against what was accepted.
+func (k *Keeper) judge(ctx context.Context, operator []byte, agrees bool) error {
+	return k.conduct(ctx, operator, func(c *oraclepb.Conduct) {
+		if agrees {
+			c.Agreed++
+		} else {
+			c.Dissented++
+		}
+	})
+}
+
+// equivocate records a second, different vote; the first one stands.
+func (k *Keeper) equivocate(ctx context.Context, operator []byte, first oraclepb.Vote, second oraclepb.Content) (*oraclepb.MsgReportResponse, error) {
+	key := collections.Join3(first.Epoch, first.Vertical, operator)
+	if known, err := k.Equivocations.Has(ctx, key); err != nil {
+		return nil, err
+	} else if known {
+		return nil, ErrDone.Wrapf("%s equivocated on %s, epoch %d, and it is on record", first.Validator, first.Vertical, first.Epoch)
+	}
+	_, height := now(ctx)
+	err := k.Equivocations.Set(ctx, key, oraclepb.Equivocation{
+		Epoch: first.Epoch, Vertical: first.Vertical, Validator: first.Validator,
+		First: first.Content, Second: second, Height: height,
+	})
+	if err != nil {
+		return nil, err
+	}
+	emit(ctx, EventEquivocation, "validator", first.Validator, "vertical", first.Vertical, "epoch", number(first.Epoch))
+	err = k.conduct(ctx, operator, func(c *oraclepb.Conduct) { c.Equivocated++ })
+	return &oraclepb.MsgReportResponse{Equivocation: true}, err
+}
+
+// walkVotes visits the votes on one report in the order of the operators.
+func (k *Keeper) walkVotes(ctx context.Context, epoch uint64, vertical string, visit func(operator []byte, v oraclepb.Vote) error) error {
+	rng := collections.NewSuperPrefixedTripleRange[uint64, string, []byte](epoch, vertical)
+	return k.Votes.Walk(ctx, rng, func(key collections.Triple[uint64, string, []byte], v oraclepb.Vote) (bool, error) {
+		return false, visit(key.K3(), v)
+	})
+}
+
+// report returns what was accepted for an epoch.
+func (k *Keeper) report(ctx context.Context, vertical string, epoch uint64) (oraclepb.Report, bool, error) {
+	r, err := k.Reports.Get(ctx, collections.Join(vertical, epoch))
+	if errors.Is(err, collections.ErrNotFound) {
+		return r, false, nil
+	}
+	return r, err == nil, err
+}
+
+// newestReport returns the accepted report of the highest epoch that suits, all
+// of them when suits is nil.
+func (k *Keeper) newestReport(ctx context.Context, vertical string, suits func(oraclepb.Report) bool) (r oraclepb.Report, found bool, err error) {
+	rng := collections.NewPrefixedPairRange[string, uint64](vertical).Descending()
+	err = k.Reports.Walk(ctx, rng, func(_ collections.Pair[string, uint64], v oraclepb.Report) (bool, error) {
+		if suits == nil || suits(v) {
+			r, found = v, true
+		}
+		return found, nil
+	})
+	return r, found, err
+}
