@@ -180,7 +180,10 @@ func (k *Keeper) pay(ctx context.Context, p creditpb.Params, r creditpb.Redempti
 	if err := k.bank.BurnCoins(ctx, ModuleName, credits(amount)); err != nil {
 		return err
 	}
-	if err := k.makeGrain(ctx, to, grain, money.Grain(t.Pool)); err != nil {
+	if err := k.makeGrain(ctx, grain, money.Grain(t.Pool)); err != nil {
+		return err
+	}
+	if err := k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, to, grains(grain)); err != nil {
 		return err
 	}
 	if err := k.Totals.Set(ctx, t); err != nil {

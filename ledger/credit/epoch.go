@@ -143,14 +143,14 @@ func (k *Keeper) PriceAt(ctx context.Context, epoch uint64) (price.Quote, error)
 // BonusBudget returns how many ugrain a vertical may mint for the usage of an
 // ended epoch: its share of the demand pool, 0 when it has none. ErrNotFound
 // when the epoch is open or forgotten.
-func (k *Keeper) BonusBudget(ctx context.Context, vertical string, epoch uint64) (money.Grain, error) {
+func (k *Keeper) BonusBudget(ctx context.Context, vertical string, epoch uint64) (uint64, error) {
 	r, err := k.record(ctx, epoch)
 	if err != nil {
 		return 0, err
 	}
 	for _, s := range r.Verticals {
 		if s.Vertical == vertical {
-			return money.Share(money.Grain(r.DemandPool), money.BPS(s.ShareBps)), nil
+			return uint64(money.Share(money.Grain(r.DemandPool), money.BPS(s.ShareBps))), nil
 		}
 	}
 	return 0, nil

@@ -97,9 +97,9 @@ func (k *Keeper) recordRevenue(ctx context.Context, revenue, burned money.Credit
 	return k.Open.Set(ctx, o)
 }
 
-// makeGrain mints ugrain to an account, refusing to pass the supply cap.
-// reserved is what must stay mintable besides.
-func (k *Keeper) makeGrain(ctx context.Context, to sdk.AccAddress, amount, reserved money.Grain) error {
+// makeGrain mints ugrain into the module's account, refusing to pass the supply
+// cap. reserved is what must stay mintable besides.
+func (k *Keeper) makeGrain(ctx context.Context, amount, reserved money.Grain) error {
 	supply := k.bank.GetSupply(ctx, money.GrainDenom).Amount
 	free := money.Grain(0)
 	if supply.IsUint64() {
@@ -109,20 +109,11 @@ func (k *Keeper) makeGrain(ctx context.Context, to sdk.AccAddress, amount, reser
 	if amount > free {
 		return ErrCap.Wrapf("mint %d ugrain: supply is %s, %d are reserved for redemptions, the cap is %d", amount, supply, reserved, emission.SupplyCap)
 	}
-	if err := k.bank.MintCoins(ctx, ModuleName, grains(amount)); err != nil {
-		return err
-	}
-	return k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, to, grains(amount))
+	return k.bank.MintCoins(ctx, ModuleName, grains(amount))
 }
 
-// MintReward mints ugrain to an account as a reward for earlier epochs. All
-// rewards together stay within the sum of the epochs' demand pools (ErrBudget)
-// and the supply, with what the pool must be able to give back, within the cap
-// (ErrCap). Which account earned what is for the caller to know.
-func (k *Keeper) MintReward(ctx context.Context, to sdk.AccAddress, amount money.Grain) error {
-	if amount == 0 {
-		return nil
-	}
+// reward mints ugrain into the module's account within the budget of rewards.
+func (k *Keeper) reward(ctx context.Context, to string, amount money.Grain) error {
 	t, err := load(ctx, k.Totals)
 	if err != nil {
 		return err
@@ -130,13 +121,35 @@ func (k *Keeper) MintReward(ctx context.Context, to sdk.AccAddress, amount money
 	if left := t.RewardsBudget - t.RewardsMinted; uint64(amount) > left {
 		return ErrBudget.Wrapf("mint %d ugrain as a reward to %s: %d of %d are left in the budget of all epochs", amount, to, left, t.RewardsBudget)
 	}
-	if err := k.makeGrain(ctx, to, amount, money.Grain(t.Pool)); err != nil {
+	if err := k.makeGrain(ctx, amount, money.Grain(t.Pool)); err != nil {
 		return err
 	}
 	t.RewardsMinted += uint64(amount)
-	if err := k.Totals.Set(ctx, t); err != nil {
+	emit(ctx, EventReward, "to", to, "ugrain", number(amount))
+	return k.Totals.Set(ctx, t)
+}
+
+// MintReward mints ugrain to an account as a reward for ended epochs. All
+// rewards together stay within the sum of the epochs' demand pools (ErrBudget),
+// and the supply, with what the pool must be able to give back, within the cap
+// (ErrCap). Who earned what is for the caller to know.
+func (k *Keeper) MintReward(ctx context.Context, to sdk.AccAddress, amount money.Grain) error {
+	if amount == 0 {
+		return nil
+	}
+	if err := k.reward(ctx, to.String(), amount); err != nil {
 		return err
 	}
-	emit(ctx, EventReward, "to", to.String(), "ugrain", number(amount))
-	return nil
+	return k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, to, grains(amount))
+}
+
+// Mint mints rewards as MintReward does, into a module's account.
+func (k *Keeper) Mint(ctx context.Context, module string, amount money.Grain) error {
+	if amount == 0 {
+		return nil
+	}
+	if err := k.reward(ctx, module, amount); err != nil {
+		return err
+	}
+	return k.bank.SendCoinsFromModuleToModule(ctx, ModuleName, module, grains(amount))
 }
