@@ -142,7 +142,9 @@ func (s msgServer) Redeem(ctx context.Context, m *creditpb.MsgRedeem) (*creditpb
 	if err != nil {
 		return nil, err
 	}
-	if g, err := q.Grains(money.Credit(m.Ucredit)); err != nil || g == 0 {
+	if g, err := q.Grains(money.Credit(m.Ucredit)); err != nil {
+		return nil, ErrInvalid.Wrapf("redeem %d ucredit: %v", m.Ucredit, err)
+	} else if g == 0 {
 		return nil, ErrTooLittle.Wrapf("%d ucredit make no ugrain at %d ucredit per GRAIN: collect more first", m.Ucredit, q.High)
 	}
 	if _, ratio, err := s.k.room(ctx, p, q); err != nil {
