@@ -150,13 +150,13 @@ func (k *Keeper) breaker(ctx context.Context) (oraclepb.Breaker, oraclepb.Params
 		return b, params, err
 	}
 	time, _ := now(ctx)
-	return decay(b, time, params.BreakerSeconds), params, nil
+	return decay(b, time, uint64(whole(params))*params.BreakerEpochs), params, nil
 }
 
 // decay takes level·min(Δt/window, 1) off the level, rounded so that the level
 // is never too low.
-func decay(b oraclepb.Breaker, time int64, seconds uint64) oraclepb.Breaker {
-	gone, window := uint64(max(time-b.Time, 0)), seconds*1_000_000_000
+func decay(b oraclepb.Breaker, time int64, window uint64) oraclepb.Breaker {
+	gone := uint64(max(time-b.Time, 0))
 	if gone >= window {
 		return oraclepb.Breaker{Time: time}
 	}

@@ -14,8 +14,6 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 )
 
-const nanosPerMs = 1_000_000
-
 // BeginBlock moves the clock: it decides the seed at the reveal deadline, ends
 // the epoch when it is over, and removes old records. At most one epoch ends
 // per block.
@@ -32,7 +30,7 @@ func (k *Keeper) BeginBlock(ctx context.Context) error {
 		return err
 	}
 	e = tick(ctx, e, params)
-	if e.Status == oraclepb.EPOCH_STATUS_REVEALING && e.Elapsed >= int64(revealMs(params))*nanosPerMs {
+	if e.Status == oraclepb.EPOCH_STATUS_REVEALING && e.Elapsed >= nanos(params, params.RevealBps) {
 		if e, err = k.decide(ctx, e); err != nil {
 			return err
 		}
@@ -40,7 +38,7 @@ func (k *Keeper) BeginBlock(ctx context.Context) error {
 	if err := k.Epochs.Set(ctx, e.Number, e); err != nil {
 		return err
 	}
-	if e.Elapsed >= int64(params.EpochMs)*nanosPerMs {
+	if e.Elapsed >= whole(params) {
 		if err := k.end(ctx, e); err != nil {
 			return err
 		}
@@ -53,7 +51,7 @@ func (k *Keeper) BeginBlock(ctx context.Context) error {
 func tick(ctx context.Context, e oraclepb.Epoch, params oraclepb.Params) oraclepb.Epoch {
 	time, _ := now(ctx)
 	gap := max(time-e.SeenTime, 0)
-	e.Elapsed += min(gap, int64(params.MaxGapMs)*nanosPerMs)
+	e.Elapsed += min(gap, nanos(params, params.MaxGapBps))
 	e.SeenTime = max(time, e.SeenTime)
 	return e
 }

@@ -18,44 +18,36 @@ const (
 	maxSpan         = 10 * 365 * 24 * time.Hour
 )
 
-// DefaultParams are those of a network with epochs of a day.
+// DefaultParams are those of a network with epochs of a day. All times but the
+// first follow from it, so a test network changes that one only.
 func DefaultParams() oraclepb.Params {
-	p := ParamsFor(24 * time.Hour)
-	p.MaxGapMs = 600_000
-	p.BreakerSeconds = 24 * 3600
-	return p
-}
-
-// ParamsFor are defaults for another length of epoch: two fifths of it for the
-// reveals, and at most a tenth passing between two blocks.
-func ParamsFor(epoch time.Duration) oraclepb.Params {
-	ms := uint64(epoch.Milliseconds())
 	return oraclepb.Params{
-		EpochMs: ms, RevealBps: 4000, MaxGapMs: max(ms/10, 1),
+		EpochSeconds: 24 * 3600, RevealBps: 4000, MaxGapBps: 2000,
 		Challenges: 4, HistoryEpochs: 128, ChallengeEpochs: 1,
-		BreakerSeconds: max(ms/1000, 1), BreakerLimit: 1_000_000_000_000, // a million GRAIN per epoch
+		BreakerEpochs: 1, BreakerLimit: 1_000_000_000_000, // a million GRAIN
 		PrunePerBlock: 200, Verticals: []string{"storage"},
 	}
 }
 
 // ValidateParams reports the first parameter that cannot work, or nil.
 func ValidateParams(p oraclepb.Params) error {
-	epoch := maxSpan.Milliseconds()
+	longest := uint64(maxSpan.Seconds())
+	gap := (uint32(money.Whole) - min(p.RevealBps, uint32(money.Whole))) / 2
 	switch {
-	case p.EpochMs < 1000 || p.EpochMs > uint64(epoch):
-		return fmt.Errorf("epoch_ms is %d, want 1000 to %d", p.EpochMs, epoch)
+	case p.EpochSeconds == 0 || p.EpochSeconds > longest:
+		return fmt.Errorf("epoch_seconds is %d, want 1 to %d", p.EpochSeconds, longest)
 	case p.RevealBps == 0 || p.RevealBps >= uint32(money.Whole):
 		return fmt.Errorf("reveal_bps is %d, want 1 to %d", p.RevealBps, money.Whole-1)
-	case p.MaxGapMs == 0 || p.MaxGapMs > (p.EpochMs-revealMs(p))/2:
-		return fmt.Errorf("max_gap_ms is %d, want 1 to %d, half of the epoch after the reveals", p.MaxGapMs, (p.EpochMs-revealMs(p))/2)
+	case p.MaxGapBps == 0 || p.MaxGapBps > gap:
+		return fmt.Errorf("max_gap_bps is %d, want 1 to %d, half of the epoch after the reveals", p.MaxGapBps, gap)
 	case p.Challenges == 0 || p.Challenges > MaxChallenges:
 		return fmt.Errorf("challenges is %d, want 1 to %d", p.Challenges, MaxChallenges)
 	case p.HistoryEpochs < 2 || p.HistoryEpochs > 1<<20:
 		return fmt.Errorf("history_epochs is %d, want 2 to %d", p.HistoryEpochs, 1<<20)
 	case p.ChallengeEpochs == 0 || p.ChallengeEpochs >= p.HistoryEpochs:
 		return fmt.Errorf("challenge_epochs is %d, want 1 to %d, less than the history", p.ChallengeEpochs, p.HistoryEpochs-1)
-	case p.BreakerSeconds == 0 || p.BreakerSeconds > uint64(maxSpan.Seconds()):
-		return fmt.Errorf("breaker_seconds is %d, want 1 to %.0f", p.BreakerSeconds, maxSpan.Seconds())
+	case p.BreakerEpochs == 0 || p.BreakerEpochs > longest/p.EpochSeconds:
+		return fmt.Errorf("breaker_epochs is %d, want 1 to %d", p.BreakerEpochs, longest/p.EpochSeconds)
 	case p.BreakerLimit == 0:
 		return fmt.Errorf("breaker_limit is 0: nothing could ever be claimed")
 	case p.PrunePerBlock == 0 || p.PrunePerBlock > 10_000:
@@ -74,11 +66,14 @@ func ValidateParams(p oraclepb.Params) error {
 	return nil
 }
 
-// revealMs is the part of an epoch in which validators reveal.
-func revealMs(p oraclepb.Params) uint64 {
-	q, _, _ := money.MulDiv(p.EpochMs, uint64(p.RevealBps), uint64(money.Whole)) // a share, so it fits
-	return q
+// nanos is a share of the epoch in nanoseconds.
+func nanos(p oraclepb.Params, share uint32) int64 {
+	q, _, _ := money.MulDiv(p.EpochSeconds*1_000_000_000, uint64(share), uint64(money.Whole)) // share ≤ Whole, so it fits
+	return int64(q)
 }
+
+// whole is the epoch in nanoseconds.
+func whole(p oraclepb.Params) int64 { return nanos(p, uint32(money.Whole)) }
 
 func checkVertical(v string) error {
 	if len(v) == 0 || len(v) > MaxVerticalSize {

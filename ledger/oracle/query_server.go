@@ -64,7 +64,7 @@ func (q queryServer) Epoch(ctx context.Context, r *oraclepb.QueryEpochRequest) (
 		return nil, err
 	}
 	out := &oraclepb.QueryEpochResponse{Epoch: e}
-	out.RevealDeadline = e.SeenTime + int64(revealMs(params))*nanosPerMs - e.Elapsed
+	out.RevealDeadline = e.SeenTime + nanos(params, params.RevealBps) - e.Elapsed
 	out.End = endTime(e, params)
 	err = q.Reveals.Walk(ctx, collections.NewPrefixedPairRange[uint64, []byte](e.Number), func(key collections.Pair[uint64, []byte], signature []byte) (bool, error) {
 		reveal, err := q.revealPB(key, signature)
@@ -76,7 +76,7 @@ func (q queryServer) Epoch(ctx context.Context, r *oraclepb.QueryEpochRequest) (
 
 // endTime is when an epoch ended, or will end at the earliest.
 func endTime(e oraclepb.Epoch, params oraclepb.Params) int64 {
-	return e.SeenTime + max(int64(params.EpochMs)*nanosPerMs-e.Elapsed, 0)
+	return e.SeenTime + max(whole(params)-e.Elapsed, 0)
 }
 
 // epoch returns one by number, 0 for the current one.
