@@ -32,30 +32,13 @@ type planned struct {
 
 // roles lists every role of the plan in start order.
 func (p *Plan) roles() []planned {
-	out := []planned{
-		{VerifierName, KindVerifier, stageVerify, false},
-		{ValidatorName, KindValidator, stageChain, false},
-	}
-	for _, pr := range p.Providers {
-		out = append(out, planned{pr.Name, KindProvider, stageProvide, true})
-	}
-	return append(out,
-		planned{GatewayName, KindGateway, stageDoors, false},
-	)
+	return []planned{{ValidatorName, KindValidator, stageChain, false}}
 }
 
 // role makes the role called name.
 func (e *env) role(name string) (node.Role, error) {
-	if pr, ok := e.plan.Provider(name); ok {
-		return e.provider(pr), nil
-	}
-	switch name {
-	case ValidatorName:
+	if name == ValidatorName {
 		return e.validator(), nil
-	case VerifierName:
-		return e.verifier(), nil
-	case GatewayName:
-		return e.gateway(), nil
 	}
 	return nil, fmt.Errorf("make role %q: %w", name, node.ErrUnknownRole)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/ledger/key"
 )
 
@@ -123,4 +124,13 @@ func loadS3Keys(home string) (s3Keys, error) {
 		return k, fmt.Errorf("read %s: it holds no keys", s3KeysPath(home))
 	}
 	return k, nil
+}
+
+// deviceID is the ledger's id of an ed25519 device key, in hex.
+func deviceID(pub ed25519.PublicKey) string {
+	k, err := device.NewPublicKey(device.Ed25519, pub)
+	if err != nil {
+		panic("a generated key is not a key: " + err.Error())
+	}
+	return k.ID().String()
 }

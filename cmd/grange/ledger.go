@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/node/ledgerview"
+)
+
+func newDevice(g *globals) *cobra.Command {
+	c := &cobra.Command{Use: "device", Short: "Devices on the ledger", Example: "grange device list\ngrange device show 3fa9c2", RunE: group}
+	c.AddCommand(&cobra.Command{
+		Use: "list", Short: "List every device with its offer", Args: args(), Example: "grange device list --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
+				all, err := v.Devices(ctx)
+				if err != nil {
+					return err
+				}
+				return g.out(c).Emit(all, func(w io.Writer) error { return writeDevices(w, all) })
+			})
+		},
+	}, &cobra.Command{
+		Use: "show DEVICE", Short: "Show one device (an id, or the beginning of one)", Args: args("a DEVICE id"), Example: "grange device show 3fa9c2",
+		RunE: func(c *cobra.Command, given []string) error {
+			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
+				d, err := v.Device(ctx, given[0])
+				if err != nil {
+					return missing(err, "grange device list"+g.homeFlag())
+				}
+				return g.out(c).Emit(d, func(w io.Writer) error { return writeDevice(w, d) })
+			})
+		},
+	})
+	return c
+}
+
+// missing says where to look for what was not found.
+func missing(err error, next string) error {
+	if errors.Is(err, ledgerview.ErrNotFound) {
+		return cliout.Fail(cliout.NotFound, err, next)
+	}
+	return err
+}
+
+func writeDevices(w io.Writer, all []ledgerview.Device) error {
+	t := cliout.NewTable("DEVICE", "STATUS", "OWNER", "ENDPOINT", "SOLD", "CAPACITY", "BOND", "SLASHED").Right(4, 5, 6, 7)
+	for _, d := range all {
+		var o ledgerview.Offer
+		if len(d.Offers) > 0 {
+			o = d.Offers[0]
+		}
+		t.Row(cliout.Short(d.ID), d.Status, d.Owner, d.Endpoint, cliout.Bytes(o.Sold), cliout.Bytes(o.Capacity), cliout.Grains(o.Bond), cliout.Grains(o.Slashed))
+	}
+	return t.Write(w)
+}
+
+func writeDevice(w io.Writer, d ledgerview.Device) error {
+	pairs := [][2]string{
+		{"device", d.ID}, {"did", d.DID}, {"key", d.KeyType + " " + d.Key}, {"owner", d.Owner}, {"class", d.Class}, {"status", d.Status},
+		{"endpoint", d.Endpoint}, {"capabilities", fmt.Sprint(d.Capabilities)}, {"registered at height", fmt.Sprint(d.Registered)},
+	}
+	for _, p := range d.Payouts {
+		pairs = append(pairs, [2]string{"payout", payout(p)})
+	}
+	for _, o := range d.Offers {
+		pairs = append(pairs, [2]string{fmt.Sprintf("offer %d", o.ID),
+			fmt.Sprintf("%s, %s of %s sold in %d leases, bond %s, slashed %s, %s", o.Kind, cliout.Bytes(o.Sold), cliout.Bytes(o.Capacity),
+				o.Leases, cliout.Grains(o.Bond), cliout.Grains(o.Slashed), o.Status)},
+			[2]string{"  price held", price(o.Hold) + " of a byte for an epoch"}, [2]string{"  price read", price(o.Use) + " of a byte"})
+	}
+	return cliout.Pairs(w, pairs...)
+}
+
+func price(p ledgerview.Price) string { return fmt.Sprintf("%d ucredit per %d", p.Credits, p.Per) }
+
+func payout(p ledgerview.Payout) string {
+	s := fmt.Sprintf("%.2f %% to %s, paid %d", float64(p.BPS)/100, p.To, p.Paid)
+	if p.Lien {
+		s += fmt.Sprintf(" of at most %d %s (lien)", p.Cap, p.Denom)
+	}
+	return s
+}
+
+func newLease(g *globals) *cobra.Command {
+	var device, payer string
+	c := &cobra.Command{Use: "lease", Short: "Leases on the ledger", Example: "grange lease list\ngrange lease show 77ab", RunE: group}
+	list := &cobra.Command{
+		Use: "list", Short: "List leases with what is left in their escrow", Args: args(), Example: "grange lease list --device 3fa9c2",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
+				if device != "" {
+					d, err := v.Device(ctx, device)
+					if err != nil {
+						return missing(err, "grange device list"+g.homeFlag())
+					}
+					device = d.ID
+				}
+				all, err := v.Leases(ctx, device, payer)
+				if err != nil {
+					return err
+				}
+				return g.out(c).Emit(all, func(w io.Writer) error { return writeLeases(w, all) })
+			})
+		},
+	}
+	list.Flags().StringVar(&device, "device", "", "only leases of this device")
+	list.Flags().StringVar(&payer, "payer", "", "only leases this account pays for")
+	c.AddCommand(list, &cobra.Command{
+		Use: "show LEASE", Short: "Show one lease (an id, or the beginning of one)", Args: args("a LEASE id"), Example: "grange lease show 77ab",
+		RunE: func(c *cobra.Command, given []string) error {
+			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
+				l, err := v.Lease(ctx, given[0])
+				if err != nil {
+					return missing(err, "grange lease list"+g.homeFlag())
+				}
+				return g.out(c).Emit(l, func(w io.Writer) error { return writeLease(w, l) })
+			})
+		},
+	})
+	return c
+}
+
+func writeLeases(w io.Writer, all []ledgerview.Lease) error {
+	t := cliout.NewTable("LEASE", "DEVICE", "STATE", "HELD", "DEPOSITED", "PAID", "LEFT", "FAULTS", "REASON").Right(3, 4, 5, 6, 7)
+	for _, l := range all {
+		t.Row(cliout.Short(l.ID), cliout.Short(l.Device), l.State, cliout.Bytes(l.Held()), cliout.Credits(l.Deposited),
+			cliout.Credits(l.Paid), cliout.Credits(l.Left), l.Faults, l.Reason)
+	}
+	return t.Write(w)
+}
+
+func writeLease(w io.Writer, l ledgerview.Lease) error {
+	state := l.State
+	if l.Until > 0 {
+		state += fmt.Sprintf(" until epoch %d", l.Until)
+	}
+	if l.Reason != "" {
+		state += " (" + l.Reason + ")"
+	}
+	pairs := [][2]string{
+		{"lease", l.ID}, {"offer", fmt.Sprint(l.Offer)}, {"payer", l.Payer}, {"provider", l.Owner}, {"device", l.Device}, {"state", state},
+		{"opened in epoch", fmt.Sprint(l.Opened)}, {"capacity", cliout.Bytes(l.Capacity)}, {"held", cliout.Bytes(l.Held())},
+		{"price held", price(l.Hold)}, {"price read", price(l.Use)}, {"deposited", cliout.Credits(l.Deposited)},
+		{"paid for holding", cliout.Credits(l.HoldPaid) + " of at most " + cliout.Credits(l.HoldBudget)},
+		{"paid in all", cliout.Credits(l.Paid)}, {"refunded", cliout.Credits(l.Refunded)}, {"left in escrow", cliout.Credits(l.Left)},
+		{"faults in a row", fmt.Sprint(l.Faults)}, {"next epoch to settle", fmt.Sprint(l.Next)},
+	}
+	for _, a := range l.Lanes {
+		pairs = append(pairs, [2]string{fmt.Sprintf("lane %d", a.ID), fmt.Sprintf("%s read by receipt %d, %s paid of at most %s",
+			cliout.Bytes(a.Units), a.Seq, cliout.Credits(a.Paid), cliout.Credits(a.Cap))})
+	}
+	for _, k := range l.Commits {
+		pairs = append(pairs, [2]string{fmt.Sprintf("commitment %d", k.Revision), fmt.Sprintf("%s, root %s, from epoch %d", cliout.Bytes(k.Units), cliout.Short(k.Root), k.Effective)})
+	}
+	return cliout.Pairs(w, pairs...)
+}
+
+func newReceipt(g *globals) *cobra.Command {
+	var lane uint32
+	c := &cobra.Command{Use: "receipt", Short: "Settled receipts", RunE: group}
+	show := &cobra.Command{
+		Use: "show LEASE", Short: "Show the newest settled receipt of a lease's lane", Args: args("a LEASE id"), Example: "grange receipt show 77ab --lane 1",
+		RunE: func(c *cobra.Command, given []string) error {
+			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
+				lane := lane
+				if !c.Flags().Changed("lane") {
+					l, err := v.Lease(ctx, given[0])
+					if err != nil {
+						return missing(err, "grange lease list"+g.homeFlag())
+					}
+					if len(l.Lanes) > 0 {
+						lane = l.Lanes[0].ID
+					}
+				}
+				r, err := v.Receipt(ctx, given[0], lane)
+				if err != nil {
+					return missing(err, "grange lease list"+g.homeFlag())
+				}
+				return g.out(c).Emit(r, func(w io.Writer) error { return writeReceipt(w, r) })
+			})
+		},
+	}
+	show.Flags().Uint32Var(&lane, "lane", 0, "lane of the lease (default: its first)")
+	c.AddCommand(show)
+	return c
+}
+
+func writeReceipt(w io.Writer, r ledgerview.Receipt) error {
+	return cliout.Pairs(w,
+		[2]string{"lease", r.Lease}, [2]string{"device", r.Device}, [2]string{"payer", r.Payer}, [2]string{"lane", fmt.Sprint(r.Lane.ID)},
+		[2]string{"number", fmt.Sprint(r.Lane.Seq)}, [2]string{"units", fmt.Sprintf("%d (%s read since the lease opened)", r.Lane.Units, cliout.Bytes(r.Lane.Units))},
+		[2]string{"price", price(r.Use)}, [2]string{"paid", cliout.Credits(r.Lane.Paid) + " of at most " + cliout.Credits(r.Lane.Cap)},
+		[2]string{"signed with", r.Lane.Key})
+}
+
+func newProof(g *globals) *cobra.Command {
+	var device string
+	var limit uint64
+	c := &cobra.Command{Use: "proof", Short: "Proofs of storage on the ledger", RunE: group}
+	list := &cobra.Command{
+		Use: "list", Short: "List the newest proofs", Args: args(), Example: "grange proof list --device 3fa9c2 --limit 5",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
+				if device != "" {
+					d, err := v.Device(ctx, device)
+					if err != nil {
+						return missing(err, "grange device list"+g.homeFlag())
+					}
+					device = d.ID
+				}
+				all, err := v.Proofs(ctx, device, limit)
+				if err != nil {
+					return err
+				}
+				return g.out(c).Emit(all, func(w io.Writer) error { return writeProofs(w, all) })
+			})
+		},
+	}
+	list.Flags().StringVar(&device, "device", "", "only proofs of this device")
+	list.Flags().Uint64Var(&limit, "limit", 50, "how many, newest first")
+	c.AddCommand(list)
+	return c
+}
+
+func writeProofs(w io.Writer, all []ledgerview.Proof) error {
+	t := cliout.NewTable("EPOCH", "DEVICE", "HEIGHT", "AT", "CHALLENGES", "HELD", "PROOF SIZE").Right(0, 2, 4, 5, 6)
+	for _, p := range all {
+		t.Row(p.Epoch, cliout.Short(p.Device), p.Height, p.Time.Format("15:04:05"), p.Challenges, cliout.Bytes(p.Units), cliout.Bytes(p.Size))
+	}
+	return t.Write(w)
+}
+
+func newReward(g *globals) *cobra.Command {
+	c := &cobra.Command{Use: "reward", Short: "What devices earned, and why", RunE: group}
+	c.AddCommand(&cobra.Command{
+		Use: "explain DEVICE EPOCH", Short: "Show term by term what an epoch paid a device", Args: args("a DEVICE id", "an EPOCH"),
+		Example: "grange reward explain 3fa9c2 17",
+		RunE: func(c *cobra.Command, given []string) error {
+			epoch, err := strconv.ParseUint(given[1], 10, 64)
+			if err != nil {
+				return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "read epoch %q: want a number from 1", given[1])
+			}
+			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
+				x, err := v.Explain(ctx, given[0], epoch)
+				if err != nil {
+					return missing(err, "grange device list"+g.homeFlag())
+				}
+				return g.out(c).Emit(x, func(w io.Writer) error { return writeExplanation(w, x) })
+			})
+		},
+	})
+	return c
+}

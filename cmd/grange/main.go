@@ -1,0 +1,35 @@
+// Command grange is every role of the network in one binary: it starts a
+// network on one machine, acts on its roles, and shows what the ledger knows.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"charm.land/fang/v2"
+
+	"github.com/grange-network/grange/internal/cliout"
+)
+
+func main() { os.Exit(run()) }
+
+// run is main without the exit, so that tests can be the command.
+func run() int {
+	// Before anything parses an address: the SDK computes this from the host
+	// name for every address otherwise. See ledger/chain.
+	if os.Getenv("COSMOS_SDK_CONFIG_SCOPE") == "" {
+		os.Setenv("COSMOS_SDK_CONFIG_SCOPE", "grange")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	err := fang.Execute(ctx, root,
+		fang.WithoutVersion(),
+		fang.WithErrorHandler(func(_ io.Writer, _ fang.Styles, err error) {
+			cliout.Show(root.ErrOrStderr(), err)
+		}))
+	return cliout.Code(classify(err))
+}
