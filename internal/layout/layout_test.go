@@ -28,6 +28,7 @@ var layers = []struct {
 	{"verify", 5},
 	{"node", 7},
 	{"cmd/", 8},
+	{"e2e", 9},
 }
 
 // Pure packages that a vertical lends to the ledger.
