@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/ledger/key"
@@ -96,6 +97,10 @@ type s3Keys struct {
 	Secret string `json:"secret_key"`
 }
 
+// secretAlphabet keeps a secret to letters and digits, so that no shell or
+// command line takes its first character for something else.
+var secretAlphabet = strings.NewReplacer("-", "x", "_", "y")
+
 // createS3Keys makes keys in the shape S3 clients expect: 20 characters of
 // upper-case base32 and 40 of base64.
 func createS3Keys(home string) error {
@@ -105,7 +110,7 @@ func createS3Keys(home string) error {
 	}
 	return writeJSON(s3KeysPath(home), s3Keys{
 		Access: "GR" + base32.StdEncoding.EncodeToString(b[:12])[:18],
-		Secret: base64.RawURLEncoding.EncodeToString(b[12:])[:40],
+		Secret: secretAlphabet.Replace(base64.RawURLEncoding.EncodeToString(b[12:])[:40]),
 	}, 0o600)
 }
 

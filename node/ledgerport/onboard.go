@@ -1,0 +1,212 @@
+package ledgerport
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"slices"
+
+	"cosmossdk.io/math"
+	"github.com/cosmos/cosmos-sdk/codec/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/query"
+	"github.com/cosmos/cosmos-sdk/x/feegrant"
+
+	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/ledger/api/creditpb"
+	"github.com/grange-network/grange/ledger/api/devicepb"
+	"github.com/grange-network/grange/ledger/api/marketpb"
+	"github.com/grange-network/grange/ledger/chain"
+	"github.com/grange-network/grange/ledger/client"
+)
+
+// sponsored lists the messages whose fees a sponsor pays for a provider.
+func sponsored() []string {
+	return []string{
+		sdk.MsgTypeURL(&devicepb.MsgRegister{}), sdk.MsgTypeURL(&devicepb.MsgUpdate{}),
+		sdk.MsgTypeURL(&marketpb.MsgPost{}), sdk.MsgTypeURL(&marketpb.MsgSettle{}),
+	}
+}
+
+// Sponsor lets owners use allowance ugrain of this account's for the fees of
+// their device. Owners that have an allowance already keep it.
+func (p *Port) Sponsor(ctx context.Context, owners []sdk.AccAddress, allowance uint64, more ...string) error {
+	have := map[string]bool{}
+	err := pages(func(page *query.PageRequest) (*query.PageResponse, error) {
+		r, err := p.c.FeeGrant.AllowancesByGranter(ctx, &feegrant.QueryAllowancesByGranterRequest{Granter: p.Address(), Pagination: page})
+		if err != nil {
+			return nil, fmt.Errorf("list allowances of %s: %w", p.Address(), err)
+		}
+		for _, g := range r.Allowances {
+			have[g.Grantee] = true
+		}
+		return r.Pagination, nil
+	})
+	if err != nil {
+		return err
+	}
+	var msgs []sdk.Msg
+	for _, o := range owners {
+		if have[o.String()] {
+			continue
+		}
+		m, err := p.grant(o, allowance, append(sponsored(), more...))
+		if err != nil {
+			return err
+		}
+		msgs = append(msgs, m)
+	}
+	if len(msgs) == 0 {
+		return nil
+	}
+	if _, err := p.send(ctx, msgs...); err != nil {
+		return fmt.Errorf("sponsor %d owners: %w", len(msgs), err)
+	}
+	return nil
+}
+
+func (p *Port) grant(to sdk.AccAddress, ugrain uint64, messages []string) (sdk.Msg, error) {
+	coins := sdk.NewCoins(sdk.NewCoin(chain.Grain, math.NewIntFromUint64(ugrain)))
+	basic, err := types.NewAnyWithValue(&feegrant.BasicAllowance{SpendLimit: coins})
+	if err != nil {
+		return nil, err
+	}
+	limited, err := types.NewAnyWithValue(&feegrant.AllowedMsgAllowance{Allowance: basic, AllowedMessages: messages})
+	if err != nil {
+		return nil, err
+	}
+	return &feegrant.MsgGrantAllowance{Granter: p.Address(), Grantee: to.String(), Allowance: limited}, nil
+}
+
+// Supply is what a provider brings to the market.
+type Supply struct {
+	Key      ed25519.PrivateKey // of the device
+	Endpoint string             // see tunnel.ParseEndpoint
+	Use      marketpb.Price     // per byte read
+	Hold     marketpb.Price     // per byte held through one epoch
+	Capacity uint64             // bytes
+	Bond     uint64             // ugrain behind the offer
+}
+
+// Onboard registers the device and posts its offer, or brings both up to date.
+// It returns the offer's number.
+func (p *Port) Onboard(ctx context.Context, s Supply) (offer uint64, err error) {
+	pub, err := device.NewPublicKey(device.Ed25519, s.Key.Public().(ed25519.PublicKey))
+	if err != nil {
+		return 0, err
+	}
+	id := pub.ID()
+	register, err := p.registration(ctx, s, pub)
+	if err != nil {
+		return 0, err
+	}
+	have, err := p.offerOf(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	var msgs []sdk.Msg
+	if register != nil {
+		msgs = append(msgs, register)
+	}
+	if have.Id == 0 {
+		msgs = append(msgs, &marketpb.MsgPost{
+			Owner: p.Address(), Device: id[:], Kind: KindStorage, Use: s.Use, Hold: s.Hold, Capacity: s.Capacity,
+			Bond: s.Bond, Status: marketpb.OFFER_STATUS_OPEN,
+		})
+	}
+	if len(msgs) == 0 {
+		return have.Id, nil
+	}
+	r, err := p.send(ctx, msgs...)
+	if err != nil {
+		return 0, fmt.Errorf("onboard device %s: %w", id, err)
+	}
+	if have.Id != 0 {
+		return have.Id, nil
+	}
+	var answer marketpb.MsgPostResponse
+	if err := r.Response(len(msgs)-1, &answer); err != nil {
+		return 0, err
+	}
+	return answer.OfferId, nil
+}
+
+// registration returns the message that makes the registry say what s says, nil
+// when it does.
+func (p *Port) registration(ctx context.Context, s Supply, pub device.PublicKey) (sdk.Msg, error) {
+	profile := devicepb.Profile{
+		Class: devicepb.CLASS_DRN, Endpoint: s.Endpoint, Capabilities: []string{"storage-node"}, Status: devicepb.STATUS_ACTIVE,
+	}
+	r, err := p.device.Device(ctx, &devicepb.QueryDeviceRequest{Id: pub.ID().String()})
+	switch {
+	case err == nil:
+		d := r.Device
+		if d.Owner != p.Address() {
+			return nil, fmt.Errorf("onboard device %s: it belongs to %s, not to %s", pub.ID(), d.Owner, p.Address())
+		}
+		if d.Profile.Endpoint == profile.Endpoint && d.Profile.Status == profile.Status && slices.Equal(d.Profile.Capabilities, profile.Capabilities) {
+			return nil, nil
+		}
+		profile.Cell, profile.Metadata = d.Profile.Cell, d.Profile.Metadata
+		return &devicepb.MsgUpdate{Owner: p.Address(), Device: d.Id, Profile: &profile}, nil
+	case !errors.Is(err, client.ErrNotFound):
+		return nil, fmt.Errorf("read device %s: %w", pub.ID(), err)
+	}
+	const nonce = 1
+	message, err := device.RegisterBytes(p.ChainID(), p.signer.Address(), nonce)
+	if err != nil {
+		return nil, err
+	}
+	return &devicepb.MsgRegister{
+		Owner: p.Address(), KeyType: devicepb.KEY_TYPE_ED25519, PublicKey: pub.Bytes(), Nonce: nonce,
+		Signature: ed25519.Sign(s.Key, message), Profile: profile,
+	}, nil
+}
+
+// offerOf returns the device's storage offer that is not withdrawn; its Id is 0
+// when there is none.
+func (p *Port) offerOf(ctx context.Context, id device.ID) (marketpb.Offer, error) {
+	var found marketpb.Offer
+	err := pages(func(page *query.PageRequest) (*query.PageResponse, error) {
+		r, err := p.market.Offers(ctx, &marketpb.QueryOffersRequest{Kind: KindStorage, Pagination: page})
+		if err != nil {
+			return nil, fmt.Errorf("list offers: %w", err)
+		}
+		for _, o := range r.Offers {
+			if device.ID(o.Device) == id && o.Status != marketpb.OFFER_STATUS_WITHDRAWN {
+				found = o
+			}
+		}
+		return r.Pagination, nil
+	})
+	return found, err
+}
+
+// Buy makes sure that the account has at least want ucredit: what is missing is
+// bought with ugrain at the ledger's price, with a tenth on top for its moves.
+func (p *Port) Buy(ctx context.Context, want uint64) error {
+	have, err := p.Credits(ctx)
+	if err != nil {
+		return err
+	}
+	if have >= want {
+		return nil
+	}
+	q, err := p.credit.Price(ctx, &creditpb.QueryPriceRequest{})
+	if err != nil {
+		return fmt.Errorf("read price: %w", err)
+	}
+	if q.Quote.Low == 0 {
+		return fmt.Errorf("buy %d ucredit: the ledger has no price yet", want-have)
+	}
+	ugrain := math.NewIntFromUint64(want - have).MulRaw(1_100_000).Quo(math.NewIntFromUint64(q.Quote.Low))
+	if !ugrain.IsUint64() {
+		return fmt.Errorf("buy %d ucredit: would cost %s ugrain", want-have, ugrain)
+	}
+	_, err = p.send(ctx, &creditpb.MsgBuy{Buyer: p.Address(), Ugrain: ugrain.Uint64(), MinCredit: want - have})
+	if err != nil {
+		return fmt.Errorf("buy %d ucredit for %s ugrain: %w", want-have, ugrain, err)
+	}
+	return nil
+}
