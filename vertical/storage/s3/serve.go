@@ -1,0 +1,151 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/versity/versitygw/embedgw"
+	"github.com/versity/versitygw/s3api"
+)
+
+// Config is what Serve needs. Zero values mean the stated defaults.
+type Config struct {
+	Addr      string // host:port to listen on; port 0 picks a free one
+	Region    string // reported to clients; default "us-east-1"
+	AccessKey string // the one account's access key id
+	SecretKey string // and its secret
+	Home      string // directory for the catalog and the journal; created
+	Segments  Segments
+	Logger    *slog.Logger // default: discard
+
+	// CertFile and KeyFile turn TLS on.
+	CertFile, KeyFile string
+
+	// Ready, if set, is called once with the address that clients can use.
+	Ready func(addr string)
+
+	// Health, if set, is a path that answers GET with 200 without a signature.
+	Health string
+
+	PackIdle      time.Duration // small objects are packed after this long without new ones; default 2 s
+	PackAge       time.Duration // and at the latest after this long; default 30 s
+	UploadExpiry  time.Duration // multipart uploads older than this are aborted; default 7 days
+	MaxConcurrent int           // requests served at once, others get 503; default 1024
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Segments == nil || c.Home == "" || c.Addr == "" {
+		return c, errors.New("serve s3: address, home and segments are required")
+	}
+	if c.AccessKey == "" || c.SecretKey == "" {
+		return c, errors.New("serve s3: access key and secret key are required")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&c.Region, "us-east-1")
+	setDefault(&c.PackIdle, 2*time.Second)
+	setDefault(&c.PackAge, 30*time.Second)
+	setDefault(&c.UploadExpiry, 7*24*time.Hour)
+	setDefault(&c.MaxConcurrent, 1024)
+	return c, nil
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// Serve answers S3 requests until ctx is cancelled, then lets requests under
+// way finish for up to ten seconds, closes everything and returns nil. Only one
+// Serve can run in a process.
+func Serve(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	addr, err := listenAddr(cfg.Addr)
+	if err != nil {
+		return err
+	}
+	d, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	err = embedgw.RunVersityGW(ctx, d, frontEnd(cfg, addr))
+	if cerr := d.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("serve s3 on %s: %w", addr, err)
+	}
+	return nil
+}
+
+func frontEnd(cfg Config, addr string) *embedgw.Config {
+	opts := []s3api.Option{s3api.WithMiddleware("/", annotate)}
+	if cfg.Ready != nil {
+		opts = append(opts, s3api.WithOnListen(func() { cfg.Ready(addr) }))
+	}
+	return &embedgw.Config{
+		RootUserAccess:    cfg.AccessKey,
+		RootUserSecret:    cfg.SecretKey,
+		Region:            cfg.Region,
+		Ports:             []string{addr},
+		MaxConnections:    4 * cfg.MaxConcurrent,
+		MaxRequests:       cfg.MaxConcurrent,
+		MultipartMaxParts: maxParts,
+		CertFile:          cfg.CertFile,
+		KeyFile:           cfg.KeyFile,
+		HealthPath:        cfg.Health,
+		KeepAlive:         true,
+		Quiet:             true,
+		S3Options:         opts,
+	}
+}
+
+// listenAddr replaces port 0, which the front end could not report back, by a free
+// one.
+func listenAddr(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("serve s3: %w", err)
+	}
+	if port != "0" {
+		return addr, nil
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return "", fmt.Errorf("serve s3: find a free port: %w", err)
+	}
+	addr = l.Addr().String()
+	return addr, l.Close()
+}
+
+// Keys of what annotate attaches to a request for the backend.
+type (
+	traceKey    struct{}
+	encodingKey struct{}
+)
+
+// annotate gives each request a trace id (taken over from a valid traceparent
+// header) and hands on what the front end does not pass to its backend.
+func annotate(c fiber.Ctx) error {
+	trace := newTrace(c.Get("Traceparent"))
+	c.RequestCtx().SetUserValue(traceKey{}, trace)
+	c.Set("Traceparent", trace.String())
+	if c.Query("encoding-type") == "url" {
+		c.RequestCtx().SetUserValue(encodingKey{}, true)
+	}
+	return c.Next()
+}
+
+var _ io.Closer = (*body)(nil)
