@@ -85,10 +85,21 @@ func TestHalveVectors(t *testing.T) {
 		{1_000_000_000_000_000, 2190, 2190, 500_000_000_000_000},
 		{1_000_000_000_000_000, 10_000, 2190, 42_211_793_971_249},
 		{7, 1, 3, 5},
+		{^uint64(0), 1, 3, 14_641_190_473_997_345_812},
 	} {
 		if got := Halve(c.total, c.steps, c.halfLife); got != c.want {
 			t.Errorf("Halve(%d, %d, %d) = %d, want %d", c.total, c.steps, c.halfLife, got, c.want)
 		}
+	}
+}
+
+// Rounding the exponent down once gave one ucredit too much here.
+func TestGrowIsNeverAboveTheExactValue(t *testing.T) {
+	if got := Grow(1, 38_399, 641); got > 1_079_325_852_406_574_006 {
+		t.Errorf("Grow(1, 38399, 641) = %d", got)
+	}
+	if got := Grow(1, 253, 4); got > 10_968_499_650_544_839_023 || got < 10_968_499_650_544_839_021 {
+		t.Errorf("Grow(1, 253, 4) = %d, a number of 64 bits", got)
 	}
 }
 

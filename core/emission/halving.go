@@ -56,8 +56,17 @@ func Halve(total, steps, halfLife uint64) uint64 {
 	if rest == 0 {
 		return total >> whole
 	}
-	digits, _ := bits.Div64(rest, 0, halfLife) // rest/halfLife in 2⁻⁶⁴
-	return power(digits).of(total) >> whole
+	return power(ratio(rest, halfLife)).of(total) >> whole
+}
+
+// ratio returns a/b for a < b in 2⁻⁶⁴, rounded up, so that a power of one half
+// with it as exponent is never above the exact one.
+func ratio(a, b uint64) uint64 {
+	q, r := bits.Div64(a, 0, b)
+	if r != 0 && q != ^uint64(0) {
+		q++
+	}
+	return q
 }
 
 // power returns 2^−x for 0 < x < 1 given in 2⁻⁶⁴.
@@ -84,10 +93,9 @@ func Grow(start, steps, doubling uint64) uint64 {
 		return shiftUp(start, whole)
 	}
 	// 2^(rest/doubling) = 2·2^−((doubling−rest)/doubling)
-	digits, _ := bits.Div64(doubling-rest, 0, doubling)
-	p := power(digits)
+	p := power(ratio(doubling-rest, doubling))
 	whole++
-	if whole >= 64 {
+	if whole > 64 {
 		return ^uint64(0)
 	}
 	// Shift before rounding, so that nothing below one ucredit is doubled.
