@@ -39,7 +39,7 @@ func (k *Keeper) BeginBlock(ctx context.Context) error {
 		return err
 	}
 	if e.Elapsed >= whole(params) {
-		if err := k.end(ctx, e); err != nil {
+		if err := k.end(ctx, e, params); err != nil {
 			return err
 		}
 	}
@@ -68,7 +68,7 @@ func (k *Keeper) open(ctx context.Context, epoch uint64) error {
 }
 
 // end closes the books of an epoch and opens the next.
-func (k *Keeper) end(ctx context.Context, e oraclepb.Epoch) error {
+func (k *Keeper) end(ctx context.Context, e oraclepb.Epoch, params oraclepb.Params) error {
 	if err := k.countMissed(ctx, e.Number); err != nil {
 		return err
 	}
@@ -76,6 +76,10 @@ func (k *Keeper) end(ctx context.Context, e oraclepb.Epoch) error {
 		if err := h.EpochEnded(ctx, e.Number); err != nil {
 			return fmt.Errorf("end epoch %d: %w", e.Number, err)
 		}
+	}
+	// After the hooks: one of them sets the budget.
+	if err := k.addBudgets(ctx, e.Number, params); err != nil {
+		return err
 	}
 	return k.open(ctx, e.Number+1)
 }

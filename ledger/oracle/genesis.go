@@ -165,6 +165,11 @@ func (k *Keeper) loadReports(ctx context.Context, g oraclepb.GenesisState) error
 			return err
 		}
 	}
+	for _, b := range g.Budgets {
+		if err := k.Budgets.Set(ctx, collections.Join(b.Vertical, b.Epoch), b.Total); err != nil {
+			return err
+		}
+	}
 	for _, c := range g.Claimed {
 		if err := k.Claimed.Set(ctx, collections.Join(c.Device, c.Vertical), c.Paid); err != nil {
 			return err
@@ -227,6 +232,13 @@ func (k *Keeper) saveRecords(ctx context.Context, g *oraclepb.GenesisState) (err
 		return err
 	}
 	if g.Conducts, err = values(ctx, k.Conducts); err != nil {
+		return err
+	}
+	err = k.Budgets.Walk(ctx, nil, func(key collections.Pair[string, uint64], total uint64) (bool, error) {
+		g.Budgets = append(g.Budgets, oraclepb.Budget{Vertical: key.K1(), Epoch: key.K2(), Total: total})
+		return false, nil
+	})
+	if err != nil {
 		return err
 	}
 	return k.Claimed.Walk(ctx, nil, func(key collections.Pair[[]byte, string], paid uint64) (bool, error) {

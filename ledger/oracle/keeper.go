@@ -45,6 +45,7 @@ type Keeper struct {
 	Conducts      collections.Map[[]byte, oraclepb.Conduct]
 	Claimed       collections.Map[collections.Pair[[]byte, string], uint64] // device, vertical → ugrain
 	Breaker       collections.Item[oraclepb.Breaker]
+	Budgets       collections.Map[collections.Pair[string, uint64], uint64] // vertical, epoch → sum of budgets
 }
 
 // Config is what the keeper is built from.
@@ -87,6 +88,7 @@ func NewKeeper(c Config) (*Keeper, error) {
 		Conducts:      collections.NewMap(sb, collections.NewPrefix(12), "conducts", collections.BytesKey, codec.CollValue[oraclepb.Conduct](c.Codec)),
 		Claimed:       collections.NewMap(sb, collections.NewPrefix(13), "claimed", collections.PairKeyCodec(collections.BytesKey, collections.StringKey), collections.Uint64Value),
 		Breaker:       collections.NewItem(sb, collections.NewPrefix(14), "breaker", codec.CollValue[oraclepb.Breaker](c.Codec)),
+		Budgets:       collections.NewMap(sb, collections.NewPrefix(15), "budgets", collections.PairKeyCodec(collections.StringKey, collections.Uint64Key), collections.Uint64Value),
 	}
 	var err error
 	if k.Schema, err = sb.Build(); err != nil {

@@ -32,6 +32,10 @@ func (k *Keeper) prune(ctx context.Context, epoch uint64, params oraclepb.Params
 			return err
 		}
 		left -= removed
+		if removed, err = k.pruneBudgets(ctx, vertical, floor, left); err != nil {
+			return err
+		}
+		left -= removed
 	}
 	return nil
 }
@@ -100,6 +104,11 @@ func (k *Keeper) pruneReports(ctx context.Context, vertical string, floor uint64
 	}
 	rng := collections.NewPrefixedPairRange[string, uint64](vertical).EndExclusive(min(floor, newest.Epoch))
 	return removeFirst(ctx, k.Reports, rng, left)
+}
+
+// pruneBudgets leaves the sums within the history, which the next one adds to.
+func (k *Keeper) pruneBudgets(ctx context.Context, vertical string, floor uint64, left int) (int, error) {
+	return removeFirst(ctx, k.Budgets, collections.NewPrefixedPairRange[string, uint64](vertical).EndExclusive(floor), left)
 }
 
 // firstKeys returns at most limit keys of a range, in order.

@@ -180,10 +180,23 @@ func (q queryServer) Report(ctx context.Context, r *oraclepb.QueryReportRequest)
 		out.Votes = append(out.Votes, v)
 		return nil
 	})
-	if err == nil && !found && len(out.Votes) == 0 {
+	if err != nil {
+		return nil, err
+	}
+	if !found && len(out.Votes) == 0 {
 		return nil, status.Errorf(codes.NotFound, "no vote on %q, epoch %d", r.Vertical, r.Epoch)
 	}
+	out.Limit, err = q.limitOf(ctx, r.Vertical, epoch)
 	return out, err
+}
+
+// limitOf is the largest total a report of an epoch may have, or may have had.
+func (q queryServer) limitOf(ctx context.Context, vertical string, epoch uint64) (uint64, error) {
+	last, _, err := q.newestReport(ctx, vertical, func(r oraclepb.Report) bool { return r.Epoch < epoch })
+	if err != nil {
+		return 0, err
+	}
+	return q.limit(ctx, vertical, epoch, last)
 }
 
 func (q queryServer) Claimed(ctx context.Context, r *oraclepb.QueryClaimedRequest) (*oraclepb.QueryClaimedResponse, error) {

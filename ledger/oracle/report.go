@@ -13,10 +13,6 @@ import (
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 )
 
-// maxCatchUp bounds the epochs whose budgets one report may take together: a
-// network without quorum for longer forfeits the oldest.
-const maxCatchUp = 64
-
 // Report takes a validator's vote. The content that more than two thirds of the
 // power voted for is accepted, once for each epoch and vertical and only in the
 // order of the epochs; as contents are cumulative, an epoch that was skipped is
@@ -95,7 +91,8 @@ func (k *Keeper) checkReport(ctx context.Context, msg *oraclepb.MsgReport) error
 }
 
 // checkTotal refuses a total that is below the one accepted before, or above it
-// by more than the budgets of the epochs since.
+// by more than the budgets of the epochs since: what an accepted report left
+// unspent stays unminted.
 func (k *Keeper) checkTotal(ctx context.Context, msg *oraclepb.MsgReport) error {
 	last, _, err := k.newestReport(ctx, msg.Vertical, nil)
 	if err != nil {
@@ -104,27 +101,65 @@ func (k *Keeper) checkTotal(ctx context.Context, msg *oraclepb.MsgReport) error 
 	if msg.Epoch <= last.Epoch {
 		return ErrTooLate.Wrapf("report of %s, epoch %d: epoch %d is accepted", msg.Vertical, msg.Epoch, last.Epoch)
 	}
-	total, before := msg.Content.Total, last.Content.Total
-	if total < before {
+	limit, err := k.limit(ctx, msg.Vertical, msg.Epoch, last)
+	if err != nil {
+		return err
+	}
+	switch total, before := msg.Content.Total, last.Content.Total; {
+	case total < before:
 		return ErrBudget.Wrapf("%s, epoch %d: total %d is below %d of epoch %d", msg.Vertical, msg.Epoch, total, before, last.Epoch)
+	case total > limit:
+		return ErrBudget.Wrapf("%s, epoch %d: total %d exceeds %d, which is %d of epoch %d and the budgets since",
+			msg.Vertical, msg.Epoch, total, limit, before, last.Epoch)
 	}
-	from := last.Epoch + 1
-	if msg.Epoch-last.Epoch > maxCatchUp {
-		from = msg.Epoch - maxCatchUp + 1
+	return nil
+}
+
+// limit is the largest total a report of an epoch may have after the last one.
+func (k *Keeper) limit(ctx context.Context, vertical string, epoch uint64, last oraclepb.Report) (uint64, error) {
+	budget, err := k.budgetTo(ctx, vertical, epoch)
+	if err != nil {
+		return 0, err
 	}
-	var budget uint64
-	for e := from; e <= msg.Epoch; e++ {
-		b, err := k.budget.BonusBudget(ctx, msg.Vertical, e)
+	if budget < last.Budget {
+		return last.Content.Total, nil
+	}
+	return money.Add(last.Content.Total, budget-last.Budget)
+}
+
+// budgetTo is the sum of a vertical's budgets up to an ended epoch.
+func (k *Keeper) budgetTo(ctx context.Context, vertical string, epoch uint64) (uint64, error) {
+	rng := collections.NewPrefixedPairRange[string, uint64](vertical).EndInclusive(epoch).Descending()
+	it, err := k.Budgets.Iterate(ctx, rng)
+	if err != nil {
+		return 0, err
+	}
+	defer it.Close()
+	if !it.Valid() {
+		return 0, nil
+	}
+	return it.Value()
+}
+
+// addBudgets adds an ended epoch's budgets to the sums. A budget that cannot be
+// read counts as none: it must not stop the ledger.
+func (k *Keeper) addBudgets(ctx context.Context, epoch uint64, params oraclepb.Params) error {
+	for _, vertical := range params.Verticals {
+		sum, err := k.budgetTo(ctx, vertical, epoch)
 		if err != nil {
-			return ErrBudget.Wrapf("%s, epoch %d: %v", msg.Vertical, e, err)
+			return err
 		}
-		if budget, err = money.Add(budget, b); err != nil {
-			return ErrBudget.Wrapf("%s, epochs %d to %d: %v", msg.Vertical, from, msg.Epoch, err)
+		budget, err := k.budget.BonusBudget(ctx, vertical, epoch)
+		if err == nil {
+			budget, err = money.Add(sum, budget)
 		}
-	}
-	if total-before > budget {
-		return ErrBudget.Wrapf("%s, epoch %d: total %d is %d above the last, budget of epochs %d to %d is %d",
-			msg.Vertical, msg.Epoch, total, total-before, from, msg.Epoch, budget)
+		if err != nil {
+			k.logger.Error("add budget", "vertical", vertical, "epoch", epoch, "error", err)
+			budget = sum
+		}
+		if err := k.Budgets.Set(ctx, collections.Join(vertical, epoch), budget); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -159,8 +194,12 @@ func (k *Keeper) accept(ctx context.Context, vote oraclepb.Vote, power, total ui
 	if err != nil {
 		return err
 	}
+	budget, err := k.budgetTo(ctx, vote.Vertical, vote.Epoch)
+	if err != nil {
+		return err
+	}
 	r := oraclepb.Report{
-		Epoch: vote.Epoch, Vertical: vote.Vertical, Content: vote.Content,
+		Budget: budget, Epoch: vote.Epoch, Vertical: vote.Vertical, Content: vote.Content,
 		Power: power, TotalPower: total, AcceptedHeight: vote.Height,
 		AcceptedEpoch: epoch, PayableEpoch: epoch + params.ChallengeEpochs,
 	}
