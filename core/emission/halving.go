@@ -99,7 +99,7 @@ func Grow(start, steps, doubling uint64) uint64 {
 		return ^uint64(0)
 	}
 	// Shift before rounding, so that nothing below one ucredit is doubled.
-	carryHi, _ := bits.Mul64(start, p.lo) // the rest is below 2⁻⁶⁴ and shifts by at most 63
+	carryHi, _ := bits.Mul64(start, p.lo) // the rest is below 2⁻⁶⁴ and shifts by at most 64
 	hi, lo := bits.Mul64(start, p.hi)
 	lo, c := bits.Add64(lo, carryHi, 0)
 	hi += c
