@@ -123,6 +123,7 @@ func (e *Engine) propose(l *link) (*pendingRecord, proof.Set, error) {
 	set, revision := l.committed()
 	p := &pendingRecord{}
 	sizes := map[piece.Root]int64{}
+	var orphans []piece.Root
 	var found bool
 	err := e.store.db.View(func(tx *bbolt.Tx) (err error) {
 		if found, err = getJSON(tx, bucketPending, l.id[:], p); err != nil {
@@ -136,11 +137,16 @@ func (e *Engine) propose(l *link) (*pendingRecord, proof.Set, error) {
 				p.Add = append(p.Add, h.Root)
 			case h.Mark == markDrop:
 				p.Remove = append(p.Remove, h.Root)
+			case h.Mark == markOrphan:
+				orphans = append(orphans, h.Root)
 			}
 			return nil
 		})
 	})
 	if err != nil {
+		return nil, set, err
+	}
+	if err := e.dropOrphans(l, orphans); err != nil {
 		return nil, set, err
 	}
 	if len(p.Add)+len(p.Remove) == 0 {
@@ -167,6 +173,36 @@ func (e *Engine) propose(l *link) (*pendingRecord, proof.Set, error) {
 	p.Revision, p.Root, p.Units, p.PayerSig = c.Revision, root[:], c.Units, c.PayerSig[:]
 	err = e.store.db.Batch(func(tx *bbolt.Tx) error { return putJSON(tx, bucketPending, l.id[:], p) })
 	return p, set, err
+}
+
+// dropOrphans forgets pieces that are in no commitment and none under way: the
+// provider removes what stays uncommitted by itself.
+func (e *Engine) dropOrphans(l *link, orphans []piece.Root) error {
+	if len(orphans) == 0 {
+		return nil
+	}
+	var freed uint64
+	err := e.store.db.Batch(func(tx *bbolt.Tx) error {
+		freed = 0
+		for _, root := range orphans {
+			h, ok, err := getHolding(tx, l.id, root)
+			if err != nil {
+				return err
+			}
+			if !ok || h.Mark != markOrphan {
+				continue
+			}
+			freed += h.Size
+			if err := dropHolding(tx, l.id, root); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		l.subStored(freed)
+	}
+	return err
 }
 
 func (p *pendingRecord) commitment(id LeaseID) receipt.Commitment {

@@ -111,13 +111,27 @@ func (s *store) prepare() error {
 // orphanUploads turns the pieces of uploads that a crash cut short into
 // orphans: their segments were never acknowledged.
 func orphanUploads(tx *bbolt.Tx) error {
-	return eachHolding(tx, nil, func(id LeaseID, h holding) error {
-		if h.Mark != markPut {
-			return nil
+	type entry struct {
+		id LeaseID
+		h  holding
+	}
+	var cut []entry
+	err := eachHolding(tx, nil, func(id LeaseID, h holding) error {
+		if h.Mark == markPut {
+			cut = append(cut, entry{id, h})
 		}
-		h.Mark = markOrphan
-		return putHolding(tx, id, h)
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, c := range cut {
+		c.h.Mark = markOrphan
+		if err := putHolding(tx, c.id, c.h); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *store) close() error { return s.db.Close() }
@@ -181,7 +195,7 @@ func (s *store) eachSegment(yield func(Segment) error) error {
 }
 
 // eachHolding calls yield for every piece, or for those of one lease, in order.
-// yield may change the mark of the entry it is given and delete it.
+// yield must not change the table.
 func eachHolding(tx *bbolt.Tx, only *LeaseID, yield func(LeaseID, holding) error) error {
 	var prefix []byte
 	if only != nil {
