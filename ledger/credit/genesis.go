@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
 	"github.com/grange-network/grange/core/emission"
 	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/core/price"
@@ -31,6 +33,9 @@ func ValidateGenesis(g *creditpb.GenesisState) error {
 	}
 	var last string
 	for i, v := range g.Votes {
+		if addr, err := sdk.ValAddressFromBech32(v.Validator); err != nil || addr.String() != v.Validator {
+			return ErrInvalid.Wrapf("vote of %q: not a validator's operator address", v.Validator)
+		}
 		if err := price.Check(v.MicroUsdPerGrain); err != nil {
 			return ErrInvalid.Wrapf("vote of %s: %v", v.Validator, err)
 		}
@@ -41,6 +46,9 @@ func ValidateGenesis(g *creditpb.GenesisState) error {
 	}
 	var id, epoch uint64
 	for _, r := range g.Redemptions {
+		if addr, err := sdk.AccAddressFromBech32(r.Holder); err != nil || addr.String() != r.Holder {
+			return ErrInvalid.Wrapf("redemption %d of %q: not an account address", r.Id, r.Holder)
+		}
 		if r.Id <= id || r.Id > g.NextRedemption || r.Remaining == 0 || r.Remaining > r.Requested {
 			return ErrInvalid.Wrapf("redemption %d with %d of %d ucredit left, after redemption %d of %d: ids must grow, amounts shrink", r.Id, r.Remaining, r.Requested, id, g.NextRedemption)
 		}

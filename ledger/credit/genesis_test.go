@@ -71,6 +71,8 @@ func TestGenesisRefusals(t *testing.T) {
 		{"pool", func(g *creditpb.GenesisState) { g.Totals.Pool++ }, ErrInvalid, "pool is"},
 		{"vote", func(g *creditpb.GenesisState) { g.Votes[0].MicroUsdPerGrain = 0 }, ErrInvalid, "vote of"},
 		{"votes out of order", func(g *creditpb.GenesisState) { g.Votes[0], g.Votes[1] = g.Votes[1], g.Votes[0] }, ErrInvalid, "sort votes by validator"},
+		{"vote of nobody", func(g *creditpb.GenesisState) { g.Votes[0].Validator = "x" }, ErrInvalid, "not a validator's operator address"},
+		{"redemption of nobody", func(g *creditpb.GenesisState) { g.Redemptions[0].Holder = "x" }, ErrInvalid, "not an account address"},
 		{"redemption number", func(g *creditpb.GenesisState) { g.NextRedemption = 0 }, ErrInvalid, "ids must grow"},
 		{"redemption twice", func(g *creditpb.GenesisState) { g.Redemptions = append(g.Redemptions, g.Redemptions...) }, ErrInvalid, "ids must grow"},
 		{"redemption that grew", func(g *creditpb.GenesisState) { g.Redemptions[0].Remaining = 1 << 60 }, ErrInvalid, "amounts shrink"},
