@@ -18,6 +18,7 @@ import (
 
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/encoding"
+	"github.com/grange-network/grange/ledger/oracle"
 )
 
 // Name is the application's name in the ABCI handshake.
@@ -27,8 +28,11 @@ const Name = "grange"
 // devices costs about a hundredth of it.
 const DefaultQueryGasLimit = 50_000_000
 
-// Options are a node's own settings; none of them influences state.
+// Options are a node's own settings. Only Prover influences state.
 type Options struct {
+	// Prover checks proofs of what devices hold. It belongs to the rules: every
+	// node of a chain must have the same. Without one no proof is accepted.
+	Prover oracle.Prover
 	// MinGasPrices is the lowest price the node relays; chain.MinGasPrice if empty.
 	MinGasPrices string
 	// QueryGasLimit bounds one query; DefaultQueryGasLimit if zero.
@@ -73,7 +77,9 @@ func New(logger log.Logger, db dbm.DB, chainID string, opts Options) (*App, erro
 
 	a := &App{BaseApp: base, Config: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
 	a.Standard = newStandard(a, logger)
-	a.Ours = newOurs(a, logger)
+	if a.Ours, err = newOurs(a, logger, opts.Prover); err != nil {
+		return nil, err
+	}
 	a.setHooks()
 	if err := a.setModules(); err != nil {
 		return nil, err
@@ -89,7 +95,7 @@ func New(logger log.Logger, db dbm.DB, chainID string, opts Options) (*App, erro
 }
 
 func (a *App) setModules() error {
-	modules := append(a.Standard.modules(a), a.Ours.modules(a)...)
+	modules := append(a.Standard.modules(a), a.Ours.modules()...)
 	a.Manager = module.NewManager(modules...)
 	a.Basic = module.NewBasicManagerFromManager(a.Manager, a.Standard.basics())
 	a.Basic.RegisterLegacyAminoCodec(a.Amino)

@@ -27,7 +27,10 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 	"google.golang.org/grpc"
 
+	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/devicepb"
+	"github.com/grange-network/grange/ledger/api/marketpb"
+	"github.com/grange-network/grange/ledger/api/oraclepb"
 	"github.com/grange-network/grange/ledger/chain"
 )
 
@@ -35,6 +38,9 @@ import (
 // to the ledger adds its line here.
 var messages = []*grpc.ServiceDesc{
 	&devicepb.Msg_serviceDesc,
+	&marketpb.Msg_serviceDesc,
+	&oraclepb.Msg_serviceDesc,
+	&creditpb.Msg_serviceDesc,
 }
 
 // Config is the set of codecs. It is read-only after New and safe to share.

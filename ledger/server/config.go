@@ -12,6 +12,7 @@ import (
 	cmtcfg "github.com/cometbft/cometbft/config"
 
 	"github.com/grange-network/grange/ledger/chain"
+	"github.com/grange-network/grange/ledger/oracle"
 )
 
 // Config is what a node needs besides its home folder. Only Home is required.
@@ -41,6 +42,10 @@ type Config struct {
 	MinGasPrices string
 	// QueryGasLimit bounds a query; the application's default if zero.
 	QueryGasLimit uint64
+
+	// Prover checks proofs of what devices hold; every node of a chain must have
+	// the same. Without one no proof is accepted.
+	Prover oracle.Prover
 
 	// Logger receives the logs of CometBFT and the modules; slog's default if nil.
 	Logger *slog.Logger

@@ -111,6 +111,7 @@ func (n *Node) open(ctx context.Context, cmt *cmtcfg.Config, genesis *cmttypes.G
 	n.app, err = app.New(sdkLog, db, genesis.ChainID, app.Options{
 		MinGasPrices:  n.cfg.MinGasPrices,
 		QueryGasLimit: n.cfg.QueryGasLimit,
+		Prover:        n.cfg.Prover,
 	})
 	if err != nil {
 		return errors.Join(err, db.Close())
