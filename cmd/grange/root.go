@@ -32,6 +32,7 @@ func newRoot() *cobra.Command {
 		Example: "grange up --home ~/.grange        # start a network on this machine\n" +
 			"grange status                     # is it well?\n" +
 			"grange lease list                 # who stores for whom, and what is left to pay",
+		Args: cobra.ArbitraryArgs, // so that group answers, not cobra
 		RunE: group,
 	}
 	f := root.PersistentFlags()
@@ -63,6 +64,7 @@ func group(c *cobra.Command, args []string) error {
 		return c.Help()
 	}
 	err := fmt.Errorf("unknown command %q of %s", args[0], c.CommandPath())
+	c.SuggestionsMinimumDistance = 2
 	if s := c.SuggestionsFor(args[0]); len(s) > 0 {
 		return cliout.Fail(cliout.Usage, err, c.CommandPath()+" "+s[0])
 	}

@@ -44,7 +44,7 @@ func newUp(g *globals) *cobra.Command {
 		Args: args(),
 		RunE: func(c *cobra.Command, _ []string) error { return runUp(c, g, f) },
 	}
-	c.Flags().StringVar(&f.ports, "ports", "", "auto: any free ports; or the first of a block (default: block from 24700, then as chosen before)")
+	c.Flags().StringVar(&f.ports, "ports", "", "where to listen: auto (any free ports) or the first port of a block (default 24700, or as chosen before)")
 	c.Flags().IntVar(&f.providers, "providers", 0, "number of storage providers (default 12, fixed by the first start)")
 	c.Flags().BoolVar(&f.processes, "processes", false, "run every role in a process of its own")
 	c.Flags().DurationVar(&f.epoch, "epoch", 0, "length of an epoch (default 15s, fixed by the first start)")

@@ -52,6 +52,9 @@ func createPlan(ctx context.Context, home string, providers int, epoch time.Dura
 			return nil, err
 		}
 	}
+	if err := refuseData(home); err != nil {
+		return nil, err
+	}
 	if err := clearKeys(home); err != nil {
 		return nil, err
 	}
@@ -72,6 +75,18 @@ func createPlan(ctx context.Context, home string, providers int, epoch time.Dura
 		return nil, fmt.Errorf("create chain: %w", err)
 	}
 	return p, p.save(home)
+}
+
+// refuseData keeps a home whose plan is lost from being made anew: its keys are
+// all that opens what it stores.
+func refuseData(home string) error {
+	for _, dir := range []string{"data", filepath.Join("chain", "data", "blockstore.db")} {
+		entries, err := os.ReadDir(filepath.Join(home, dir))
+		if err == nil && len(entries) > 0 {
+			return &PlanError{fmt.Sprintf("make a network at %s: it holds data (%s) but no network.json: put that file back, or choose another directory", home, dir)}
+		}
+	}
+	return nil
 }
 
 // clearKeys removes what a start that was cut short left: without a plan

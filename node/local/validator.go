@@ -5,6 +5,7 @@ import (
 
 	"github.com/grange-network/grange/ledger/server"
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/ledgerport"
 )
 
 // validator runs the ledger: consensus, state, gRPC and REST.
@@ -18,6 +19,7 @@ func (e *env) validator() node.Role {
 			P2PAddr:  p.addr(p.Ports.P2P),
 			GRPCAddr: p.addr(p.Ports.GRPC),
 			RESTAddr: p.addr(p.Ports.REST),
+			Prover:   ledgerport.Prover{},
 			Logger:   e.log.With("role", ValidatorName),
 		})
 		if err != nil {

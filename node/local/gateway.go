@@ -1,0 +1,155 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/grange-network/grange/core/receipt"
+	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/vertical/storage/erasure"
+	"github.com/grange-network/grange/vertical/storage/gateway"
+	"github.com/grange-network/grange/vertical/storage/s3"
+)
+
+// buyerCredits is what the gateway's account keeps in ucredit: enough for
+// leases of every provider to be opened and topped up.
+const buyerCredits = 1_000_000 * 1_000_000
+
+// gateway is the S3 door with the engine that stores, reads and pays behind it.
+func (e *env) gateway() node.Role {
+	return node.NewFunc(GatewayName, func(ctx context.Context, r *node.Func) error {
+		log := e.log.With("role", GatewayName)
+		c, err := e.dial(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		k, err := e.plan.Buyer.load(e.home)
+		if err != nil {
+			return err
+		}
+		port := ledgerport.New(c, k, nil)
+		if err := port.Buy(ctx, buyerCredits); err != nil {
+			return err
+		}
+		engine, err := e.engine(ctx, port)
+		if err != nil {
+			return err
+		}
+		s3keys, err := loadS3Keys(e.home)
+		if err == nil {
+			var addr atomic.Pointer[string]
+			r.SetStatus(func() any { return gatewayStatus(&addr) })
+			err = s3.Serve(ctx, s3.Config{
+				Addr: e.plan.addr(e.plan.Ports.S3), Region: e.plan.S3Region, AccessKey: s3keys.Access, SecretKey: s3keys.Secret,
+				Home: filepath.Join(e.home, "data", "s3"), Segments: segments{engine}, Logger: log,
+				Ready: func(a string) { addr.Store(&a); r.MarkReady() },
+			})
+		}
+		return errors.Join(err, engine.Close())
+	})
+}
+
+func gatewayStatus(addr *atomic.Pointer[string]) any {
+	if a := addr.Load(); a != nil {
+		return map[string]string{"s3": *a}
+	}
+	return nil
+}
+
+// engine opens the segment engine with the owner's content keys.
+func (e *env) engine(ctx context.Context, port *ledgerport.Port) (*gateway.Engine, error) {
+	keys, err := contentKeys(filepath.Join(e.home, "keys", "content.json"))
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(e.home, "data", "gateway")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	epoch := time.Duration(e.plan.EpochSeconds) * time.Second
+	return gateway.New(ctx, gateway.Config{
+		Dir: dir, Chain: receipt.ChainOf(e.plan.ChainID), Keys: keys, Ledger: ledgerport.Gateway{Port: port},
+		Log: e.log.With("role", GatewayName), Layouts: []erasure.Layout{e.plan.layout()},
+		Pace: gateway.Pace{
+			// A local network lives fast: what is silent for some epochs is
+			// rebuilt elsewhere while somebody watches.
+			RepairInterval: 2 * epoch, ProbeInterval: epoch, UnreachableAfter: 8 * epoch,
+		},
+	})
+}
+
+// layout is the code for the number of providers: the small one from eight on,
+// copies below.
+func (p *Plan) layout() erasure.Layout {
+	switch n := len(p.Providers); {
+	case n >= 20:
+		return erasure.Standard
+	case n >= 8:
+		return erasure.Small
+	default:
+		n := uint8(min(n, 3))
+		return erasure.Layout{K: 1, N: n, Repair: min(n, 2)}
+	}
+}
+
+// contentKeys reads the keys that encrypt and seal what the gateway stores, or
+// makes them. Who loses them loses the data.
+func contentKeys(path string) (erasure.Keys, error) {
+	var keys erasure.Keys
+	var file struct {
+		Content string `json:"content"`
+		Seal    string `json:"seal"`
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := rand.Read(keys.Content[:]); err != nil {
+			return keys, err
+		}
+		if _, err := rand.Read(keys.Seal[:]); err != nil {
+			return keys, err
+		}
+		file.Content, file.Seal = hex.EncodeToString(keys.Content[:]), hex.EncodeToString(keys.Seal[:])
+		return keys, writeJSON(path, file, 0o600)
+	}
+	if err != nil {
+		return keys, err
+	}
+	if err := json.Unmarshal(b, &file); err != nil {
+		return keys, fmt.Errorf("read %s: %w", path, err)
+	}
+	for name, part := range map[string]struct {
+		text string
+		into []byte
+	}{"content": {file.Content, keys.Content[:]}, "seal": {file.Seal, keys.Seal[:]}} {
+		raw, err := hex.DecodeString(part.text)
+		if err != nil || len(raw) != len(part.into) {
+			return keys, fmt.Errorf("read %s: %s key is not %d hex digits", path, name, 2*len(part.into))
+		}
+		copy(part.into, raw)
+	}
+	return keys, nil
+}
+
+// dial connects to the network's own ledger.
+func (e *env) dial(ctx context.Context) (*client.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialWithin)
+	defer cancel()
+	return client.Dial(ctx, client.Endpoints{
+		GRPC: e.plan.addr(e.plan.Ports.GRPC), RPC: e.plan.addr(e.plan.Ports.RPC), Logger: e.log,
+	})
+}
+
+// dialWithin bounds how long a role waits for the ledger to answer.
+const dialWithin = 30 * time.Second
