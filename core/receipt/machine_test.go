@@ -166,6 +166,23 @@ func TestServeRefuses(t *testing.T) {
 	}
 }
 
+func TestFewGrantsWaitForTheDisk(t *testing.T) {
+	_, provider := newPair(t, testTerms(1<<40), 0)
+	stores := 0
+	for range 64 {
+		g, err := provider.Serve(ByteWindow.Start/64, 1)
+		if err != nil || g.Units == 0 {
+			t.Fatal(g, err)
+		}
+		if g.Store {
+			stores++
+		}
+	}
+	if stores == 0 || stores > 9 {
+		t.Errorf("%d stores for one window in 64 requests, want 1 to 9", stores)
+	}
+}
+
 func TestReleaseGivesBackOnlyWhatIsUnpaid(t *testing.T) {
 	terms := testTerms(1 << 30)
 	_, provider := newPair(t, terms, 0)
@@ -372,12 +389,22 @@ func TestPayerWithoutStateThatDidNotAsk(t *testing.T) {
 		if err := fresh.Acknowledge(provider.Newest()); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		deliver(t, fresh, serve(t, provider, 1000))
-		paid := provider.Meter().Paid
-		if r := pay(t, fresh, provider, 1); r.Units < paid+1000-500 {
-			t.Errorf("%s: %d units after %d", c.name, r.Units, paid)
+		deliver(t, fresh, serve(t, provider, 10_000))
+		r := pay(t, fresh, provider, 1)
+		if most := 10_000 + max(sum(c.old), sum(c.anew)); r.Units != most {
+			t.Errorf("%s: signed %d units, want %d", c.name, r.Units, most)
+		}
+		if least := uint64(max(len(c.old), len(c.anew))); r.Seq <= least {
+			t.Errorf("%s: seq %d was signed before", c.name, r.Seq)
 		}
 	}
+}
+
+func sum(values []uint64) (total uint64) {
+	for _, v := range values {
+		total += v
+	}
+	return total
 }
 
 func TestAcknowledgeRefuses(t *testing.T) {

@@ -20,6 +20,7 @@ type world struct {
 
 	payer        *Payer
 	payerDisk    []byte
+	payerBackup  []byte // an old copy of the disk
 	provider     *Provider
 	providerDisk []byte
 
@@ -233,6 +234,19 @@ func (w *world) losePayerDisk(t *rapid.T) {
 	}
 }
 
+// backupPayer and restorePayer put an old disk back: the payer then remembers
+// less than it signed and, unlike one with no disk, does not know it.
+func (w *world) backupPayer(t *rapid.T) { w.payerBackup = w.payerDisk }
+
+func (w *world) restorePayer(t *rapid.T) {
+	if rapid.IntRange(0, 4).Draw(t, "really") > 0 {
+		return
+	}
+	w.payerDisk, w.lastSigned = w.payerBackup, Receipt{}
+	w.losses++
+	w.startPayer()
+}
+
 func (w *world) concede(t *rapid.T) { w.payer.Concede(w.provider.Meter().Served) }
 
 func (w *world) missDeadline(t *rapid.T) {
@@ -277,7 +291,8 @@ func TestLossIsBoundedWhoeverIsKilled(t *testing.T) {
 			"release": w.release, "deliver": w.deliverData, "deliver more": w.deliverData,
 			"sign": w.sign, "resend": w.resend, "accept": w.acceptReceipt, "accept more": w.acceptReceipt,
 			"acknowledge": w.acknowledge, "kill payer": w.killPayer, "kill provider": w.killProvider,
-			"lose payer disk": w.losePayerDisk, "concede": w.concede, "miss deadline": w.missDeadline,
+			"lose payer disk": w.losePayerDisk,
+			"back up payer":   w.backupPayer, "restore payer": w.restorePayer, "concede": w.concede, "miss deadline": w.missDeadline,
 			"stop provider": w.stopProvider, "next epoch": w.nextEpoch,
 		})
 		w.settleEverythingInAnyOrder()

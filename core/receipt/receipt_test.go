@@ -282,6 +282,26 @@ func text(err error) string {
 	return err.Error()
 }
 
+// The coefficients of a batch depend on every bit of it. Were a signature left
+// out, its maker could choose it to cancel another's error.
+func TestBatchCoefficientsCoverEverything(t *testing.T) {
+	seen := map[string]string{}
+	for _, c := range []struct {
+		name         string
+		chain        Chain
+		key, message byte
+		sig          byte
+	}{{"base", testChain, 1, 1, 1}, {"chain", Chain{}, 1, 1, 1}, {"key", testChain, 2, 1, 1}, {"message", testChain, 1, 2, 1}, {"signature", testChain, 1, 1, 2}} {
+		b := NewBatch(c.chain, 1)
+		b.add(Key{31: c.key}, []byte{c.message}, Signature{63: c.sig})
+		digest := string(b.transcript.Sum(nil))
+		if other, ok := seen[digest]; ok {
+			t.Errorf("%s and %s give the same coefficients", c.name, other)
+		}
+		seen[digest] = c.name
+	}
+}
+
 func TestBatchOfReceiptsAndCommitments(t *testing.T) {
 	terms := testTerms(1 << 20)
 	c := Commitment{Lease: terms.Lease, Revision: 1, Units: 9}
