@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cosmossdk.io/math"
 	"github.com/cosmos/cosmos-sdk/codec/types"
@@ -17,6 +18,7 @@ import (
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
+	"github.com/grange-network/grange/ledger/api/oraclepb"
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/client"
 )
@@ -25,58 +27,41 @@ import (
 func sponsored() []string {
 	return []string{
 		sdk.MsgTypeURL(&devicepb.MsgRegister{}), sdk.MsgTypeURL(&devicepb.MsgUpdate{}),
-		sdk.MsgTypeURL(&marketpb.MsgPost{}), sdk.MsgTypeURL(&marketpb.MsgSettle{}),
+		sdk.MsgTypeURL(&marketpb.MsgPost{}), sdk.MsgTypeURL(&marketpb.MsgSettle{}), sdk.MsgTypeURL(&oraclepb.MsgProve{}),
 	}
 }
 
-// Sponsor lets owners use allowance ugrain of this account's for the fees of
-// their device. Owners that have an allowance already keep it.
-func (p *Port) Sponsor(ctx context.Context, owners []sdk.AccAddress, allowance uint64, more ...string) error {
-	have := map[string]bool{}
-	err := pages(func(page *query.PageRequest) (*query.PageResponse, error) {
-		r, err := p.c.FeeGrant.AllowancesByGranter(ctx, &feegrant.QueryAllowancesByGranterRequest{Granter: p.Address(), Pagination: page})
-		if err != nil {
-			return nil, fmt.Errorf("list allowances of %s: %w", p.Address(), err)
-		}
-		for _, g := range r.Allowances {
-			have[g.Grantee] = true
-		}
-		return r.Pagination, nil
-	})
+// Sponsor lets owner use allowance ugrain of this account's for the fees of its
+// device. An allowance that is there already stays.
+func (p *Port) Sponsor(ctx context.Context, owner string, allowance uint64) error {
+	_, err := p.c.FeeGrant.Allowance(ctx, &feegrant.QueryAllowanceRequest{Granter: p.Address(), Grantee: owner})
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, client.ErrNotFound) && !strings.Contains(err.Error(), "not found") {
+		return fmt.Errorf("read allowance of %s: %w", owner, err)
+	}
+	m, err := p.grant(owner, allowance)
 	if err != nil {
 		return err
 	}
-	var msgs []sdk.Msg
-	for _, o := range owners {
-		if have[o.String()] {
-			continue
-		}
-		m, err := p.grant(o, allowance, append(sponsored(), more...))
-		if err != nil {
-			return err
-		}
-		msgs = append(msgs, m)
-	}
-	if len(msgs) == 0 {
-		return nil
-	}
-	if _, err := p.send(ctx, msgs...); err != nil {
-		return fmt.Errorf("sponsor %d owners: %w", len(msgs), err)
+	if _, err := p.send(ctx, m); err != nil {
+		return fmt.Errorf("sponsor %s: %w", owner, err)
 	}
 	return nil
 }
 
-func (p *Port) grant(to sdk.AccAddress, ugrain uint64, messages []string) (sdk.Msg, error) {
+func (p *Port) grant(to string, ugrain uint64) (sdk.Msg, error) {
 	coins := sdk.NewCoins(sdk.NewCoin(chain.Grain, math.NewIntFromUint64(ugrain)))
 	basic, err := types.NewAnyWithValue(&feegrant.BasicAllowance{SpendLimit: coins})
 	if err != nil {
 		return nil, err
 	}
-	limited, err := types.NewAnyWithValue(&feegrant.AllowedMsgAllowance{Allowance: basic, AllowedMessages: messages})
+	limited, err := types.NewAnyWithValue(&feegrant.AllowedMsgAllowance{Allowance: basic, AllowedMessages: sponsored()})
 	if err != nil {
 		return nil, err
 	}
-	return &feegrant.MsgGrantAllowance{Granter: p.Address(), Grantee: to.String(), Allowance: limited}, nil
+	return &feegrant.MsgGrantAllowance{Granter: p.Address(), Grantee: to, Allowance: limited}, nil
 }
 
 // Supply is what a provider brings to the market.
@@ -209,4 +194,13 @@ func (p *Port) Buy(ctx context.Context, want uint64) error {
 		return fmt.Errorf("buy %d ucredit for %s ugrain: %w", want-have, ugrain, err)
 	}
 	return nil
+}
+
+// Device is the id of the device the key belongs to.
+func (s Supply) Device() [32]byte {
+	k, err := device.NewPublicKey(device.Ed25519, s.Key.Public().(ed25519.PublicKey))
+	if err != nil {
+		panic("an ed25519 key is not a device key: " + err.Error()) // every one is
+	}
+	return k.ID()
 }

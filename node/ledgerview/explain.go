@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/core/score"
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
@@ -158,25 +159,48 @@ func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
 	if err != nil {
 		return err
 	}
-	b.fill(&r.Record, x.Settled.Burned)
-	return nil
+	used, err := v.market.Usage(ctx, &marketpb.QueryUsageRequest{Epoch: x.Epoch})
+	if err != nil {
+		return v.explain(fmt.Sprintf("read usage of epoch %d", x.Epoch), err)
+	}
+	return b.fill(&r.Record, used.Usage, x.Device)
 }
 
-// fill computes the bonus as the verifiers' score does.
-func (b *BonusTerms) fill(r *creditpb.EpochRecord, burned uint64) {
-	b.Price, b.Stale, b.Released, b.Pool, b.BurnedAll = r.Quote.Mid, r.Stale, r.Released, r.DemandPool, r.BurnedGrain
+// fill computes the bonus with the rules the verifiers compute it with.
+func (b *BonusTerms) fill(r *creditpb.EpochRecord, used []marketpb.Usage, device string) error {
+	b.Price, b.Stale, b.Released, b.Pool = r.Quote.High, r.Stale, r.Released, r.DemandPool
 	for _, s := range r.Verticals {
 		if s.Vertical == vertical {
 			b.ShareBPS = s.ShareBps
 		}
 	}
-	if b.Price == 0 || b.BurnedAll == 0 {
-		return
+	terms := score.Terms{
+		Vertical: vertical, Epoch: r.Epoch, Pool: money.Share(money.Grain(b.Pool), money.BPS(b.ShareBPS)),
+		Rebate: money.BPS(b.RebateBPS), Price: b.Price,
 	}
-	b.Burned, _, _ = money.MulDiv(burned, 1_000_000, b.Price)
-	b.Cap = money.Share(b.Burned, money.BPS(b.RebateBPS))
-	b.ProRata, _, _ = money.MulDiv(money.Share(b.Pool, money.BPS(b.ShareBPS)), b.Burned, b.BurnedAll)
-	b.Bonus = min(b.Cap, b.ProRata)
+	var usage []score.Usage
+	for _, u := range used {
+		usage = append(usage, score.Usage{Device: [32]byte(u.Device), Epoch: u.Epoch, Burned: money.Credit(u.Burned)})
+	}
+	bonuses, err := score.Compute(terms, usage)
+	if err != nil {
+		return fmt.Errorf("compute bonuses of epoch %d: %w", r.Epoch, err)
+	}
+	for _, x := range bonuses {
+		b.BurnedAll += b.grains(x.Burned)
+		if hex.EncodeToString(x.Device[:]) == device {
+			b.Burned, b.Cap, b.ProRata, b.Bonus = b.grains(x.Burned), uint64(x.Cap), uint64(x.Share), uint64(x.Amount)
+		}
+	}
+	return nil
+}
+
+func (b *BonusTerms) grains(c money.Credit) uint64 {
+	if b.Price == 0 {
+		return 0
+	}
+	g, _, _ := money.MulDiv(uint64(c), 1_000_000, b.Price)
+	return g
 }
 
 // sentences says the same as the terms, for a person.

@@ -32,13 +32,28 @@ type planned struct {
 
 // roles lists every role of the plan in start order.
 func (p *Plan) roles() []planned {
-	return []planned{{ValidatorName, KindValidator, stageChain, false}}
+	out := []planned{
+		{ValidatorName, KindValidator, stageChain, false},
+		{VerifierName, KindVerifier, stageVerify, false},
+	}
+	for _, pr := range p.Providers {
+		out = append(out, planned{pr.Name, KindProvider, stageProvide, true})
+	}
+	return append(out, planned{GatewayName, KindGateway, stageDoors, false})
 }
 
 // role makes the role called name.
 func (e *env) role(name string) (node.Role, error) {
-	if name == ValidatorName {
+	if pr, ok := e.plan.Provider(name); ok {
+		return e.provider(pr), nil
+	}
+	switch name {
+	case ValidatorName:
 		return e.validator(), nil
+	case VerifierName:
+		return e.verifier(), nil
+	case GatewayName:
+		return e.gateway(), nil
 	}
 	return nil, fmt.Errorf("make role %q: %w", name, node.ErrUnknownRole)
 }

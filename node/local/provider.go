@@ -1,0 +1,129 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/grange-network/grange/ledger/api/marketpb"
+	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/tunnel"
+	"github.com/grange-network/grange/vertical/storage/provider"
+)
+
+// Prices of a local network, in ucredit per GiB: 0.05 USD for holding a GiB
+// through one epoch, 0.02 USD for reading one. They are far above real ones
+// because an epoch here is seconds, and a payment should be seen.
+var (
+	holdPrice = marketpb.Price{Credits: 50_000, Per: 1 << 30}
+	usePrice  = marketpb.Price{Credits: 20_000, Per: 1 << 30}
+)
+
+// allowance is what the sponsor pays of one owner's fees at most, in ugrain.
+const allowance = 10_000 * 1_000_000
+
+// drainWithin is how long requests may go on after a provider was told to stop.
+const drainWithin = 3 * time.Second
+
+// provider is one storage provider: its tunnel, its pieces, its duties.
+func (e *env) provider(pr ProviderPlan) node.Role {
+	return node.NewFunc(pr.Name, func(ctx context.Context, r *node.Func) error {
+		log := e.log.With("role", pr.Name)
+		base, err := net.Listen("tcp", e.plan.addr(pr.Port))
+		if err != nil {
+			return err
+		}
+		defer base.Close()
+		c, err := e.dial(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		port, supply, err := e.onboard(ctx, c, pr)
+		if err != nil {
+			return err
+		}
+		p, err := provider.Open(provider.Config{
+			Dir: filepath.Join(e.home, pr.Data), Capacity: int64(pr.Capacity), Chain: e.plan.ChainID, Device: supply.Device(), Key: supply.Key,
+			Leases: ledgerport.Provider{Port: port}, Oracle: ledgerport.Provider{Port: port}, Market: ledgerport.Provider{Port: port},
+			PeerKey: tunnel.PeerKey, Log: log,
+		})
+		if err != nil {
+			return err
+		}
+		r.SetStatus(func() any { return p.Status() })
+		err = serveProvider(ctx, p, base, supply, port, log, r.MarkReady)
+		return errors.Join(err, p.Close())
+	})
+}
+
+// onboard has the sponsor pay for the owner's fees and the device on the
+// ledger, as any new device gets there.
+func (e *env) onboard(ctx context.Context, c *client.Client, pr ProviderPlan) (*ledgerport.Port, ledgerport.Supply, error) {
+	supply := ledgerport.Supply{
+		Endpoint: tunnel.Endpoint{Scheme: tunnel.SchemeTCP, Addr: e.plan.addr(pr.Port)}.String(),
+		Use:      usePrice, Hold: holdPrice, Capacity: pr.Capacity, Bond: providerBond,
+	}
+	var err error
+	if supply.Key, err = loadDeviceKey(filepath.Join(e.home, pr.DeviceKey)); err != nil {
+		return nil, supply, err
+	}
+	owner, err := pr.Owner.load(e.home)
+	if err != nil {
+		return nil, supply, err
+	}
+	sponsor, err := e.plan.Sponsor.load(e.home)
+	if err != nil {
+		return nil, supply, err
+	}
+	if err := ledgerport.New(c, sponsor, nil).Sponsor(ctx, pr.Owner.Address, allowance); err != nil {
+		return nil, supply, err
+	}
+	port := ledgerport.New(c, owner, sdk.AccAddress(sponsor.Address()))
+	_, err = port.Onboard(ctx, supply)
+	return port, supply, err
+}
+
+// serveProvider serves requests and does the duties until ctx ends.
+func serveProvider(ctx context.Context, p *provider.Provider, base net.Listener, s ledgerport.Supply, port *ledgerport.Port, log *slog.Logger, ready func()) error {
+	l, err := tunnel.Listen(base, s.Key, tunnel.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	srv := &http.Server{Handler: p.Handler(), ConnContext: tunnel.ConnContext, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	var wg sync.WaitGroup
+	errs := make([]error, 2)
+	wg.Go(func() {
+		defer cancel()
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+			errs[0] = fmt.Errorf("serve pieces: %w", err)
+		}
+	})
+	wg.Go(func() {
+		defer cancel()
+		if err := p.Run(ctx, port.Blocks(ctx)); err != nil {
+			errs[1] = fmt.Errorf("do the provider's duties: %w", err)
+		}
+	})
+	ready()
+	<-ctx.Done()
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	defer done()
+	if srv.Shutdown(last) != nil {
+		srv.Close()
+	}
+	errs = append(errs, l.Close())
+	wg.Wait()
+	return errors.Join(errs...)
+}
