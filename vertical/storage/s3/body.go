@@ -181,6 +181,11 @@ type body struct {
 	closed bool
 }
 
+var (
+	_ io.WriterTo   = (*body)(nil)
+	_ io.ReadCloser = (*body)(nil)
+)
+
 // gate is the writing side of a body.
 type gate body
 

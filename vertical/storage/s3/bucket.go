@@ -2,9 +2,7 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -297,17 +295,4 @@ func (d *door) PutObjectTagging(ctx context.Context, bucket, object, version str
 // DeleteObjectTagging removes the tags of an object.
 func (d *door) DeleteObjectTagging(ctx context.Context, bucket, object, version string) error {
 	return d.PutObjectTagging(ctx, bucket, object, version, nil)
-}
-
-// Describe returns what the door holds as JSON, for status pages.
-func (d *door) describe() ([]byte, error) {
-	var u catalog.Usage
-	err := d.cat.View(func(tx *catalog.Tx) (err error) {
-		u, err = tx.Usage()
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("describe s3 door: %w", err)
-	}
-	return json.Marshal(u)
 }

@@ -267,18 +267,17 @@ func (d *door) expireLoop() {
 		case <-d.base.Done():
 			return
 		case <-every.C:
-			if err := d.expire(); err != nil {
+			if err := d.expire(d.now().Add(-d.cfg.UploadExpiry)); err != nil {
 				d.log.Error("abandoned uploads are not aborted", "err", err)
 			}
 		}
 	}
 }
 
-// expire aborts all uploads that are too old.
-func (d *door) expire() error {
+// expire aborts all uploads begun before limit.
+func (d *door) expire(limit time.Time) error {
 	type upload struct{ bucket, key, id string }
 	var old []upload
-	limit := d.now().Add(-d.cfg.UploadExpiry)
 	err := d.cat.View(func(tx *catalog.Tx) (err error) {
 		berr := tx.Buckets("", func(bucket string, _ *catalog.Bucket) bool {
 			err = tx.Uploads(bucket, func(id string, u *catalog.Upload) (bool, error) {

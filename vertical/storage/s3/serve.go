@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -80,7 +79,12 @@ func Serve(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	err = embedgw.RunVersityGW(ctx, d, frontEnd(cfg, addr))
+	return d.serve(ctx, addr)
+}
+
+// serve answers requests until ctx is cancelled and then closes the door.
+func (d *door) serve(ctx context.Context, addr string) error {
+	err := embedgw.RunVersityGW(ctx, d, frontEnd(d.cfg, addr))
 	if cerr := d.close(); err == nil {
 		err = cerr
 	}
@@ -106,6 +110,7 @@ func frontEnd(cfg Config, addr string) *embedgw.Config {
 		CertFile:          cfg.CertFile,
 		KeyFile:           cfg.KeyFile,
 		HealthPath:        cfg.Health,
+		IAMService:        newAccount(cfg.AccessKey, cfg.SecretKey),
 		KeepAlive:         true,
 		Quiet:             true,
 		S3Options:         opts,
@@ -147,5 +152,3 @@ func annotate(c fiber.Ctx) error {
 	}
 	return c.Next()
 }
-
-var _ io.Closer = (*body)(nil)
