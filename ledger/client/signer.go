@@ -25,10 +25,10 @@ const (
 	// most ten minutes.
 	TTL = 2 * time.Minute
 	// A transaction's gas limit is what its simulation used plus three tenths,
-	// for the state may change before it runs, plus the write of its nonce, which
-	// simulation leaves out.
+	// for the state may change before it runs, plus the write of its nonce and of
+	// the fee, which simulation leaves out.
 	gasMarginTenths = 13
-	gasNonce        = 15_000
+	gasNonce        = 40_000
 )
 
 // Result is an included, successful transaction.
