@@ -36,8 +36,8 @@ type ProviderError struct {
 
 	// Of a 402 only: what the provider counts.
 	Served, Paid, Window uint64
-	// Of a 409 to a commitment only: the set root the provider computes.
-	Root string
+	// Of a 409 to a commitment only: pieces to add that it does not have.
+	Missing []piece.Root
 }
 
 func (e *ProviderError) Error() string {
@@ -107,14 +107,20 @@ func refusal(op string, res *http.Response) error {
 		Served uint64 `json:"units_served"`
 		Paid   uint64 `json:"units_paid"`
 		Window uint64 `json:"window"`
-		Root   string `json:"root"`
+
+		Missing []string `json:"missing"`
 	}
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil || json.Unmarshal(raw, &body) != nil {
 		e.Message = http.StatusText(res.StatusCode)
 		return e
 	}
-	e.Code, e.Message, e.Root = body.Code, body.Error, body.Root
+	e.Code, e.Message = body.Code, body.Error
+	for _, text := range body.Missing {
+		if root, err := piece.ParseRoot(text); err == nil {
+			e.Missing = append(e.Missing, root)
+		}
+	}
 	e.Served, e.Paid, e.Window = body.Served, body.Paid, body.Window
 	return e
 }
@@ -134,22 +140,6 @@ func (c *client) putPiece(ctx context.Context, root piece.Root, body io.Reader, 
 		return refusal("put piece", res)
 	}
 	return nil
-}
-
-// hasPiece asks whether the provider holds root.
-func (c *client) hasPiece(ctx context.Context, root piece.Root) (bool, error) {
-	res, err := c.send(ctx, http.MethodHead, "/v1/pieces/"+root.String(), url.Values{}, nil, 0, nil)
-	if err != nil {
-		return false, fmt.Errorf("look for piece: %w", err)
-	}
-	defer finish(res)
-	switch res.StatusCode {
-	case http.StatusOK:
-		return true, nil
-	case http.StatusNotFound:
-		return false, nil
-	}
-	return false, refusal("look for piece", res)
 }
 
 // readPiece fills p with the verified bytes of the piece from offset off and
@@ -242,6 +232,19 @@ func readReceipt(op string, res *http.Response) (receipt.Receipt, error) {
 func finish(res *http.Response) {
 	io.CopyN(io.Discard, res.Body, 64<<10)
 	res.Body.Close()
+}
+
+// Codes of a provider's refusals that the engine tells apart.
+const (
+	codeReceiptDue   = "receipt_due"   // 402: the window is used up
+	codeUnknownLease = "unknown_lease" // 403: its ledger does not show the lease (yet)
+	codeUnavailable  = "unavailable"   // 503: its ledger does not answer
+)
+
+// isCode reports whether err is a provider's refusal with that code.
+func isCode(err error, code string) bool {
+	var e *ProviderError
+	return errors.As(err, &e) && e.Code == code
 }
 
 // isStatus reports whether err is a provider's refusal with that HTTP status.

@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/proof"
@@ -67,53 +68,81 @@ func (e *Engine) Commit(ctx context.Context) error {
 func (e *Engine) commitAll(ctx context.Context) error {
 	var mu sync.Mutex
 	var errs []error
-	var signed []receipt.Commitment
 	var wg sync.WaitGroup
 	for _, l := range e.book.all() {
 		wg.Go(func() {
-			c, err := e.commit(ctx, l)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
+			if err := e.commit(ctx, l); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
 				errs = append(errs, fmt.Errorf("lease %x: %w", l.id[:8], err))
-			}
-			if c != nil {
-				signed = append(signed, *c)
 			}
 		})
 	}
 	wg.Wait()
-	if len(signed) > 0 {
-		if err := e.conf.Ledger.Commit(ctx, signed); err != nil {
-			errs = append(errs, fmt.Errorf("post %d commitments: %w", len(signed), err))
-		}
-	}
 	return errors.Join(errs...)
 }
 
-// commit brings one lease's commitment up to date and returns the newest one
-// signed, nil when nothing changed.
-func (e *Engine) commit(ctx context.Context, l *link) (last *receipt.Commitment, err error) {
+// post brings to the ledger the commitments it lacks. The provider posts those
+// that grow, since it is paid by them; we post those that shrink at once, and
+// any other that the provider has left unposted for a whole epoch.
+func (e *Engine) post(ctx context.Context) error {
+	var signed []receipt.Commitment
+	for _, l := range e.book.all() {
+		if !l.alive() {
+			continue
+		}
+		var onLedger lease.Commitment
+		if cs := l.view().Commitments; len(cs) > 0 {
+			onLedger = cs[len(cs)-1]
+		}
+		_, revision := l.committed()
+		if revision <= onLedger.Revision {
+			l.behind = 0
+			continue
+		}
+		if l.behind++; l.behind < 2 {
+			if set, _ := l.committed(); set.Units() >= onLedger.Units {
+				continue
+			}
+		}
+		c, ok, err := e.Commitment(l.id)
+		if err != nil {
+			return err
+		}
+		if ok {
+			signed = append(signed, c)
+		}
+	}
+	if len(signed) == 0 {
+		return nil
+	}
+	if err := e.conf.Ledger.Commit(ctx, signed); err != nil {
+		return fmt.Errorf("post %d commitments: %w", len(signed), err)
+	}
+	return nil
+}
+
+// commit brings one lease's commitment up to date.
+func (e *Engine) commit(ctx context.Context, l *link) error {
 	l.committing.Lock()
 	defer l.committing.Unlock()
 	if !l.alive() {
-		return nil, e.forget(l)
+		return e.forget(l)
 	}
 	for range 64 {
 		p, set, err := e.propose(l)
 		if err != nil || p == nil {
-			return last, err
+			return err
 		}
 		c, err := e.cosign(ctx, l, p)
 		if err != nil {
-			return last, err
+			return err
 		}
 		if err := e.committed(l, c, p, set); err != nil {
-			return last, err
+			return err
 		}
-		last = &c
 	}
-	return last, nil
+	return nil
 }
 
 // propose returns the commitment under way, or a new one over what has changed,
@@ -224,8 +253,8 @@ func (e *Engine) cosign(ctx context.Context, l *link, p *pendingRecord) (receipt
 	sig, err := conn.commit(ctx, c, p.Add, p.Remove)
 	if err != nil {
 		l.blame(ctx, err)
-		if isStatus(err, http.StatusConflict) || isStatus(err, http.StatusUnprocessableEntity) {
-			return c, errors.Join(err, e.reconcile(ctx, l, conn, p))
+		if isStatus(err, http.StatusConflict) {
+			return c, errors.Join(err, e.reconcile(ctx, l, conn, err))
 		}
 		return c, err
 	}
@@ -293,26 +322,84 @@ func remark(tx *bbolt.Tx, id LeaseID, root piece.Root, to map[mark]mark) error {
 	return putHolding(tx, id, h)
 }
 
-// reconcile follows a provider's refusal to sign: whatever of the proposal it
-// says it does not have is lost, and the next proposal goes without.
-func (e *Engine) reconcile(ctx context.Context, l *link, c *client, p *pendingRecord) error {
-	var lost []piece.Root
-	for _, root := range p.Add {
-		has, err := c.hasPiece(ctx, root)
-		if err != nil {
+// reconcile follows a provider's refusal to sign. Pieces that it says it does
+// not have are lost; otherwise the two sides count differently (one of them was
+// restored from a backup, say), and the provider's own set becomes the base of
+// the next proposal.
+func (e *Engine) reconcile(ctx context.Context, l *link, c *client, refused error) error {
+	var pe *ProviderError
+	if errors.As(refused, &pe) && len(pe.Missing) > 0 {
+		return e.dropMissing(l, pe.Missing)
+	}
+	revision, set, err := c.heldSet(ctx)
+	if err != nil {
+		return err
+	}
+	var gone uint64
+	err = e.store.db.Batch(func(tx *bbolt.Tx) error {
+		gone = 0
+		var ours []holding
+		known := map[piece.Root]bool{}
+		if err := eachHolding(tx, &l.id, func(_ LeaseID, h holding) error {
+			ours, known[h.Root] = append(ours, h), true
+			return nil
+		}); err != nil {
 			return err
 		}
-		if !has {
-			lost = append(lost, root)
+		for p := range set.All() {
+			if !known[p.Root] { // not ours, or forgotten: ask for its removal
+				ours = append(ours, holding{Root: p.Root, Size: uint64(p.Size), Mark: markDrop})
+			}
 		}
+		for _, h := range ours {
+			size, in := set.Size(h.Root)
+			if in && uint64(size) != h.Size {
+				return fmt.Errorf("reconcile lease %x: piece %s has %d bytes, provider says %d", l.id, h.Root, h.Size, size)
+			}
+			switch wanted := h.Mark == markAdd || h.Mark == markHeld; {
+			case h.Mark == markPut:
+				continue
+			case wanted && in:
+				h.Mark = markHeld
+			case wanted:
+				h.Mark = markAdd
+			case in:
+				h.Mark = markDrop
+			default:
+				gone += h.Size
+				if err := dropHolding(tx, l.id, h.Root); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := putHolding(tx, l.id, h); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketPending).Delete(l.id[:])
+	})
+	if err != nil {
+		return err
 	}
+	e.log.Warn("set differed, provider's is the new base", "lease", fmt.Sprintf("%x", l.id), "revision", revision, "pieces", set.Len())
+	l.setCommitted(set, revision)
+	l.subStored(gone)
+	e.changed()
+	return nil
+}
+
+// dropMissing records pieces that the provider says it does not have.
+func (e *Engine) dropMissing(l *link, roots []piece.Root) error {
 	var gone []holding
 	err := e.store.db.Batch(func(tx *bbolt.Tx) error {
 		gone = gone[:0]
-		for _, root := range lost {
+		for _, root := range roots {
 			h, ok, err := getHolding(tx, l.id, root)
-			if err != nil || !ok {
+			if err != nil {
 				return err
+			}
+			if !ok {
+				continue
 			}
 			gone = append(gone, h)
 			if err := dropHolding(tx, l.id, root); err != nil {
@@ -404,6 +491,40 @@ func (c *client) commit(ctx context.Context, want receipt.Commitment, add, remov
 	}
 	return receipt.Signature(raw), nil
 }
+
+// heldSet asks the provider what its newest commitment holds.
+func (c *client) heldSet(ctx context.Context) (revision uint64, set proof.Set, err error) {
+	res, err := c.send(ctx, http.MethodGet, "/v1/sets", url.Values{}, nil, 0, nil)
+	if err != nil {
+		return 0, set, fmt.Errorf("ask for the set: %w", err)
+	}
+	defer finish(res)
+	if res.StatusCode != http.StatusOK {
+		return 0, set, refusal("ask for the set", res)
+	}
+	var body struct {
+		Revision uint64 `json:"revision"`
+		Pieces   []struct {
+			Root string `json:"root"`
+			Size int64  `json:"size"`
+		} `json:"pieces"`
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxSetAnswer)).Decode(&body); err != nil {
+		return 0, set, fmt.Errorf("ask for the set: read answer: %w", err)
+	}
+	pieces := make([]proof.Piece, len(body.Pieces))
+	for i, p := range body.Pieces {
+		if pieces[i].Root, err = piece.ParseRoot(p.Root); err != nil {
+			return 0, set, fmt.Errorf("ask for the set: %w", err)
+		}
+		pieces[i].Size = p.Size
+	}
+	set, err = proof.NewSet(pieces)
+	return body.Revision, set, err
+}
+
+// maxSetAnswer bounds the list of a lease's pieces, in bytes: about 600,000.
+const maxSetAnswer = 64 << 20
 
 func rootTexts(roots []piece.Root) []string {
 	out := make([]string, len(roots))

@@ -27,6 +27,7 @@ type Engine struct {
 	uploads durations
 	small   durations // reads up to 128 KiB
 	large   durations
+	hedges  allowance
 
 	ctx    context.Context // done when Close begins
 	cancel context.CancelFunc
@@ -59,6 +60,7 @@ func New(ctx context.Context, conf Config) (*Engine, error) {
 	}
 	e := &Engine{conf: conf, log: conf.Log, store: s, spool: spool,
 		dirty: make(chan struct{}, 1), repair: make(chan struct{}, 1)}
+	e.hedges.left = hedgeBurst
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.book, err = openBook(conf, s, e.epoch.Load)
 	if err == nil {
@@ -101,7 +103,8 @@ func (e *Engine) Close() error {
 	e.closed = true
 	e.mu.Unlock()
 	e.ops.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), loserGrace+time.Second)
+	e.settleReads(ctx)
 	e.payAll(ctx)
 	cancel()
 	e.cancel()
@@ -187,9 +190,22 @@ func (e *Engine) turn(ctx context.Context) {
 	if err := e.book.tend(ctx); err != nil {
 		e.log.Warn("leases not funded", "err", err)
 	}
+	if err := e.post(ctx); err != nil {
+		e.log.Warn("commitments not posted", "err", err)
+	}
 	e.payAll(ctx)
 	e.changed()
 	poke(e.repair)
+}
+
+// settleReads waits for fetches that nobody waits for any more, so that what
+// they brought is counted.
+func (e *Engine) settleReads(ctx context.Context) {
+	for _, l := range e.book.all() {
+		if l.meter.idle(ctx) != nil {
+			return
+		}
+	}
 }
 
 // payAll hands every provider the receipt for all that was read.
@@ -204,7 +220,7 @@ func (e *Engine) payAll(ctx context.Context) {
 			continue
 		}
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 			defer cancel()
 			if err := l.pay(ctx, c, true); err != nil && ctx.Err() == nil {
 				e.log.Debug("receipt not handed over", "lease", fmt.Sprintf("%x", l.id), "err", err)

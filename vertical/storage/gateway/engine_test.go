@@ -396,6 +396,10 @@ func TestCommitmentsFollowTheSet(t *testing.T) {
 	}
 	check := func(pieces int) {
 		t.Helper()
+		for range 2 { // the in-memory providers post nothing: we do, an epoch later
+			now := nw.ledger.Turn()
+			nw.waitFor("epoch", func() bool { return nw.health().Epoch == now })
+		}
 		for _, p := range nw.providers {
 			l := nw.ledger.LeasesOf(p.Device())[0]
 			c, ok, err := nw.engine.Commitment(l.ID)
@@ -403,9 +407,17 @@ func TestCommitmentsFollowTheSet(t *testing.T) {
 				t.Fatalf("no commitment with %s: %v", p.Owner(), err)
 			}
 			n, rev := p.Committed(l.ID)
+			if n == 0 {
+				t.Fatalf("%s is committed to nothing", p.Owner())
+			}
 			if n != pieces || rev != c.Revision {
 				t.Errorf("%s is committed to %d pieces at revision %d, want %d at %d", p.Owner(), n, rev, pieces, c.Revision)
 			}
+			nw.waitFor("commitment on the ledger", func() bool {
+				l, _ = nw.ledger.Lease(l.ID)
+				n := len(l.Commitments)
+				return n > 0 && l.Commitments[n-1].Revision == c.Revision
+			})
 			head := l.Commitments[len(l.Commitments)-1]
 			if head.Root != c.Root || head.Units != c.Units {
 				t.Errorf("%s: ledger has root %x, we %x", p.Owner(), head.Root[:4], c.Root[:4])
@@ -559,11 +571,10 @@ func TestNoTopUpEndsInGrace(t *testing.T) {
 	if err := nw.engine.Commit(nw.ctx()); err != nil {
 		t.Fatal(err)
 	}
-	var last uint64
-	for range 4 {
-		last = nw.ledger.Turn()
+	for range 6 {
+		last := nw.ledger.Turn()
+		nw.waitFor("epoch", func() bool { return nw.health().Epoch == last })
 	}
-	nw.waitFor("epoch", func() bool { return nw.health().Epoch == last })
 	graced := 0
 	for _, l := range nw.health().Leases {
 		if l.State == "grace" {

@@ -113,14 +113,24 @@ func (g *gather) run(ctx, fetchCtx context.Context) ([]io.ReaderAt, error) {
 		case a := <-g.answers:
 			g.take(ctx, a)
 		case now := <-tick.C:
-			for _, s := range g.sources {
-				if s != nil && s.running > 0 && now.Sub(s.began) > patience {
-					s.late = true
-				}
-			}
+			g.lookForLate(now, patience)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// muchTooLate is how many times its patience a fetch may take before it is
+// replaced whatever the allowance says.
+const muchTooLate = 8
+
+func (g *gather) lookForLate(now time.Time, patience time.Duration) {
+	for _, s := range g.sources {
+		if s == nil || s.running == 0 || s.late {
+			continue
+		}
+		took := now.Sub(s.began)
+		s.late = took > muchTooLate*patience || (took > patience && g.r.e.hedges.spend())
 	}
 }
 
@@ -233,6 +243,7 @@ func (g *gather) take(ctx context.Context, a answer) {
 		return
 	}
 	g.r.e.reads(int64(len(a.data.Data))).add(a.took)
+	g.r.e.hedges.earn()
 	if s.gotAll {
 		return
 	}

@@ -95,3 +95,33 @@ func (d *durations) quantile(q float64, fallback time.Duration) time.Duration {
 	slices.Sort(sorted)
 	return sorted[min(int(q*float64(n)), n-1)]
 }
+
+// allowance keeps hedging a small part of all requests: under load everything is
+// late, and asking twice would only add to it.
+type allowance struct {
+	mu   sync.Mutex
+	left float64
+}
+
+const (
+	hedgeShare = 0.05 // of requests may be asked of somebody else for lateness
+	hedgeBurst = 8
+)
+
+// earn records a request that was answered.
+func (a *allowance) earn() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.left = min(a.left+hedgeShare, hedgeBurst)
+}
+
+// spend takes one hedge, or reports that there is none.
+func (a *allowance) spend() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.left < 1 {
+		return false
+	}
+	a.left--
+	return true
+}

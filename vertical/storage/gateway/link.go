@@ -36,6 +36,7 @@ type link struct {
 	retired  bool      // the ledger has closed or forgotten the lease
 
 	committing sync.Mutex // one commitment at a time
+	behind     int        // epochs the ledger has lacked our newest commitment; watchEpochs only
 }
 
 // errRetired means that the lease has ended.
@@ -182,7 +183,7 @@ func (l *link) read(ctx context.Context, c *client, root piece.Root, size, off i
 			if signed == nil {
 				l.pay(ctx, c, false)
 			}
-		case isStatus(err, http.StatusPaymentRequired) && refusals < 4:
+		case isCode(err, codeReceiptDue) && refusals < 4:
 			refusals++
 			if err := l.settle(ctx, c, err); err != nil {
 				return err
@@ -235,14 +236,20 @@ func (l *link) hand(ctx context.Context, c *client, r receipt.Receipt) error {
 	return l.meter.honoured(signed)
 }
 
-// put stores a piece of size bytes read from body.
+// put stores a piece of size bytes read from body. A provider that does not see
+// the lease yet (blocks reach it later than us) is asked again for a while.
 func (l *link) put(ctx context.Context, c *client, root piece.Root, body io.ReaderAt, size int64) error {
-	began := time.Now()
-	err := c.putPiece(ctx, root, io.NewSectionReader(body, 0, size), size)
-	if err == nil {
-		l.pulse.ok(time.Since(began))
+	for try := 0; ; try++ {
+		began := time.Now()
+		err := c.putPiece(ctx, root, io.NewSectionReader(body, 0, size), size)
+		if err == nil {
+			l.pulse.ok(time.Since(began))
+			return nil
+		}
+		if try == 8 || !(isCode(err, codeUnknownLease) || isCode(err, codeUnavailable)) || !wait(ctx, 500*time.Millisecond) {
+			return err
+		}
 	}
-	return err
 }
 
 // blame records a failure that is the provider's and not ours.

@@ -188,6 +188,7 @@ func (p *Provider) handler() http.Handler {
 	mux.HandleFunc("POST /v1/receipts", p.authorised(p.pay))
 	mux.HandleFunc("GET /v1/receipts", p.authorised(p.lastReceipt))
 	mux.HandleFunc("POST /v1/commitments", p.authorised(p.commit))
+	mux.HandleFunc("GET /v1/sets", p.authorised(p.sets))
 	mux.HandleFunc("GET /v1/status", p.authorised(func(w http.ResponseWriter, r *http.Request, a *account) { io.WriteString(w, "{}") }))
 	return mux
 }
@@ -334,7 +335,7 @@ func (p *Provider) get(w http.ResponseWriter, r *http.Request, a *account) {
 		m := a.machine.Meter()
 		p.mu.Unlock()
 		p.Faults.Unpaid.Add(1)
-		refuse(w, http.StatusPaymentRequired, "unpaid", "send a receipt", map[string]any{
+		refuse(w, http.StatusPaymentRequired, "receipt_due", "send a receipt", map[string]any{
 			"units_served": m.Served + uint64(p.Faults.Overbill.Load()), "units_paid": m.Paid, "window": m.Window})
 		return
 	}
@@ -421,6 +422,20 @@ func (p *Provider) commit(w http.ResponseWriter, r *http.Request, a *account) {
 	json.NewEncoder(w).Encode(map[string]any{
 		"lease": hex.EncodeToString(c.Lease[:]), "revision": c.Revision, "root": body.Root, "units": c.Units,
 		"payer_sig": body.PayerSig, "provider_sig": hex.EncodeToString(c.ProviderSig[:])})
+}
+
+func (p *Provider) sets(w http.ResponseWriter, _ *http.Request, a *account) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	type entry struct {
+		Root string `json:"root"`
+		Size int64  `json:"size"`
+	}
+	list := []entry{}
+	for pc := range a.set.All() {
+		list = append(list, entry{pc.Root.String(), pc.Size})
+	}
+	json.NewEncoder(w).Encode(map[string]any{"revision": a.last.Revision, "pieces": list})
 }
 
 func (p *Provider) apply(a *account, add, remove []string) (proof.Set, error) {
