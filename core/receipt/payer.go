@@ -160,6 +160,10 @@ func (p *Payer) resume(r Receipt) {
 	p.seq, p.last = max(p.seq, r.Seq), r
 }
 
+// Window is how many units the provider is expected to serve beyond the newest
+// receipt it has honoured: a payer keeps what is under way and unsigned within it.
+func (p *Payer) Window() uint64 { return p.trust.size }
+
 // SetWindow takes the window a provider names when it refuses to serve on. It
 // only moves the moment when Due turns true.
 func (p *Payer) SetWindow(size uint64) {

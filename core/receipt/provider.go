@@ -99,16 +99,22 @@ func (p *Provider) Serve(n, epoch uint64) (Grant, error) {
 	g := Grant{Units: min(n, p.available())}
 	p.served += g.Units
 	if p.served > p.reserved {
-		// Reserve ahead so that not every request waits for the disk.
-		p.reserved = addCapped(p.served, p.trust.size/8, max(p.terms.Cap, p.served))
+		p.reserved = p.ahead()
 		g.Store = true
 	}
 	return g, nil
 }
 
+// ahead is what to reserve, so that not every request waits for the disk: an
+// eighth of the window more than is served, but nothing that Serve would refuse.
+func (p *Provider) ahead() uint64 { return p.served + min(p.trust.size/8, p.available()) }
+
 // Release takes back n units that were granted and never sent: a failed disk
 // read, a client gone before the first byte.
-func (p *Provider) Release(n uint64) { p.served = max(less(p.served, n), p.newest.Units) }
+func (p *Provider) Release(n uint64) {
+	p.served = max(less(p.served, n), p.newest.Units)
+	p.reserved = min(p.reserved, p.ahead())
+}
 
 // Trim gives up what is reserved and not served. Call it when no request is in
 // progress and store State: a clean stop then leaves an exact count behind.
