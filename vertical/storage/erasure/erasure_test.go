@@ -3,9 +3,14 @@ package erasure
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"lukechampine.com/blake3"
 
 	"pgregory.net/rapid"
 )
@@ -295,4 +300,72 @@ func TestMaxSegmentFitsAShard(t *testing.T) {
 			t.Errorf("layout %v: shard %d over %d", l, seg.ShardSize(), MaxShard)
 		}
 	}
+}
+
+// The vectors pin the format of sealed shards.
+func TestVectors(t *testing.T) {
+	var got bytes.Buffer
+	for _, l := range []Layout{Small, Standard, {1, 3, 2}} {
+		for _, size := range []int64{1, 5000, BlockSize, 300_000, 1_000_000} {
+			seg := Segment{ID: ID{1, 2, 3}, Size: size, Layout: l}
+			plain := make([]byte, size)
+			for i := range plain {
+				plain[i] = byte(i % 251)
+			}
+			fmt.Fprintf(&got, "layout %v size %d: stripes %d shard %d bytes\n", l, size, seg.Stripes(), seg.ShardSize())
+			for j, s := range encode(t, seg, plain) {
+				fmt.Fprintf(&got, " %d %x\n", j, blake3.Sum256(s))
+			}
+		}
+	}
+	path := filepath.Join("testdata", "vectors.txt")
+	if os.Getenv("UPDATE_VECTORS") != "" {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Error("the format of sealed shards changed")
+	}
+}
+
+// Whatever is done to one shard, Decode gives the plaintext; whatever is done to
+// any number of them, it never gives out a wrong byte.
+func FuzzDecode(f *testing.F) {
+	seg := Segment{ID: ID{3}, Size: 70_000, Layout: Small}
+	plain := randomBytes(3, seg.Size)
+	good := encode(f, seg, plain)
+	f.Add(uint8(0b1), uint32(100), []byte{1}, uint32(0), uint32(70_000))
+	f.Add(uint8(0b10110), uint32(20_000), []byte("damage"), uint32(65_000), uint32(5000))
+	f.Add(uint8(0xff), uint32(0), []byte{1}, uint32(10), uint32(10))
+	f.Fuzz(func(t *testing.T, which uint8, at uint32, damage []byte, off, n uint32) {
+		shards := make([][]byte, len(good))
+		damaged := 0
+		for j := range good {
+			shards[j] = bytes.Clone(good[j])
+			if which&(1<<j) != 0 {
+				for i, d := range damage {
+					shards[j][(int(at)+i)%len(shards[j])] ^= d
+				}
+				damaged++
+			}
+		}
+		o := int64(off) % seg.Size
+		length := 1 + int64(n)%(seg.Size-o)
+		var got bytes.Buffer
+		_, err := Decode(seg, testKeys, readers(shards), o, length, &got)
+		if !bytes.HasPrefix(plain[o:o+length], got.Bytes()) {
+			t.Fatal("a wrong byte was given out")
+		}
+		if err == nil && int64(got.Len()) != length {
+			t.Fatalf("%d of %d bytes and no error", got.Len(), length)
+		}
+		if err != nil && damaged <= 1 {
+			t.Fatalf("one damaged shard: %v", err)
+		}
+	})
 }

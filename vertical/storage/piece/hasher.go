@@ -30,8 +30,13 @@ func (h *Hasher) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
 		if h.used == GroupSize {
-			h.cvs = append(h.cvs, groupCV(&h.buf, GroupSize, int64(len(h.cvs))*GroupSize, false))
+			h.group(&h.buf)
 			h.used = 0
+		}
+		if h.used == 0 && len(p) > GroupSize { // not the last group: no copy
+			h.group((*[GroupSize]byte)(p))
+			p = p[GroupSize:]
+			continue
 		}
 		c := copy(h.buf[h.used:], p)
 		h.used += c
@@ -39,6 +44,11 @@ func (h *Hasher) Write(p []byte) (int, error) {
 	}
 	h.size += int64(n)
 	return n, nil
+}
+
+// group hashes a full group that is not the last.
+func (h *Hasher) group(g *[GroupSize]byte) {
+	h.cvs = append(h.cvs, groupCV(g, GroupSize, int64(len(h.cvs))*GroupSize, false))
 }
 
 // Size returns the number of bytes written.

@@ -49,6 +49,24 @@ func TestRootIsBlake3AndOutboardIsBao(t *testing.T) {
 	}
 }
 
+// However the bytes are cut into writes, the root and outboard are the same.
+func TestWritesOfAnyLength(t *testing.T) {
+	data := randomBytes(9, 200_000)
+	root, out := hashed(t, data)
+	rapid.Check(t, func(rt *rapid.T) {
+		var h Hasher
+		for rest := data; len(rest) > 0; {
+			n := rapid.OneOf(rapid.IntRange(1, len(rest)), rapid.SampledFrom([]int{1, 16, GroupSize, GroupSize + 1, 65552})).Draw(rt, "n")
+			n = min(n, len(rest))
+			h.Write(rest[:n])
+			rest = rest[n:]
+		}
+		if r, o := h.Outboard(); r != root || !bytes.Equal(o, out) || h.Root() != root {
+			rt.Fatal("differs")
+		}
+	})
+}
+
 func TestSliceIsBao(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		size := rapid.OneOf(rapid.SampledFrom(edgeSizes), rapid.Int64Range(1, 300000)).Draw(rt, "size")

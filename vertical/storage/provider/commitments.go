@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/proof"
+	"github.com/grange-network/grange/vertical/storage/provider/store"
 )
 
 // maxCommitmentBody bounds the JSON of a commitment in bytes: about 120,000 pieces.
@@ -127,7 +129,13 @@ func (p *Provider) agree(s session, c receipt.Commitment, add, remove []piece.Ro
 	if err := c.CountersignProvider(p.chain, p.conf.Key); err != nil {
 		return c, err
 	}
-	return c, p.store.Commit(c, next, added, removed)
+	if err := p.store.Commit(c, next, added, removed); errors.Is(err, store.ErrMissing) {
+		// Swept between the look and the commit.
+		return c, &refusal{http.StatusConflict, CodeMissing, fmt.Errorf("%w: upload it and commit again", err), nil}
+	} else if err != nil {
+		return c, err
+	}
+	return c, nil
 }
 
 // mayCommit refuses what the ledger would: growth of an unfunded lease, or beyond

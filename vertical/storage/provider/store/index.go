@@ -20,7 +20,7 @@ var (
 	bucketMeta        = []byte("meta")        // "version" → u64
 	bucketPieces      = []byte("pieces")      // root → size u64
 	bucketRefs        = []byte("refs")        // root ‖ lease → nothing
-	bucketPending     = []byte("pending")     // lease ‖ root → Unix seconds u64
+	bucketPending     = []byte("pending")     // lease ‖ root → Unix seconds u64 ‖ size u64
 	bucketMembers     = []byte("members")     // lease ‖ root → revision that added it
 	bucketRemoved     = []byte("removed")     // lease ‖ root ‖ revision that removed it → revision that added it
 	bucketCommitments = []byte("commitments") // lease ‖ revision → 208 bytes
@@ -180,7 +180,7 @@ func (s *Store) keep(lease LeaseID, root piece.Root) (bool, error) {
 		if !kept {
 			return nil // the sweep was faster
 		}
-		return tx.Bucket(bucketPending).Put(key, u64(uint64(s.opt.Now().Unix())))
+		return tx.Bucket(bucketPending).Put(key, s.stamp(size))
 	}})
 	return kept, err
 }
@@ -203,7 +203,7 @@ func (s *Store) admit(lease LeaseID, root piece.Root, size int64, tmp string) er
 			if tx.Bucket(bucketMembers).Get(key) != nil {
 				return nil // a lost piece came back
 			}
-			return tx.Bucket(bucketPending).Put(key, u64(uint64(s.opt.Now().Unix())))
+			return tx.Bucket(bucketPending).Put(key, s.stamp(size))
 		},
 		after: func() {
 			if fresh {
@@ -276,6 +276,11 @@ func (s *Store) Leases() (leases []LeaseID) {
 	}
 	sortLeases(leases)
 	return leases
+}
+
+// stamp is the value of a pending piece.
+func (s *Store) stamp(size int64) []byte {
+	return join(u64(uint64(s.opt.Now().Unix())), u64(uint64(size)))
 }
 
 // age returns how long ago a stored time was.

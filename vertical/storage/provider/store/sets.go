@@ -187,9 +187,8 @@ func removeMember(tx *bolt.Tx, lease LeaseID, root piece.Root, revision uint64) 
 // set nor removed from it.
 func (s *Store) Pending(lease LeaseID) (total int64) {
 	s.db.View(func(tx *bolt.Tx) error {
-		return prefix(tx.Bucket(bucketPending), lease[:], func(k, _ []byte) error {
-			size, _ := sizeIn(tx, piece.Root(k[32:]))
-			total += size
+		return prefix(tx.Bucket(bucketPending), lease[:], func(_, v []byte) error {
+			total += int64(binary.BigEndian.Uint64(v[8:]))
 			return nil
 		})
 	})
