@@ -335,9 +335,9 @@ func (e *Engine) reconcile(ctx context.Context, l *link, c *client, refused erro
 	if err != nil {
 		return err
 	}
-	var gone uint64
+	var stored uint64
 	err = e.store.db.Batch(func(tx *bbolt.Tx) error {
-		gone = 0
+		stored = 0
 		var ours []holding
 		known := map[piece.Root]bool{}
 		if err := eachHolding(tx, &l.id, func(_ LeaseID, h holding) error {
@@ -358,7 +358,6 @@ func (e *Engine) reconcile(ctx context.Context, l *link, c *client, refused erro
 			}
 			switch wanted := h.Mark == markAdd || h.Mark == markHeld; {
 			case h.Mark == markPut:
-				continue
 			case wanted && in:
 				h.Mark = markHeld
 			case wanted:
@@ -366,12 +365,12 @@ func (e *Engine) reconcile(ctx context.Context, l *link, c *client, refused erro
 			case in:
 				h.Mark = markDrop
 			default:
-				gone += h.Size
 				if err := dropHolding(tx, l.id, h.Root); err != nil {
 					return err
 				}
 				continue
 			}
+			stored += h.Size
 			if err := putHolding(tx, l.id, h); err != nil {
 				return err
 			}
@@ -383,7 +382,7 @@ func (e *Engine) reconcile(ctx context.Context, l *link, c *client, refused erro
 	}
 	e.log.Warn("set differed, provider's is the new base", "lease", fmt.Sprintf("%x", l.id), "revision", revision, "pieces", set.Len())
 	l.setCommitted(set, revision)
-	l.subStored(gone)
+	l.setStored(stored)
 	e.changed()
 	return nil
 }

@@ -366,7 +366,7 @@ func TestReceiptsFollowReads(t *testing.T) {
 			t.Errorf("owner %s refused %d reads for want of a receipt", p.Owner(), n)
 		}
 	}
-	if want := uint64(11 * len(data)); served < want || served > want+want/100 {
+	if want := uint64(11 * len(data)); served < want || served > want+want/8 {
 		t.Errorf("providers served %d bytes for %d read", served, want)
 	}
 }

@@ -120,6 +120,12 @@ func (l *link) addStored(n uint64) {
 	l.stored += n
 }
 
+func (l *link) setStored(n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stored = n
+}
+
 func (l *link) subStored(n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
