@@ -11,6 +11,7 @@ import (
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/cosmos-sdk/baseapp"
 	runtimeservices "github.com/cosmos/cosmos-sdk/runtime/services"
+	pruningtypes "github.com/cosmos/cosmos-sdk/store/v2/pruning/types"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/module"
@@ -27,6 +28,13 @@ const Name = "grange"
 // DefaultQueryGasLimit bounds the store work of one query. A page of a hundred
 // devices costs about a hundredth of it.
 const DefaultQueryGasLimit = 50_000_000
+
+// State of the last keepStates blocks can be queried; what is older is removed
+// pruneEvery blocks at a time.
+const (
+	keepStates = 86_400
+	pruneEvery = 100
+)
 
 // Options are a node's own settings. Only Prover influences state.
 type Options struct {
@@ -71,6 +79,9 @@ func New(logger log.Logger, db dbm.DB, chainID string, opts Options) (*App, erro
 		baseapp.SetChainID(chainID),
 		baseapp.SetMinGasPrices(opts.MinGasPrices),
 		baseapp.SetQueryGasLimit(opts.QueryGasLimit),
+		baseapp.SetPruning(pruningtypes.NewCustomPruningOptions(keepStates, pruneEvery)),
+		// The other way of pruning runs in goroutines that outlive the database.
+		baseapp.SetIAVLSyncPruning(true),
 	)
 	base.SetInterfaceRegistry(enc.Registry)
 	base.SetTxEncoder(enc.Tx.TxEncoder())

@@ -123,18 +123,31 @@ func Dial(ctx context.Context, e Endpoints) (*Client, error) {
 // before the node listens.
 func (c *Client) waitFirstBlock(ctx context.Context) error {
 	for wait := newBackoff(); ; {
-		s, err := c.rpc.Status(ctx)
-		if err == nil && s.SyncInfo.LatestBlockHeight > 0 {
-			c.chainID = s.NodeInfo.Network
-			return nil
-		}
+		err := c.ask(ctx)
 		if err == nil {
-			err = errors.New("node has no block yet")
+			return nil
 		}
 		if !wait.sleep(ctx) {
 			return fmt.Errorf("connect to ledger RPC %s: %w: %w", c.rpc.Remote(), ErrUnavailable, err)
 		}
 	}
+}
+
+// ask learns the chain id of a node that has a block.
+func (c *Client) ask(ctx context.Context) error {
+	height, err := committedHeight(ctx, c.rpc)
+	if err != nil {
+		return err
+	}
+	if height == 0 {
+		return errors.New("node has no block yet")
+	}
+	s, err := c.rpc.Status(ctx)
+	if err != nil {
+		return err
+	}
+	c.chainID = s.NodeInfo.Network
+	return nil
 }
 
 // Close ends the block stream and the connections, and waits for them.

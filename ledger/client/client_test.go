@@ -11,6 +11,7 @@ import (
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	"github.com/cosmos/cosmos-sdk/x/feegrant"
+	"go.uber.org/goleak"
 
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/client"
@@ -24,8 +25,12 @@ func grain(n int64) sdk.Coins { return sdk.NewCoins(sdk.NewInt64Coin(chain.Grain
 // that owns 1,000 GRAIN.
 func network(t *testing.T) (c *client.Client, rich key.Key, n *server.Node) {
 	t.Helper()
+	return networkAt(t, t.TempDir())
+}
+
+func networkAt(t *testing.T, home string) (c *client.Client, rich key.Key, n *server.Node) {
+	t.Helper()
 	rich = key.New()
-	home := t.TempDir()
 	_, err := server.InitHome(t.Context(), home, server.LocalGenesis{
 		Balances: []server.Balance{{Address: rich.Address(), Coins: grain(1_000_000_000)}},
 	})
@@ -145,4 +150,119 @@ func TestBlocksHaveNoGaps(t *testing.T) {
 			break
 		}
 	}
+}
+
+func TestSurvivesARestartOfTheNode(t *testing.T) {
+	home := t.TempDir()
+	c, rich, n := networkAt(t, home)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, to := c.Signer(rich, nil), key.New().Address()
+	blocks := c.BlocksFrom(ctx, 1)
+	want := int64(1)
+	read := func(until int64) {
+		t.Helper()
+		for want <= until {
+			b, ok := <-blocks
+			if !ok {
+				t.Fatal("stream ended")
+			}
+			if b.Height != want {
+				t.Fatalf("block %d, want %d", b.Height, want)
+			}
+			want++
+		}
+	}
+	read(3)
+	at := n.Endpoints()
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Send(ctx, banktypes.NewMsgSend(rich.Address(), to, grain(1))); !errors.Is(err, client.ErrUnavailable) {
+		t.Fatalf("while the node is down: %v", err)
+	}
+	again, err := server.Start(ctx, server.Config{
+		Home: home, RPCAddr: at.RPC, GRPCAddr: at.GRPC, RESTAddr: at.REST, CommitTimeout: 50 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { again.Stop() })
+	height, _ := c.Head()
+	if err := c.WaitHeight(ctx, height+3); err != nil {
+		t.Fatal(err)
+	}
+	read(height + 3)
+	for err = client.ErrUnavailable; errors.Is(err, client.ErrUnavailable); {
+		_, err = s.Send(ctx, banktypes.NewMsgSend(rich.Address(), to, grain(1)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDialGivesUpWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := client.Dial(ctx, client.Endpoints{GRPC: "127.0.0.1:1", RPC: "127.0.0.1:1"})
+	if !errors.Is(err, client.ErrUnavailable) {
+		t.Fatalf("error is %v", err)
+	}
+}
+
+// A refusal that only the block shows: both transactions pass simulation, one of
+// them finds the money gone.
+func TestFailureInABlockIsTyped(t *testing.T) {
+	c, rich, _ := network(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	payer, to := key.New(), key.New().Address()
+	if _, err := c.Signer(rich, nil).Send(ctx, banktypes.NewMsgSend(rich.Address(), payer.Address(), grain(1000))); err != nil {
+		t.Fatal(err)
+	}
+	grant, err := feegrant.NewMsgGrantAllowance(&feegrant.BasicAllowance{}, rich.Address(), payer.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Signer(rich, nil).Send(ctx, grant); err != nil {
+		t.Fatal(err)
+	}
+	s := c.Signer(payer, rich.Address())
+	errs := make(chan error)
+	for range 4 {
+		go func() {
+			_, err := s.Send(ctx, banktypes.NewMsgSend(payer.Address(), to, grain(900)))
+			errs <- err
+		}()
+	}
+	passed := 0
+	for range 4 {
+		switch err := <-errs; {
+		case err == nil:
+			passed++
+		case !errors.Is(err, sdkerrors.ErrInsufficientFunds):
+			t.Errorf("error is %v", err)
+		default:
+			t.Log(err)
+		}
+	}
+	if passed != 1 {
+		t.Fatalf("%d passed, want 1", passed)
+	}
+	if got := balance(t, c, to); got != 900 {
+		t.Fatalf("balance %d, want 900", got)
+	}
+}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// Started by a package, for the life of the process.
+		goleak.IgnoreAnyFunction("github.com/desertbit/timer.timerRoutine"),
+		// Ends some seconds after its database is closed.
+		goleak.IgnoreAnyFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain"),
+		// CometBFT leaves these behind when a node stops.
+		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/libs/autofile.OpenAutoFile.func1"),
+		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/libs/autofile.(*AutoFile).closeFileRoutine"),
+		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/proxy.(*multiAppConn).killTMOnClientError"),
+	)
 }

@@ -72,11 +72,11 @@ func (h *hub) follow(ctx context.Context, connected func()) error {
 		return err
 	}
 	defer s.close()
-	status, err := h.rpc.Status(ctx)
+	committed, err := committedHeight(ctx, h.rpc)
 	if err != nil {
-		return rpcError("read ledger status", err)
+		return err
 	}
-	if err := h.catchUp(ctx, status.SyncInfo.LatestBlockHeight); err != nil {
+	if err := h.catchUp(ctx, committed); err != nil {
 		return err
 	}
 	connected()
@@ -90,6 +90,16 @@ func (h *hub) follow(ctx context.Context, connected func()) error {
 		}
 		h.add(b)
 	}
+}
+
+// committedHeight is the newest block whose effects queries see. CometBFT's own
+// status counts a block before the application has executed it.
+func committedHeight(ctx context.Context, rpc *rpchttp.HTTP) (int64, error) {
+	info, err := rpc.ABCIInfo(ctx)
+	if err != nil {
+		return 0, rpcError("read ledger height", err)
+	}
+	return info.Response.LastBlockHeight, nil
 }
 
 // catchUp reads the blocks after head up to height.

@@ -49,7 +49,7 @@ func subscribe(ctx context.Context, remote string) (*subscription, error) {
 	}
 	conn.SetReadLimit(maxEvent)
 	s := &subscription{conn: conn}
-	s.stop = context.AfterFunc(ctx, func() { conn.Close() })
+	s.stop = context.AfterFunc(ctx, s.hangUp)
 	if err := s.request(); err != nil {
 		s.close()
 		return nil, err
@@ -84,6 +84,13 @@ func (s *subscription) request() error {
 
 func (s *subscription) close() {
 	s.stop()
+	s.hangUp()
+}
+
+// hangUp says goodbye, so that the node does not take it for a failure.
+func (s *subscription) hangUp() {
+	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	_ = s.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second)) // best effort
 	s.conn.Close()
 }
 

@@ -189,7 +189,7 @@ func (n *Node) serveRPC() error {
 		rpcserver.ReadLimit(env.Config.MaxBodyBytes),
 		rpcserver.WriteChanCapacity(env.Config.WebSocketWriteBufferSize),
 	)
-	websockets.SetLogger(logger)
+	websockets.SetLogger(n.quiet().With("module", "rpc-server"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/websocket", websockets.WebsocketHandler)
 	rpcserver.RegisterRPCFuncs(mux, routes, logger)
