@@ -204,9 +204,13 @@ func (b *book) spots(ctx context.Context, size uint64) ([]spot, error) {
 	}
 	var out []spot
 	leased := map[uint64]bool{}
+	ended := map[uint64]int{} // leases that an offer's provider ended or failed
 	for _, l := range b.all() {
 		view := l.view()
 		if !l.alive() {
+			if view.Reason == lease.ReasonFaulted || view.Reason == lease.ReasonProvider {
+				ended[view.Offer]++
+			}
 			continue
 		}
 		room := l.room()
@@ -226,7 +230,7 @@ func (b *book) spots(ctx context.Context, size uint64) ([]spot, error) {
 		o := &offers[i]
 		if !leased[o.ID] {
 			out = append(out, spot{offer: o, Candidate: Candidate{
-				Owner: o.Provider.Owner, Free: o.Free, Health: 0.9,
+				Owner: o.Provider.Owner, Free: o.Free, Health: 0.9 / float64(1+9*ended[o.ID]),
 				Cost: cost(o.Hold, o.Use, size, b.conf.Lease.Epochs),
 			}})
 		}

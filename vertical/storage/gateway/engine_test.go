@@ -494,7 +494,7 @@ func TestRepair(t *testing.T) {
 		}
 		owners[p.Owner()] = true
 	}
-	if now[0] == at[0] || now[5] == at[5] {
+	if seg, _ := nw.engine.Segment(id); now[0] == at[0] || seg.Pieces[5].Lease == lost {
 		t.Error("a lost piece was not moved")
 	}
 	// The four that hold data shards may go: the rebuilt pieces must be right.

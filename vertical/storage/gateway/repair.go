@@ -92,12 +92,30 @@ func (e *Engine) repairSegment(ctx context.Context, seg Segment, usable map[int]
 	if err != nil {
 		return 0, err
 	}
+	n, err := e.resettle(ctx, seg, usable, want, sp, true)
+	if errors.Is(err, ErrTooFewOwners) || errors.Is(err, ErrNotStored) {
+		n, err = e.resettle(ctx, seg, usable, want, sp, false)
+	}
+	if err == nil {
+		e.log.Info("segment repaired", "segment", fmt.Sprintf("%x", seg.ID), "pieces", n, "had", len(usable), "of", seg.Layout.N)
+	}
+	return n, err
+}
+
+// resettle stores rebuilt pieces with owners that hold none of the segment, and
+// records them. With elsewhere set it also passes over the owners that lost one.
+func (e *Engine) resettle(ctx context.Context, seg Segment, usable map[int]*link, want []int, sp *spool, elsewhere bool) (int, error) {
 	moved := seg
 	moved.Pieces = append([]Piece(nil), seg.Pieces...)
 	taken := map[string]bool{}
-	for i, l := range usable {
-		taken[l.owner()] = true
-		_ = i
+	for i, p := range seg.Pieces {
+		l := usable[i]
+		if l == nil && elsewhere && p.State == PieceBad {
+			l = e.book.link(p.Lease)
+		}
+		if l != nil {
+			taken[l.owner()] = true
+		}
 	}
 	for _, i := range want {
 		moved.Pieces[i].State = PieceAbsent
@@ -107,9 +125,7 @@ func (e *Engine) repairSegment(ctx context.Context, seg Segment, usable map[int]
 	if err := up.run(ctx, want); err != nil {
 		return 0, err
 	}
-	n := up.good() - len(usable)
-	e.log.Info("segment repaired", "segment", fmt.Sprintf("%x", seg.ID), "pieces", n, "had", len(usable), "of", seg.Layout.N)
-	return n, nil
+	return up.good() - len(usable), nil
 }
 
 // rebuild spools the missing pieces and checks them against their roots. A
