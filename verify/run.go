@@ -58,8 +58,11 @@ type Config struct {
 	// Home is the folder for the beacon key and the published epochs; created if
 	// missing. One verifier per home.
 	Home string
-	// Ledger is read, Sender signs as the validator's operator.
+	// Ledger is read.
 	Ledger Ledger
+	// Sender signs as the validator's operator. Without one the verifier only
+	// watches: it computes and publishes every epoch and compares it with what
+	// the ledger accepted.
 	Sender Sender
 	// Verticals to score, all of the ledger's parameters if empty.
 	Verticals []string
@@ -77,11 +80,9 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	duties := []duty{
-		{"reveal", v.reveal},
-		{"price", v.votePrice},
-		{"report", v.report},
-		{"claim", v.claim},
+	duties := []duty{{"report", v.report}}
+	if c.Sender != nil {
+		duties = append(duties, duty{"reveal", v.reveal}, duty{"price", v.votePrice}, duty{"claim", v.claim})
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -99,7 +100,7 @@ func Run(ctx context.Context, c Config) error {
 	for b := range v.ledger.Blocks(ctx) {
 		t, err := v.look(ctx, b)
 		if err != nil {
-			v.complain("look at the epoch", err)
+			v.log.Debug("block passed over", "height", b.Height, "error", err)
 			continue
 		}
 		for _, wake := range wakes {
@@ -162,32 +163,36 @@ func newVerifier(c Config) (*verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &verifier{
+	v := &verifier{
 		Config: c, ledger: c.Ledger, key: key, log: c.Logger.With("role", "verify"),
-		operator: sdk.ValAddress(c.Sender.Address()).String(),
-		scores:   map[string]*ledgerbook{}, paid: map[string]map[[32]byte]uint64{}, claimed: map[string]uint64{},
-	}, nil
+		scores: map[string]*ledgerbook{}, paid: map[string]map[[32]byte]uint64{}, claimed: map[string]uint64{},
+	}
+	if c.Sender != nil {
+		v.operator = sdk.ValAddress(c.Sender.Address()).String()
+	}
+	return v, nil
 }
 
-// work runs a duty for the newest tick, again and again.
+// work runs a duty for the newest tick, again and again. An error that repeats
+// is said once.
 func (v *verifier) work(ctx context.Context, d duty, wake <-chan tick) {
+	said := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case t := <-wake:
-			if err := d.run(ctx, t); err != nil && ctx.Err() == nil {
-				v.complain(d.name, err)
+			err := d.run(ctx, t)
+			switch {
+			case err == nil && said != "":
+				v.log.Info("duty works again", "duty", d.name)
+				said = ""
+			case err != nil && ctx.Err() == nil && err.Error() != said:
+				v.log.Warn("duty failed, will be tried again", "duty", d.name, "error", err)
+				said = err.Error()
 			}
 		}
 	}
-}
-
-func (v *verifier) complain(what string, err error) {
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	v.log.Warn("duty failed, will be tried again", "duty", what, "error", err)
 }
 
 func (v *verifier) look(ctx context.Context, b client.Block) (tick, error) {
