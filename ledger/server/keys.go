@@ -42,7 +42,7 @@ func InitNode(home string) (NodeKeys, error) {
 	if err != nil {
 		return NodeKeys{}, fmt.Errorf("initialise node key: %w", err)
 	}
-	validator := privval.LoadOrGenFilePV(cfg.PrivValidatorKeyFile(), cfg.PrivValidatorStateFile())
+	validator := loadOrMakeValidator(cfg.PrivValidatorKeyFile(), cfg.PrivValidatorStateFile())
 	public, err := validator.GetPubKey()
 	if err != nil {
 		return NodeKeys{}, fmt.Errorf("initialise consensus key: %w", err)
@@ -56,6 +56,34 @@ func InitNode(home string) (NodeKeys, error) {
 		return NodeKeys{}, err
 	}
 	return NodeKeys{NodeID: string(nodeKey.ID()), Consensus: consensus, Operator: operator}, nil
+}
+
+// loadOrMakeValidator keeps what is there. A key that was brought in without a
+// record of what it has signed gets an empty one: bring a key only to a chain it
+// has not signed for, or bring its record too.
+func loadOrMakeValidator(keyFile, stateFile string) *privval.FilePV {
+	if _, err := os.Stat(keyFile); err != nil {
+		v := privval.GenFilePV(keyFile, stateFile)
+		v.Save()
+		return v
+	}
+	if _, err := os.Stat(stateFile); err != nil {
+		v := privval.LoadFilePVEmptyState(keyFile, stateFile)
+		v.LastSignState.Save()
+		return v
+	}
+	return privval.LoadFilePV(keyFile, stateFile)
+}
+
+// checkKeys reports which of a node's keys is missing: CometBFT would end the
+// process.
+func checkKeys(files ...string) error {
+	for _, f := range files {
+		if _, err := os.Stat(f); err != nil {
+			return fmt.Errorf("start ledger: %w: initialise the home folder, or restore the file", err)
+		}
+	}
+	return nil
 }
 
 // Gentx signs the transaction that makes the node a validator of chainID from

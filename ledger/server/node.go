@@ -79,6 +79,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkKeys(cmt.NodeKeyFile(), cmt.PrivValidatorKeyFile(), cmt.PrivValidatorStateFile()); err != nil {
+		return nil, err
+	}
 	n := &Node{cfg: cfg, chainID: genesis.ChainID, ready: make(chan struct{}), done: make(chan struct{})}
 	if err := n.open(ctx, cmt, genesis); err != nil {
 		n.close()
