@@ -3,9 +3,13 @@ package provider
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/grange-network/grange/core/lease"
@@ -215,8 +219,9 @@ func TestFlippedBitIsCaught(t *testing.T) {
 	if _, err := n.Prove(t.Context(), [32]byte{1}, []proof.Head{head}, 250); !errors.Is(err, proof.ErrInvalid) {
 		t.Errorf("prover: %v", err)
 	}
-	if err := n.Store().Check(root); err == nil {
-		t.Error("scrub found nothing")
+	p.mustPut(randomBytes(2, 1000))
+	if checked, damaged, err := n.Scrub(t.Context()); checked != 2 || damaged != 1 || err != nil {
+		t.Errorf("scrub read %d pieces, found %d damaged: %v", checked, damaged, err)
 	}
 }
 
@@ -310,4 +315,54 @@ func TestLedgerOutage(t *testing.T) {
 	q := *p
 	q.lease = [32]byte{77}
 	q.get(root, 0, 1, nil).wantCode(t, http.StatusServiceUnavailable, CodeUnavailable)
+}
+
+func FuzzCommitmentJSON(f *testing.F) {
+	var c receipt.Commitment
+	good := commitmentJSON(c)
+	good.Add = []string{piece.Root{1}.String()}
+	b, err := json.Marshal(good)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{"lease":"zz"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var j CommitmentJSON
+		if json.Unmarshal(b, &j) != nil {
+			return
+		}
+		c, add, _, err := j.parse()
+		if err != nil {
+			return
+		}
+		if again := commitmentJSON(c); !strings.EqualFold(again.PayerSig, j.PayerSig) || len(add) != len(j.Add) {
+			t.Fatalf("read %+v as %+v", j, again)
+		}
+	})
+}
+
+// BenchmarkAPI moves 1 MiB pieces through a real tunnel on loopback.
+func BenchmarkAPI(b *testing.B) {
+	wide := receipt.Window{Start: 1 << 50, Ceiling: 1 << 50, Request: 1 << 50}
+	n := start(b, func(c *Config) { c.Capacity, c.Window = 1<<40, wide })
+	id := n.ledger.open(b, 1, 1<<40, 1<<40, 1<<40, tunnel.KeyOf(payerKey))
+	p := n.payer(b, id, payerKey)
+	data := randomBytes(1, 1<<20)
+	root := p.mustPut(data)
+	b.Run("put", func(b *testing.B) {
+		b.SetBytes(1 << 20)
+		for i := uint64(0); b.Loop(); i++ {
+			binary.BigEndian.PutUint64(data, i+uint64(b.N)<<32)
+			p.put(data)
+		}
+	})
+	for _, length := range []int{64 << 10, 1 << 20} {
+		b.Run(fmt.Sprintf("get-%dK", length>>10), func(b *testing.B) {
+			b.SetBytes(int64(length))
+			for b.Loop() {
+				p.mustRead(root, 1<<20, 0, length, nil)
+			}
+		})
+	}
 }

@@ -1,10 +1,12 @@
 package provider
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/vertical/storage/piece"
@@ -141,11 +143,21 @@ func (p *Provider) sendSlice(w http.ResponseWriter, r *http.Request, s session, 
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
 	w.Header().Set(HeaderSize, strconv.FormatInt(size, 10))
-	if err := piece.WriteSlice(sent, f.Data(), f.Outboard(), size, off, n); err != nil {
+	out := outBuffers.Get().(*bufio.Writer)
+	defer outBuffers.Put(out)
+	out.Reset(sent)
+	err = piece.WriteSlice(out, f.Data(), f.Outboard(), size, off, n)
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
 		return fmt.Errorf("send piece %v at %d+%d: %w", root, off, n, err)
 	}
 	return nil
 }
+
+// outBuffers join the small nodes and the groups of a slice into long writes.
+var outBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
 
 // counter counts the bytes that were written.
 type counter struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -286,4 +287,42 @@ func (s *Store) stamp(size int64) []byte {
 // age returns how long ago a stored time was.
 func (s *Store) age(v []byte) time.Duration {
 	return s.opt.Now().Sub(time.Unix(int64(binary.BigEndian.Uint64(v)), 0))
+}
+
+// Has reports whether the piece is stored for any lease.
+func (s *Store) Has(root piece.Root) bool {
+	_, ok := s.size(root)
+	return ok
+}
+
+// scanBatch is how many roots Pieces reads at a time: no transaction stays open
+// while the caller works.
+const scanBatch = 256
+
+// Pieces yields the roots of all stored pieces in order. Pieces stored or removed
+// meanwhile may or may not be among them.
+func (s *Store) Pieces() iter.Seq[piece.Root] {
+	return func(yield func(piece.Root) bool) {
+		var next piece.Root
+		for more := true; more; {
+			var batch []piece.Root
+			s.db.View(func(tx *bolt.Tx) error {
+				c := tx.Bucket(bucketPieces).Cursor()
+				for k, _ := c.Seek(next[:]); k != nil && len(batch) < scanBatch; k, _ = c.Next() {
+					batch = append(batch, piece.Root(k))
+				}
+				return nil
+			})
+			for _, r := range batch {
+				if !yield(r) {
+					return
+				}
+			}
+			if more = len(batch) == scanBatch; more {
+				var after LeaseID
+				after, more = successor(LeaseID(batch[scanBatch-1]))
+				next = piece.Root(after)
+			}
+		}
+	}
 }
