@@ -67,11 +67,11 @@ func TestStandardLibrarySurvivesThreeKilledProviders(t *testing.T) {
 	big := filepath.Join(t.TempDir(), "big.bin")
 	network.RandomFile(t, big, 1<<30, 1)
 
-	n.AWS("s3", "mb", "s3://go")
+	n.AWS("s3", "mb", "s3://golang")
 	timed(t, "copy the standard library in", func() {
-		n.AWS("s3", "cp", "--recursive", "--only-show-errors", "--no-follow-symlinks", src, "s3://go/src")
+		n.AWS("s3", "cp", "--recursive", "--only-show-errors", "--no-follow-symlinks", src, "s3://golang/src")
 	})
-	timed(t, "copy 1 GiB in", func() { n.AWS("s3", "cp", "--only-show-errors", big, "s3://go/big.bin") })
+	timed(t, "copy 1 GiB in", func() { n.AWS("s3", "cp", "--only-show-errors", big, "s3://golang/big.bin") })
 	before := n.WaitEpochs(3)
 
 	killed := []string{"storage-02", "storage-05", "storage-11"}
@@ -79,7 +79,7 @@ func TestStandardLibrarySurvivesThreeKilledProviders(t *testing.T) {
 		n.Must("local", "kill", name)
 	}
 	back := t.TempDir()
-	timed(t, "sync everything back", func() { n.AWS("s3", "sync", "--only-show-errors", "s3://go", back) })
+	timed(t, "sync everything back", func() { n.AWS("s3", "sync", "--only-show-errors", "s3://golang", back) })
 	network.Same(t, network.Digests(t, src), network.Digests(t, filepath.Join(back, "src")))
 	network.Same(t, network.Digests(t, filepath.Dir(big)), only(network.Digests(t, back), "big.bin"))
 
@@ -159,6 +159,7 @@ func TestRcloneAndS3cmd(t *testing.T) {
 	want := network.Digests(t, src)
 
 	t.Run("rclone", func(t *testing.T) {
+		n := n.With(t)
 		n.MustClient("rclone", "mkdir", "grange:rclone")
 		n.MustClient("rclone", "copy", "--transfers", "8", src, "grange:rclone/net")
 		n.MustClient("rclone", "check", src, "grange:rclone/net")
@@ -167,6 +168,7 @@ func TestRcloneAndS3cmd(t *testing.T) {
 		network.Same(t, want, network.Digests(t, back))
 	})
 	t.Run("s3cmd", func(t *testing.T) {
+		n := n.With(t)
 		host := strings.TrimPrefix(n.S3.URL, "http://")
 		s3cmd := func(args ...string) string {
 			return n.MustClient("s3cmd", append([]string{"--config", "/dev/null", "--no-ssl", "--host", host, "--host-bucket", host, "--region", n.S3.Region,
@@ -179,11 +181,12 @@ func TestRcloneAndS3cmd(t *testing.T) {
 		network.Same(t, want, network.Digests(t, back))
 	})
 	t.Run("wrong keys", func(t *testing.T) {
+		n := n.With(t)
 		out, err := n.Client("aws", "--endpoint-url", n.S3.URL, "s3", "ls", "--no-sign-request")
 		if err == nil {
 			t.Fatalf("an unsigned request was answered:\n%s", out)
 		}
-		bad := *n
+		bad := n.With(t)
 		bad.S3.SecretKey = strings.Repeat("x", 40)
 		out, err = bad.Client("aws", "--endpoint-url", n.S3.URL, "s3", "ls")
 		if err == nil || !strings.Contains(out, "SignatureDoesNotMatch") {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -265,7 +266,7 @@ func (n *Network) Client(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), n.clientEnv()...)
+	cmd.Env = append(clean(os.Environ()), n.clientEnv()...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, last(out, 4000))
@@ -281,6 +282,18 @@ func (n *Network) MustClient(name string, args ...string) string {
 		n.t.Fatal(err)
 	}
 	return out
+}
+
+// clean drops what the machine's own environment would tell an S3 client.
+func clean(env []string) []string {
+	return slices.DeleteFunc(env, func(s string) bool { return strings.HasPrefix(s, "AWS_") || strings.HasPrefix(s, "RCLONE_") })
+}
+
+// With is the same network reporting to a subtest.
+func (n *Network) With(t testing.TB) *Network {
+	sub := *n
+	sub.t = t
+	return &sub
 }
 
 func (n *Network) clientEnv() []string {
