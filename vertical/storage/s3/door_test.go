@@ -95,7 +95,7 @@ func start(t *testing.T, home string, edit func(*s3.Config)) *fixture {
 		cancel()
 		t.Fatalf("door ended: %v", err)
 	}
-	f := &fixture{t: t, door: door, url: "http://" + addr, home: home, http: &http.Client{Transport: &http.Transport{}}}
+	f := &fixture{t: t, door: door, url: "http://" + addr, home: home, http: newHTTP()}
 	stopped := false
 	f.stop = func() {
 		if stopped {
@@ -111,6 +111,10 @@ func start(t *testing.T, home string, edit func(*s3.Config)) *fixture {
 	t.Cleanup(f.stop)
 	f.Client = f.client(access, secret)
 	return f
+}
+
+func newHTTP() *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 }
 
 // begin starts a door that has the bucket.
