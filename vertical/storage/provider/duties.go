@@ -117,20 +117,53 @@ func postable(view lease.Lease, c receipt.Commitment) bool {
 	return view.State == lease.Open || view.State == lease.Grace && c.Units <= last.Units
 }
 
-// settle posts all that is owed, in parts.
+// settle posts all that is owed, in parts. What the ledger refuses by rule is
+// reported and does not hold up the rest.
 func (p *Provider) settle(ctx context.Context) error {
 	o := p.owed(ctx)
 	for len(o.receipts)+len(o.commitments) > 0 {
 		c := min(len(o.commitments), p.conf.SettleItems)
 		r := min(len(o.receipts), p.conf.SettleItems-c)
-		if err := p.conf.Market.Settle(ctx, o.receipts[:r], o.commitments[:c]); err != nil {
-			return fmt.Errorf("post %d receipts and %d commitments: %w", r, c, err)
+		if err := p.post(ctx, owed{o.receipts[:r], o.commitments[:c]}); err != nil {
+			return err
 		}
-		p.conf.Log.Info("settled", "receipts", r, "commitments", c)
 		o.receipts, o.commitments = o.receipts[r:], o.commitments[c:]
 	}
 	p.leases.expire()
 	return nil
+}
+
+// post settles a part, and halves it as long as the ledger refuses it by rule, until
+// what it refuses stands alone.
+func (p *Provider) post(ctx context.Context, o owed) error {
+	r, c := len(o.receipts), len(o.commitments)
+	err := p.conf.Market.Settle(ctx, o.receipts, o.commitments)
+	if err == nil {
+		p.conf.Log.Info("settled", "receipts", r, "commitments", c)
+		return nil
+	}
+	err = fmt.Errorf("post %d receipts and %d commitments: %w", r, c, err)
+	if !errors.Is(err, ErrRefused) {
+		return err
+	}
+	if r+c == 1 {
+		p.problem("settle", err)
+		return nil
+	}
+	a, b := o.halve()
+	if err := p.post(ctx, a); err != nil {
+		return err
+	}
+	return p.post(ctx, b)
+}
+
+// halve splits more than one item into two parts, neither empty.
+func (o owed) halve() (a, b owed) {
+	if len(o.receipts) > 0 && len(o.commitments) > 0 {
+		return owed{receipts: o.receipts}, owed{commitments: o.commitments}
+	}
+	r, c := len(o.receipts)/2, len(o.commitments)/2
+	return owed{o.receipts[:r], o.commitments[:c]}, owed{o.receipts[r:], o.commitments[c:]}
 }
 
 // sweep gives back the space that nobody pays for any more.

@@ -33,7 +33,8 @@ type ledger struct {
 	proven   map[uint64]bool
 	paid     money.Credit
 	settles  int
-	down     error // every call fails with it
+	down     error             // every call fails with it
+	refused  map[[32]byte]bool // leases whose receipts are refused
 	changed  chan struct{}
 }
 
@@ -46,7 +47,7 @@ const (
 
 func newLedger(device [32]byte, provider receipt.Key) *ledger {
 	return &ledger{provider: provider, device: device, epoch: 1, leases: map[[32]byte]lease.Lease{},
-		proven: map[uint64]bool{}, changed: make(chan struct{}, 1)}
+		proven: map[uint64]bool{}, refused: map[[32]byte]bool{}, changed: make(chan struct{}, 1)}
 }
 
 func (l *ledger) open(t testing.TB, id byte, capacity uint64, hold, laneCap money.Credit, keys ...[32]byte) [32]byte {
@@ -146,6 +147,11 @@ func (l *ledger) Settle(_ context.Context, receipts []receipt.Receipt, commitmen
 		return l.down
 	}
 	l.settles++
+	for _, r := range receipts {
+		if l.refused[r.Lease] {
+			return fmt.Errorf("receipt of lease %x: %w", r.Lease, ErrRefused)
+		}
+	}
 	for _, r := range receipts {
 		le := l.leases[r.Lease]
 		ln, ok := le.Lane(r.Lane)

@@ -18,15 +18,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/tunnel"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/proof"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func keyOf(seed byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))

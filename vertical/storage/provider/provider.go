@@ -20,6 +20,10 @@ import (
 // ErrNoLease is what Leases.Lease wraps when the ledger has no such lease.
 var ErrNoLease = errors.New("ledger has no such lease")
 
+// ErrRefused is what Market.Settle wraps when the ledger was reached and refused what
+// it was given, by its rules: trying the same again is no use.
+var ErrRefused = errors.New("ledger refused")
+
 // Leases looks up leases on the ledger. Lease returns the lease as of the newest
 // block, or an error that wraps ErrNoLease.
 type Leases interface {
@@ -36,7 +40,8 @@ type Oracle interface {
 }
 
 // Market takes what both sides signed. Settle returns when the ledger has accepted
-// it.
+// all of it, or with an error none of it; the error wraps ErrRefused when the ledger
+// refused by rule.
 type Market interface {
 	Settle(ctx context.Context, receipts []receipt.Receipt, commitments []receipt.Commitment) error
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/core/lease"
+	"github.com/grange-network/grange/tunnel"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/proof"
 )
@@ -194,4 +195,34 @@ func TestUnpaidEpochResetsTheWindow(t *testing.T) {
 		run.until("epoch seen", func() bool { return n.Status().Epoch == epoch })
 	}
 	run.until("window is small again", func() bool { return window() == 256<<10 })
+}
+
+// One item that the ledger refuses does not keep the others from being posted.
+func TestRefusedItemDoesNotHoldUpOthers(t *testing.T) {
+	n := start(t, nil)
+	run := n.duties(t)
+	var ids [][32]byte
+	for i := range byte(5) {
+		id := n.ledger.open(t, i+1, 1<<20, 1000, 1000, tunnel.KeyOf(payerKey))
+		p := n.payer(t, id, payerKey)
+		root := p.mustPut(randomBytes(uint64(i), 5000))
+		p.commit([]proof.Piece{{Root: root, Size: 5000}}, nil)
+		p.mustRead(root, 5000, 0, 4000, nil)
+		p.pay(p.receipt(4000)).want(t, http.StatusOK)
+		ids = append(ids, id)
+	}
+	n.ledger.mu.Lock()
+	n.ledger.refused[ids[2]] = true
+	n.ledger.mu.Unlock()
+	n.ledger.late()
+	run.until("settled", func() bool { return n.Status().Settled == 1 })
+	for i, id := range ids {
+		l := n.ledger.get(id)
+		if paid := l.Lanes[0].Units == 4000; paid == (i == 2) || len(l.Commitments) != 1 {
+			t.Errorf("lease %d: units %d, %d commitments", i, l.Lanes[0].Units, len(l.Commitments))
+		}
+	}
+	if problems := n.Status().Problems; len(problems) != 1 || problems[0].Topic != "settle" {
+		t.Errorf("problems %+v", problems)
+	}
 }
