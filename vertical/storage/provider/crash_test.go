@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,7 +76,7 @@ func child(t *testing.T, dir string) (addr string, kill func()) {
 	if err != nil || strings.HasPrefix(line, "error") {
 		t.Fatalf("child: %q %v", line, err)
 	}
-	return strings.TrimSpace(line), func() { cmd.Process.Kill(); cmd.Wait() }
+	return strings.TrimSpace(line), sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
 }
 
 // TestKillWhileServing kills a serving provider with SIGKILL at any moment of a read.
