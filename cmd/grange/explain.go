@@ -34,7 +34,7 @@ func writeExplanation(w io.Writer, x ledgerview.Explanation) error {
 		pairs = append(pairs, [2]string{"payout", payout(p)})
 	}
 	pairs = append(pairs, [2]string{"the rest to", x.Owner}, [2]string{"slashed", cliout.Grains(x.Slashed) + " of the bond"},
-		[2]string{"settled in this epoch", fmt.Sprintf("%s for holding, %s for reading, %s burned", cliout.Credits(x.Settled.HoldPaid), cliout.Credits(x.Settled.UsePaid), cliout.Credits(x.Settled.Burned))})
+		[2]string{"settled meanwhile", fmt.Sprintf("%s for holding earlier, %s for reading, %s burned", cliout.Credits(x.Settled.HoldPaid), cliout.Credits(x.Settled.UsePaid), cliout.Credits(x.Settled.Burned))})
 	b := x.Bonus
 	if b.Price > 0 {
 		pairs = append(pairs,

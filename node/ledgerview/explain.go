@@ -231,8 +231,11 @@ func (x Explanation) sentences() []string {
 	}
 	if !x.Ended {
 		say("The epoch has not ended, so its bonus is not computed yet.")
-	} else if x.Bonus.Bonus == 0 {
-		say("There is no bonus: it comes from what settlements in the epoch burned, %d ucredit for this device.", x.Settled.Burned)
+	} else if x.Settled.Burned == 0 {
+		say("There is no bonus: the payments settled during the epoch burned nothing for this device.")
+	} else {
+		say("The payments settled during the epoch burned %d ucredit, for which the bonus is %d ugrain: the smaller of %d %% of the burn and the device's part of the pool.",
+			x.Settled.Burned, x.Bonus.Bonus, x.Bonus.RebateBPS/100)
 	}
 	return out
 }

@@ -12,6 +12,11 @@ type env struct {
 	home string
 	plan *Plan
 	log  *slog.Logger
+	link *link
+}
+
+func newEnv(home string, log *slog.Logger) env {
+	return env{home: home, log: log, link: new(link)}
 }
 
 // Stages of the start.

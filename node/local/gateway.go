@@ -10,11 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/grange-network/grange/core/receipt"
-	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/vertical/storage/erasure"
@@ -30,11 +29,10 @@ const buyerCredits = 1_000_000 * 1_000_000
 func (e *env) gateway() node.Role {
 	return node.NewFunc(GatewayName, func(ctx context.Context, r *node.Func) error {
 		log := e.log.With("role", GatewayName)
-		c, err := e.dial(ctx)
+		c, err := e.ledger(ctx)
 		if err != nil {
 			return err
 		}
-		defer c.Close()
 		k, err := e.plan.Buyer.load(e.home)
 		if err != nil {
 			return err
@@ -49,23 +47,63 @@ func (e *env) gateway() node.Role {
 		}
 		s3keys, err := loadS3Keys(e.home)
 		if err == nil {
-			var addr atomic.Pointer[string]
-			r.SetStatus(func() any { return gatewayStatus(&addr) })
+			r.SetStatus((&gatewayHealth{engine: engine, s3: e.plan.addr(e.plan.Ports.S3)}).status)
 			err = s3.Serve(ctx, s3.Config{
 				Addr: e.plan.addr(e.plan.Ports.S3), Region: e.plan.S3Region, AccessKey: s3keys.Access, SecretKey: s3keys.Secret,
 				Home: filepath.Join(e.home, "data", "s3"), Segments: segments{engine}, Logger: log,
-				Ready: func(a string) { addr.Store(&a); r.MarkReady() },
+				Ready: func(string) { r.MarkReady() },
 			})
 		}
 		return errors.Join(err, engine.Close())
 	})
 }
 
-func gatewayStatus(addr *atomic.Pointer[string]) any {
-	if a := addr.Load(); a != nil {
-		return map[string]string{"s3": *a}
+// healthAge is how long a health report is shown: making one looks at every
+// segment.
+const healthAge = 5 * time.Second
+
+// gatewayHealth keeps the engine's last health report.
+type gatewayHealth struct {
+	engine *gateway.Engine
+	s3     string
+
+	mu   sync.Mutex
+	made time.Time
+	last *GatewayStatus
+}
+
+// GatewayStatus is what the gateway says of itself. Segments are counted by how
+// many of their pieces are usable: all, more than the repair threshold, enough
+// to read, or too few.
+type GatewayStatus struct {
+	S3         string `json:"s3"`
+	Segments   int    `json:"segments"`
+	Bytes      int64  `json:"bytes"`
+	Full       int    `json:"full"`
+	Thin       int    `json:"thin"`
+	Low        int    `json:"low"`
+	Unreadable int    `json:"unreadable"`
+	Leases     int    `json:"leases"`
+}
+
+func (g *gatewayHealth) status() any {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Since(g.made) > healthAge {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if h, err := g.engine.Health(ctx); err == nil {
+			g.last = &GatewayStatus{
+				S3: g.s3, Segments: h.Segments, Bytes: h.Bytes, Full: h.Full, Thin: h.Thin, Low: h.Low,
+				Unreadable: h.Unreadable, Leases: len(h.Leases),
+			}
+		}
+		g.made = time.Now()
 	}
-	return nil
+	if g.last == nil {
+		return nil
+	}
+	return *g.last
 }
 
 // engine opens the segment engine with the owner's content keys.
@@ -141,15 +179,3 @@ func contentKeys(path string) (erasure.Keys, error) {
 	}
 	return keys, nil
 }
-
-// dial connects to the network's own ledger.
-func (e *env) dial(ctx context.Context) (*client.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialWithin)
-	defer cancel()
-	return client.Dial(ctx, client.Endpoints{
-		GRPC: e.plan.addr(e.plan.Ports.GRPC), RPC: e.plan.addr(e.plan.Ports.RPC), Logger: e.log,
-	})
-}
-
-// dialWithin bounds how long a role waits for the ledger to answer.
-const dialWithin = 30 * time.Second

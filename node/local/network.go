@@ -66,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{env: env{home: home, log: o.Log}, opts: o, unlock: unlock}
+	n := &Network{env: newEnv(home, o.Log), opts: o, unlock: unlock}
 	if err := n.prepare(ctx); err != nil {
 		unlock()
 		return nil, err
@@ -149,7 +149,10 @@ func (n *Network) Plan() Plan { return *n.plan }
 func (n *Network) Roles() []node.Info { return n.sup.List() }
 
 // Close gives the home directory back. Run must have returned.
-func (n *Network) Close() { n.unlock() }
+func (n *Network) Close() {
+	n.link.close()
+	n.unlock()
+}
 
 // Run starts every role, writes endpoints.json, calls ready, and waits until
 // ctx ends or somebody asks through the control socket; then it stops
@@ -207,7 +210,9 @@ func Serve(ctx context.Context, home, name string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	e := env{home: home, plan: plan, log: log}
+	e := newEnv(home, log)
+	e.plan = plan
+	defer e.link.close()
 	r, err := e.role(name)
 	if err != nil {
 		return err

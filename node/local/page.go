@@ -2,9 +2,12 @@ package local
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,5 +154,42 @@ func (p *pageSource) snapshot() statuspage.Snapshot {
 	}
 	s.Endpoints = []statuspage.Endpoint{{Name: "S3", URL: e.S3.URL}, {Name: "RPC", URL: e.RPC}, {Name: "REST", URL: e.REST}, {Name: "gRPC", URL: e.GRPC}, {Name: "status", URL: e.Status}}
 	s.Roles, s.Problems = p.n.sup.List(), p.n.sup.Problems()
+	for _, r := range s.Roles {
+		s.Problems = append(s.Problems, told(r)...)
+	}
+	slices.SortStableFunc(s.Problems, func(a, b node.Problem) int { return b.Time.Compare(a.Time) })
+	s.Problems = s.Problems[:min(len(s.Problems), shownProblems)]
 	return s
+}
+
+// shownProblems bounds the rows of problems on the page, newest first.
+const shownProblems = 50
+
+// told are the problems that a role tells of in its status, in the form storage
+// providers use.
+func told(r node.Info) []node.Problem {
+	raw, err := json.Marshal(r.Status)
+	if err != nil {
+		return nil
+	}
+	var s struct {
+		Problems []struct {
+			Last  time.Time `json:"last"`
+			Count int       `json:"count"`
+			Topic string    `json:"topic"`
+			Error string    `json:"error"`
+		} `json:"problems"`
+	}
+	if json.Unmarshal(raw, &s) != nil {
+		return nil
+	}
+	var out []node.Problem
+	for _, p := range s.Problems {
+		what := p.Topic + ": " + p.Error
+		if p.Count > 1 {
+			what += fmt.Sprintf(" (%d times)", p.Count)
+		}
+		out = append(out, node.Problem{Time: p.Last, Role: r.Name, What: what})
+	}
+	return out
 }

@@ -44,11 +44,10 @@ func (e *env) provider(pr ProviderPlan) node.Role {
 			return err
 		}
 		defer base.Close()
-		c, err := e.dial(ctx)
+		c, err := e.ledger(ctx)
 		if err != nil {
 			return err
 		}
-		defer c.Close()
 		port, supply, err := e.onboard(ctx, c, pr)
 		if err != nil {
 			return err

@@ -14,11 +14,10 @@ import (
 // the price of the first block.
 func (e *env) verifier() node.Role {
 	return node.NewFunc(VerifierName, func(ctx context.Context, r *node.Func) error {
-		c, err := e.dial(ctx)
+		c, err := e.ledger(ctx)
 		if err != nil {
 			return err
 		}
-		defer c.Close()
 		k, err := e.plan.Validator.load(e.home)
 		if err != nil {
 			return err
