@@ -46,6 +46,7 @@ type entry struct {
 type run struct {
 	role   Role
 	cancel context.CancelFunc
+	ready  chan struct{} // closed after the role was ready and its entry is updated
 	done   chan struct{} // closed after the role returned and its entry is updated
 	intent State         // Stopped or Killed once somebody asked for the end
 }
@@ -133,7 +134,7 @@ func (s *Supervisor) Start(ctx context.Context, name string) error {
 		return err
 	}
 	select {
-	case <-r.role.Ready():
+	case <-r.ready:
 		return nil
 	case <-r.done:
 		return s.failure(name)
@@ -173,7 +174,7 @@ func (s *Supervisor) launch(name string) (*run, error) {
 		return nil, &RunError{Role: name, Err: err}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{role: role, cancel: cancel, done: make(chan struct{})}
+	r := &run{role: role, cancel: cancel, ready: make(chan struct{}), done: make(chan struct{})}
 	e.run = r
 	s.enter(e, Starting, nil)
 	go s.live(ctx, e, r)
@@ -216,6 +217,7 @@ func (s *Supervisor) becameReady(e *entry, r *run) {
 	if e.run == r && e.state == Starting {
 		s.enter(e, Ready, nil)
 	}
+	close(r.ready)
 }
 
 // enter records a state. The caller holds s.mu.
