@@ -5,6 +5,7 @@ go 1.26.5
 require (
 	charm.land/fang/v2 v2.0.1
 	cosmossdk.io/api v1.1.0
+	cosmossdk.io/client/v2 v2.11.0
 	cosmossdk.io/collections v1.4.0
 	cosmossdk.io/core v1.1.0
 	cosmossdk.io/errors v1.1.0
