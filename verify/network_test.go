@@ -183,6 +183,7 @@ func TestRewardFromUsageToPayment(t *testing.T) {
 	}
 	began := time.Now()
 	n := newNetwork(t)
+	genesis := time.Now().Unix()
 	home, watcher := t.TempDir(), t.TempDir()
 	n.verifier(home, n.c.Signer(n.operator, nil))
 	n.verifier(watcher, nil)
@@ -192,10 +193,10 @@ func TestRewardFromUsageToPayment(t *testing.T) {
 		n.must(err)
 		return e.Epoch.Status == oraclepb.EPOCH_STATUS_DECIDED && e.Epoch.RevealedPower == e.Epoch.TotalPower
 	})
-	n.until("a price vote", func() bool {
+	n.until("a price voted here", func() bool {
 		p, err := n.c.Credit.Price(n.ctx, &creditpb.QueryPriceRequest{})
 		n.must(err)
-		return len(p.Votes) > 0
+		return p.Price.Updated > genesis
 	})
 
 	mark := func(what string) { t.Logf("%v: %s", time.Since(began).Round(time.Second), what) }
