@@ -227,6 +227,9 @@ func (g *gather) ask(ctx context.Context, s *source, whole bool) {
 	e.wg.Go(func() {
 		began := time.Now()
 		data, err := e.readRange(ctx, s.link, p.Root, size, span)
+		if err != nil { // also when the window no longer waits for it
+			g.r.failed(s.shard, err)
+		}
 		answers <- answer{shard: s.shard, whole: whole, data: erasure.Fetched{Offset: span.Offset, Data: data}, took: time.Since(began), err: err}
 	})
 }
@@ -237,7 +240,6 @@ func (g *gather) take(ctx context.Context, a answer) {
 	if a.err != nil {
 		s.failed = true
 		g.errs = append(g.errs, fmt.Sprintf("piece %d: %v", a.shard, a.err))
-		g.r.failed(a.shard, a.err)
 		g.r.e.log.Debug("piece not read", "segment", fmt.Sprintf("%x", g.r.seg.ID[:8]), "shard", a.shard,
 			"lease", fmt.Sprintf("%x", s.link.id[:8]), "err", a.err, "trace", traceText(ctx))
 		return

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -19,7 +20,6 @@ import (
 	"github.com/grange-network/grange/tunnel"
 	"github.com/grange-network/grange/vertical/storage/gateway"
 	"github.com/grange-network/grange/vertical/storage/gateway/gatewaytest"
-	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/provider"
 )
 
@@ -35,6 +35,7 @@ type realProvider struct {
 	p        *provider.Provider
 	listener *tunnel.Listener
 	server   *http.Server
+	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 }
 
@@ -58,6 +59,15 @@ func (s side) Prove(context.Context, [32]byte, uint64, [][]byte) error { return 
 
 func (s side) Settle(ctx context.Context, _ []receipt.Receipt, cs []receipt.Commitment) error {
 	return s.Ledger.Commit(ctx, cs)
+}
+
+func newKey(t testing.TB) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func newRealProvider(t testing.TB, ledger *gatewaytest.Ledger, owner string, capacity int64) *realProvider {
@@ -86,7 +96,7 @@ func (r *realProvider) start(t testing.TB, capacity int64) {
 	r.p, err = provider.Open(provider.Config{
 		Dir: r.dir, Capacity: capacity, Chain: "grange-test-1", Device: r.device, Key: r.key,
 		Leases: side{r.ledger}, Oracle: side{r.ledger}, Market: side{r.ledger}, PeerKey: tunnel.PeerKey,
-		LeaseAge: 50 * time.Millisecond,
+		LeaseAge: 50 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,12 +106,31 @@ func (r *realProvider) start(t testing.TB, capacity int64) {
 	}
 	r.server = &http.Server{Handler: r.p.Handler(), ConnContext: tunnel.ConnContext}
 	r.wg.Go(func() { r.server.Serve(r.listener) })
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	blocks := make(chan struct{}, 1)
+	r.wg.Go(func() { r.p.Run(ctx, blocks) })
+	r.wg.Go(func() { // a block every 10 ms
+		for {
+			select {
+			case blocks <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 }
 
 func (r *realProvider) stop() {
 	if r.p == nil {
 		return
 	}
+	r.cancel()
 	r.server.Close()
 	r.listener.Close()
 	r.wg.Wait()
@@ -330,5 +359,3 @@ func BenchmarkEngine(b *testing.B) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
-
-var _ = piece.MaxSize

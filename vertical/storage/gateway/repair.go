@@ -110,7 +110,7 @@ func (e *Engine) resettle(ctx context.Context, seg Segment, usable map[int]*link
 	taken := map[string]bool{}
 	for i, p := range seg.Pieces {
 		l := usable[i]
-		if l == nil && elsewhere && p.State == PieceBad {
+		if l == nil && p.State == PieceBad && (elsewhere || e.bound(p)) {
 			l = e.book.link(p.Lease)
 		}
 		if l != nil {
@@ -126,6 +126,17 @@ func (e *Engine) resettle(ctx context.Context, seg Segment, usable map[int]*link
 		return 0, err
 	}
 	return up.good() - len(usable), nil
+}
+
+// bound reports whether the provider is still bound to a piece that it lost:
+// sent again now, it would be taken for one that is there.
+func (e *Engine) bound(p Piece) (yes bool) {
+	e.store.db.View(func(tx *bbolt.Tx) error {
+		h, ok, _ := getHolding(tx, p.Lease, p.Root)
+		yes = ok && (h.Mark == markHeld || h.Mark == markDrop)
+		return nil
+	})
+	return yes
 }
 
 // rebuild spools the missing pieces and checks them against their roots. A

@@ -131,6 +131,32 @@ func (p *Provider) Start() error {
 	return p.serve(base)
 }
 
+// MoveTo starts a stopped provider at another address and tells the ledger.
+func (p *Provider) MoveTo(addr string) error {
+	p.addr = addr
+	if err := p.Start(); err != nil {
+		return err
+	}
+	p.addr = p.listener.Addr().String()
+	p.ledger.Move(p.device, "tcp://"+p.addr)
+	return nil
+}
+
+// Route makes the provider reachable through a router only, and tells the
+// ledger.
+func (p *Provider) Route(ctx context.Context, router string) error {
+	p.Stop()
+	if err := p.serve(nil); err != nil {
+		return err
+	}
+	if err := p.listener.Register(router); err != nil {
+		return err
+	}
+	key := [32]byte(p.key.Public().(ed25519.PublicKey))
+	p.ledger.Move(p.device, tunnel.Endpoint{Scheme: tunnel.SchemeRouter, Addr: router, Key: key}.String())
+	return p.listener.Registered(ctx, router)
+}
+
 // Device returns the provider's device id.
 func (p *Provider) Device() gateway.DeviceID { return p.device }
 
