@@ -30,8 +30,8 @@ type report struct {
 }
 
 // Process is a role that runs in a child process, so that killing it is real.
-// The child learns that it must stop from SIGTERM, or from the end of its
-// standard input when the parent died without a word.
+// The child learns that it must stop from the end of its standard input, which
+// also comes when the parent died without a word.
 type Process struct {
 	name  string
 	argv  []string
@@ -119,7 +119,6 @@ func (p *Process) Run(ctx context.Context) error {
 	case err = <-exited:
 	case <-ctx.Done():
 		leash.Close()
-		_ = cmd.Process.Signal(syscall.SIGTERM)
 		err = <-exited
 	}
 	if err != nil {
