@@ -132,11 +132,7 @@ func (v *verifier) terms(ctx context.Context, vertical string, epoch uint64) (sc
 	if err != nil {
 		return score.Terms{}, fmt.Errorf("read record of epoch %d: %w", epoch, err)
 	}
-	params, err := v.ledger.Credit.Params(ctx, &creditpb.QueryParamsRequest{})
-	if err != nil {
-		return score.Terms{}, fmt.Errorf("read credit parameters: %w", err)
-	}
-	t := score.Terms{Vertical: vertical, Epoch: epoch, Rebate: money.BPS(params.Params.RebateBps), Price: r.Record.Quote.High}
+	t := score.Terms{Vertical: vertical, Epoch: epoch, Rebate: money.BPS(r.Record.RebateBps), Price: r.Record.Quote.High}
 	for _, s := range r.Record.Verticals {
 		if s.Vertical == vertical {
 			t.Pool = money.Share(money.Grain(r.Record.DemandPool), money.BPS(s.ShareBps))

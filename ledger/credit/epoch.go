@@ -54,7 +54,7 @@ func (k *Keeper) EpochEnded(ctx context.Context, epoch uint64) error {
 	record := creditpb.EpochRecord{
 		Epoch: epoch, Quote: quotePB(q), Stale: stale, Time: now(ctx),
 		Revenue: o.Revenue, BurnedCredit: o.BurnedCredit, BurnedGrain: uint64(burned), BurnAverage: uint64(average),
-		Released: uint64(released), DemandPool: uint64(demand), Verticals: p.Verticals,
+		Released: uint64(released), DemandPool: uint64(demand), Verticals: p.Verticals, RebateBps: p.RebateBps,
 	}
 	err = errors.Join(
 		k.Totals.Set(ctx, t),
