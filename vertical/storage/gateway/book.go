@@ -74,6 +74,7 @@ func (b *book) all() []*link {
 // refresh takes the ledger's view of our leases: it adopts leases whose session
 // key is ours, updates those known, and retires those that are gone.
 func (b *book) refresh(ctx context.Context) error {
+	before := b.all() // a lease opened while the ledger answers is not gone
 	now, err := b.conf.Ledger.Leases(ctx)
 	if err != nil {
 		return fmt.Errorf("ask ledger for leases: %w", err)
@@ -85,7 +86,7 @@ func (b *book) refresh(ctx context.Context) error {
 			b.log.Warn("lease left out", "lease", fmt.Sprintf("%x", view.ID), "err", err)
 		}
 	}
-	for _, l := range b.all() {
+	for _, l := range before {
 		if !seen[l.id] {
 			l.close()
 		}

@@ -52,7 +52,7 @@ func newNetwork(t testing.TB, n int, change func(c *gateway.Config)) *network {
 		Keys:  erasure.Keys{Content: erasure.ContentKey{1}, Seal: erasure.SealKey{2}},
 		Lease: gateway.LeasePolicy{Capacity: 1 << 32},
 		Pace: gateway.Pace{
-			PieceTimeout: 5 * time.Second, CommitDelay: 20 * time.Millisecond, RepairInterval: time.Hour,
+			PieceTimeout: 20 * time.Second, CommitDelay: 20 * time.Millisecond, RepairInterval: time.Hour,
 			ProbeInterval: time.Hour, UnreachableAfter: time.Hour, UploadLinger: 200 * time.Millisecond,
 		},
 	}
@@ -247,7 +247,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // TestReadSurvivesLosses kills providers, then makes others lie: n−k in all.
 func TestReadSurvivesLosses(t *testing.T) {
-	nw := newNetwork(t, 8, nil)
+	nw := newNetwork(t, 8, func(c *gateway.Config) { c.Pace.PieceTimeout = 5 * time.Second })
 	data := random(6 << 20)
 	id := nw.put(data)
 	nw.want(id, data)
@@ -269,7 +269,7 @@ func TestReadSurvivesLosses(t *testing.T) {
 // TestUploadWithBadProviders: full and dead providers are replaced by spares;
 // without spares the threshold decides.
 func TestUploadWithBadProviders(t *testing.T) {
-	nw := newNetwork(t, 10, nil)
+	nw := newNetwork(t, 10, func(c *gateway.Config) { c.Pace.PieceTimeout = 5 * time.Second })
 	nw.providers[0].Faults.Full.Store(true)
 	nw.providers[1].Stop()
 	data := random(3 << 20)

@@ -16,8 +16,10 @@ import (
 
 // repairLoop rebuilds segments that have fallen to their repair threshold.
 func (e *Engine) repairLoop() {
-	tick := time.NewTicker(e.conf.Pace.RepairInterval)
+	every := e.conf.Pace.RepairInterval
+	tick := time.NewTicker(every)
 	defer tick.Stop()
+	retry := min(repairRetry, every)
 	for {
 		select {
 		case <-e.repair:
@@ -25,11 +27,21 @@ func (e *Engine) repairLoop() {
 		case <-e.ctx.Done():
 			return
 		}
-		if _, err := e.repairAll(e.ctx); err != nil && e.ctx.Err() == nil {
-			e.log.Warn("repair incomplete", "err", err)
+		_, err := e.repairAll(withAnyTrace(e.ctx))
+		if err == nil || e.ctx.Err() != nil {
+			retry = min(repairRetry, every)
+			tick.Reset(every)
+			continue
 		}
+		e.log.Warn("repair incomplete", "err", err, "retry_in", retry)
+		tick.Reset(retry)
+		retry = min(2*retry, every)
 	}
 }
+
+// repairRetry is the first wait after a repair that failed; it doubles up to
+// the interval of scans.
+const repairRetry = 2 * time.Second
 
 // Repair scans all segments now and rebuilds those that need it. It returns how
 // many pieces were stored anew, and the joined failures.
