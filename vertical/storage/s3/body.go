@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -132,14 +131,16 @@ func (d *door) stream(ctx context.Context, ps []piece, length int64) (io.ReadClo
 	if length <= eager {
 		defer cancel()
 		defer d.release(ps)
-		buf := bytes.NewBuffer(make([]byte, 0, length))
-		if err := d.copyPieces(rctx, ps, buf); err != nil {
+		b := newSmallBody(length)
+		if err := d.copyPieces(rctx, ps, b); err != nil {
+			_ = b.Close()
 			return nil, err
 		}
-		if int64(buf.Len()) != length {
-			return nil, fmt.Errorf("read object data: got %d of %d bytes", buf.Len(), length)
+		if int64(b.n) != length {
+			_ = b.Close()
+			return nil, fmt.Errorf("read object data: got %d of %d bytes", b.n, length)
 		}
-		return io.NopCloser(buf), nil
+		return b, nil
 	}
 	b := &body{cancel: cancel, sink: make(chan io.Writer, 1), begun: make(chan struct{}), done: make(chan struct{})}
 	go func() {
@@ -161,6 +162,61 @@ func (d *door) stream(ctx context.Context, ps []piece, length int64) (io.ReadClo
 		err = errors.New("read object data: no bytes")
 	}
 	return nil, err
+}
+
+// smallBody is a response that has been read as a whole. Buffers of larger ones
+// are used again.
+type smallBody struct {
+	slab *[smallLimit]byte
+	p    []byte
+	n    int // bytes written
+	off  int // bytes read
+}
+
+const slabFrom = 32 << 10
+
+func newSmallBody(length int64) *smallBody {
+	if length < slabFrom {
+		return &smallBody{p: make([]byte, length)}
+	}
+	slab := buffers.Get().(*[smallLimit]byte)
+	return &smallBody{slab: slab, p: slab[:length]}
+}
+
+// Write appends to the body.
+func (b *smallBody) Write(p []byte) (int, error) {
+	n := copy(b.p[b.n:], p)
+	b.n += n
+	if n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// WriteTo writes what has not been read to w.
+func (b *smallBody) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(b.p[b.off:b.n])
+	b.off += n
+	return int64(n), err
+}
+
+// Read reads from the body.
+func (b *smallBody) Read(p []byte) (int, error) {
+	if b.off == b.n {
+		return 0, io.EOF
+	}
+	n := copy(p, b.p[b.off:b.n])
+	b.off += n
+	return n, nil
+}
+
+// Close gives the buffer back.
+func (b *smallBody) Close() error {
+	if b.slab != nil {
+		buffers.Put(b.slab)
+		b.slab, b.p, b.n, b.off = nil, nil, 0, 0
+	}
+	return nil
 }
 
 // body is a response whose bytes are pushed by a goroutine that waits, after

@@ -4,7 +4,6 @@
 package dirsegments
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/grange-network/grange/vertical/storage/s3"
 )
@@ -22,6 +22,8 @@ const (
 	suffix     = ".seg"
 	bufferSize = 256 << 10
 )
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // Store is a directory of segments. Its methods are safe for concurrent use.
 type Store struct {
@@ -85,8 +87,9 @@ func write(name string, r io.Reader, size int64) error {
 		return err
 	}
 	defer f.Close()
-	buf := make([]byte, bufferSize)
-	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, size), buf)
+	buf := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(buf)
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, size), buf[:])
 	if err != nil {
 		return err
 	}
@@ -118,11 +121,9 @@ func (s *Store) Read(ctx context.Context, id s3.SegmentID, offset, length int64,
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	bw := bufio.NewWriterSize(struct{ io.Writer }{w}, bufferSize)
-	n, err := io.Copy(bw, io.NewSectionReader(f, offset, length))
-	if err == nil {
-		err = bw.Flush()
-	}
+	buf := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(buf)
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, io.NewSectionReader(f, offset, length), buf[:])
 	if err != nil {
 		return fmt.Errorf("read segment %s: %w", id, err)
 	}

@@ -28,6 +28,7 @@ const (
 	maxQueued = 64 << 20   // bytes of one group commit
 	prefix    = "journal-"
 	extension = ".log"
+	spareName = "spare" + extension
 )
 
 // ErrClosed is returned by appends after Close.
@@ -59,6 +60,7 @@ type Journal struct {
 	files  map[uint64]*file
 	active *file // written by the flusher only; nil until the first append
 	next   uint64
+	spare  bool // there is a dropped file to write over
 }
 
 type file struct {
@@ -92,6 +94,7 @@ func Open(dir string, rotate int64) (*Journal, error) {
 		return nil, fmt.Errorf("read journal directory: %w", err)
 	}
 	for _, e := range entries {
+		j.spare = j.spare || e.Name() == spareName
 		n, ok := parseName(e.Name())
 		if !ok {
 			continue
@@ -249,7 +252,9 @@ func (j *Journal) Seal() {
 	}
 }
 
-// Drop removes a file unless it has become used again.
+// Drop removes a file unless it has become used again. One dropped file is kept
+// to write over: its blocks are allocated, so that an fsync there costs the file
+// system no bookkeeping.
 func (j *Journal) Drop(n uint64) error {
 	j.mu.Lock()
 	f := j.files[n]
@@ -261,9 +266,14 @@ func (j *Journal) Drop(n uint64) error {
 	if j.active == f {
 		j.active = nil
 	}
-	j.mu.Unlock()
 	_ = f.f.Close()
-	if err := os.Remove(filepath.Join(j.dir, name(n))); err != nil {
+	defer j.mu.Unlock()
+	path := filepath.Join(j.dir, name(n))
+	if !j.spare && os.Rename(path, filepath.Join(j.dir, spareName)) == nil {
+		j.spare = true
+		return nil
+	}
+	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("drop journal file: %w", err)
 	}
 	return nil
@@ -348,7 +358,7 @@ func (j *Journal) write(group []*pending, buf []byte) []byte {
 		p.entry = Entry{File: f.number, Offset: f.size + int64(len(buf)), Length: int64(len(p.data))}
 		buf = append(buf, p.data...)
 	}
-	if _, err = f.f.Write(buf); err == nil {
+	if _, err = f.f.WriteAt(buf, f.size); err == nil {
 		err = syncData(f.f)
 	}
 	if err != nil {
@@ -379,7 +389,7 @@ func (j *Journal) current() (*file, error) {
 		return j.active, nil
 	}
 	n := j.next
-	f, err := os.OpenFile(filepath.Join(j.dir, name(n)), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	f, err := j.create(filepath.Join(j.dir, name(n)))
 	if err != nil {
 		return nil, fmt.Errorf("start journal file: %w", err)
 	}
@@ -391,6 +401,21 @@ func (j *Journal) current() (*file, error) {
 	j.active = &file{number: n, f: f, users: 1}
 	j.files[n] = j.active
 	return j.active, nil
+}
+
+// create makes a file of the full size, out of the spare one if there is one.
+func (j *Journal) create(path string) (*os.File, error) {
+	if j.spare {
+		j.spare = false
+		if err := os.Rename(filepath.Join(j.dir, spareName), path); err == nil {
+			return os.OpenFile(path, os.O_RDWR, 0o600)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err == nil {
+		allocate(f, j.rotate)
+	}
+	return f, err
 }
 
 func syncDir(dir string) error {
