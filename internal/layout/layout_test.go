@@ -19,6 +19,7 @@ var layers = []struct {
 }{
 	{"internal/", 0}, // development tools and output helpers: they import nothing of ours
 	{"core/", 0},
+	{"atlas", 1}, // the map of the field: knows nothing of the ledger
 	{"ledger/api/", 1},
 	{"ledger/", 2},
 	{"ledger/app", 5}, // wires storage's proof rules into the oracle
