@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 )
 
 // SegmentID names one stored segment: 32 random bytes chosen by the engine at
@@ -54,6 +55,22 @@ var (
 	ErrUnrecoverable = errors.New("segment cannot be read")
 	// ErrSize: the size is outside 1..MaxSegment, or r held fewer bytes.
 	ErrSize = errors.New("segment size")
+	// ErrSpent: a lease's lane has paid for all it may, and is not topped up.
+	ErrSpent = errors.New("lease budget for reading is spent")
 	// ErrClosed: the engine is closed.
 	ErrClosed = errors.New("gateway closed")
 )
+
+// reasons are the failures of several providers: one line, and each can be
+// found with errors.Is.
+type reasons []error
+
+func (r reasons) Error() string {
+	texts := make([]string, len(r))
+	for i, err := range r {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (r reasons) Unwrap() []error { return r }

@@ -26,7 +26,10 @@ type book struct {
 	store *store
 	log   *slog.Logger
 	epoch func() uint64
+	low   func() bool    // asks for tend and refresh soon; false when nothing is ever topped up
 	wg    sync.WaitGroup // Accepts under way
+
+	keeping sync.Mutex // before mu
 
 	mu      sync.Mutex
 	links   map[LeaseID]*link
@@ -35,12 +38,11 @@ type book struct {
 	opening map[uint64]chan struct{} // offers an Accept is under way for
 }
 
-func openBook(conf Config, s *store, epoch func() uint64) (*book, error) {
-	b := &book{
-		conf: conf, store: s, log: conf.Log, epoch: epoch,
+func newBook(conf Config, s *store, epoch func() uint64, low func() bool) *book {
+	return &book{
+		conf: conf, store: s, log: conf.Log, epoch: epoch, low: low,
 		links: map[LeaseID]*link{}, opening: map[uint64]chan struct{}{},
 	}
-	return b, nil
 }
 
 func (b *book) close() {
@@ -185,7 +187,7 @@ func (b *book) makeLink(view Lease, rec leaseRecord) (*link, error) {
 	save := func(state []byte) error {
 		return b.store.db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket(bucketPayers).Put(view.ID[:], state) })
 	}
-	l.meter, err = newMeter(terms, concession(terms.Cap), state, l.key, b.epoch, save)
+	l.meter, err = newMeter(terms, concession(terms.Cap), state, l.key, b.epoch, save, b.low)
 	return l, err
 }
 
@@ -395,55 +397,63 @@ func holdCost(p money.Price, bytes, epochs uint64) (money.Credit, error) {
 	return money.Add(c, 1)
 }
 
-// tend funds what runs low. It returns the joined failures; each lease is
-// looked at.
-func (b *book) tend(ctx context.Context) error {
-	if b.conf.Lease.NoTopUp {
-		return nil
+// keep refreshes our view of the leases and funds what runs low. One caller at a
+// time, so that nothing is funded twice on one view. It returns the joined
+// failures; each lease is looked at.
+func (b *book) keep(ctx context.Context) error {
+	b.keeping.Lock()
+	defer b.keeping.Unlock()
+	if err := b.refresh(ctx); err != nil || b.conf.Lease.NoTopUp {
+		return err
 	}
 	var errs []error
+	funded := false
 	for _, l := range b.all() {
-		if err := b.fund(ctx, l); err != nil {
-			errs = append(errs, err)
-		}
+		yes, err := b.fund(ctx, l)
+		funded = funded || yes
+		errs = append(errs, err)
+	}
+	if funded {
+		errs = append(errs, b.refresh(ctx))
 	}
 	return errors.Join(errs...)
 }
 
 // fund tops l up when its hold budget lasts fewer than Low epochs for what is
-// stored, or three quarters of its lane's cap are spent.
-func (b *book) fund(ctx context.Context, l *link) error {
+// stored, or three quarters of its lane's cap are spent: by as much as has been
+// read so far, so that a fast reader is not held up by one top-up after another.
+func (b *book) fund(ctx context.Context, l *link) (bool, error) {
 	l.mu.Lock()
 	view, stored, retired := l.lease, l.stored, l.retired
 	l.mu.Unlock()
 	if retired {
-		return nil
+		return false, nil
 	}
 	p := b.conf.Lease
 	var hold money.Credit
 	low, err := holdCost(view.Hold, stored, p.Low)
 	if err != nil {
-		return fmt.Errorf("fund lease %x: %w", l.id, err)
+		return false, fmt.Errorf("fund lease %x: %w", l.id, err)
 	}
 	if view.HoldBudget-view.HoldPaid < low || view.State == lease.Grace {
 		if hold, err = holdCost(view.Hold, max(stored, 1), p.Epochs); err != nil {
-			return fmt.Errorf("fund lease %x: %w", l.id, err)
+			return false, fmt.Errorf("fund lease %x: %w", l.id, err)
 		}
 	}
 	var lanes []lease.Lane
 	if used, left := l.meter.spent(); left < used/3 {
 		lane, ok := view.Lane(l.lane)
-		read, err := view.Use.Of(p.ReadBytes)
+		read, err := view.Use.Of(max(p.ReadBytes, used))
 		if ok && err == nil && read > 0 {
 			lanes = append(lanes, lease.Lane{ID: l.lane, Key: lane.Key, Cap: read, Expires: lane.Expires})
 		}
 	}
 	if hold == 0 && len(lanes) == 0 {
-		return nil
+		return false, nil
 	}
 	if err := b.conf.Ledger.Fund(ctx, l.id, hold, lanes); err != nil {
-		return fmt.Errorf("fund lease %x with %d ucredit: %w", l.id, hold, err)
+		return false, fmt.Errorf("fund lease %x with %d ucredit: %w", l.id, hold, err)
 	}
 	b.log.Info("lease funded", "lease", fmt.Sprintf("%x", l.id), "hold_ucredit", uint64(hold), "lanes", len(lanes))
-	return nil
+	return true, nil
 }

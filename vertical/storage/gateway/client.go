@@ -237,6 +237,7 @@ func finish(res *http.Response) {
 // Codes of a provider's refusals that the engine tells apart.
 const (
 	codeReceiptDue   = "receipt_due"   // 402: the window is used up
+	codeLaneSpent    = "lane_spent"    // 402: the lane's cap as the provider knows it
 	codeUnknownLease = "unknown_lease" // 403: its ledger does not show the lease (yet)
 	codeUnavailable  = "unavailable"   // 503: its ledger does not answer
 )

@@ -306,6 +306,9 @@ func (e *Engine) committed(l *link, c receipt.Commitment, p *pendingRecord, set 
 	}
 	l.setCommitted(set, c.Revision)
 	l.subStored(freed)
+	if view := l.view(); epochsLeft(view.Hold, view.HoldBudget-view.HoldPaid, c.Units) < e.conf.Lease.Low {
+		e.runsLow()
+	}
 	return nil
 }
 

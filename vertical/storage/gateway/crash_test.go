@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net"
@@ -210,4 +211,45 @@ func TestLedgerRefuses(t *testing.T) {
 	epoch := nw.ledger.Turn()
 	nw.waitFor("epoch", func() bool { return nw.health().Epoch == epoch })
 	nw.want(nw.put(data), data) // 7 of 8: above the threshold, repair does the rest later
+}
+
+// TestFastReader spends several lane caps within one epoch: top-ups keep up.
+func TestFastReader(t *testing.T) {
+	nw := newNetwork(t, 8, func(c *gateway.Config) { c.Lease.ReadBytes = 3 << 20 })
+	data := random(8 << 20)
+	id := nw.put(data)
+	for range 12 {
+		nw.want(id, data)
+	}
+	if funded, _ := nw.ledger.Counts(); funded == 0 {
+		t.Error("nothing was funded")
+	}
+}
+
+// TestSpentLane: with top-ups switched off reads end with a clear error, and
+// nothing is signed beyond the cap.
+func TestSpentLane(t *testing.T) {
+	nw := newNetwork(t, 8, func(c *gateway.Config) {
+		c.Lease.ReadBytes, c.Lease.NoTopUp = 3<<20, true
+	})
+	data := random(8 << 20)
+	id := nw.put(data)
+	var err error
+	for range 8 {
+		if _, err = nw.read(id, 0, -1); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		t.Fatal("read eight times 8 MiB with caps of 24 MiB")
+	}
+	if !errors.Is(err, gateway.ErrSpent) {
+		t.Errorf("%v, want ErrSpent", err)
+	}
+	for _, p := range nw.providers {
+		l := nw.ledger.LeasesOf(p.Device())[0]
+		if m := p.Meter(l.ID); m.Paid > l.Use.Units(l.Lanes[0].Cap) {
+			t.Errorf("%s was signed %d units, cap %d", p.Owner(), m.Paid, l.Use.Units(l.Lanes[0].Cap))
+		}
+	}
 }

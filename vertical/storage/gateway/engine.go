@@ -38,6 +38,7 @@ type Engine struct {
 	ops    sync.WaitGroup // Put, Read, Delete under way
 
 	dirty  chan struct{} // something to commit; capacity 1
+	funds  chan struct{} // some lease runs low; capacity 1
 	repair chan struct{} // something to repair; capacity 1
 }
 
@@ -59,14 +60,11 @@ func New(ctx context.Context, conf Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{conf: conf, log: conf.Log, store: s, spool: spool,
-		dirty: make(chan struct{}, 1), repair: make(chan struct{}, 1)}
+		dirty: make(chan struct{}, 1), funds: make(chan struct{}, 1), repair: make(chan struct{}, 1)}
 	e.hedges.left = hedgeBurst
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.book, err = openBook(conf, s, e.epoch.Load)
-	if err == nil {
-		err = e.start(ctx)
-	}
-	if err != nil {
+	e.book = newBook(conf, s, e.epoch.Load, e.runsLow)
+	if err := e.start(ctx); err != nil {
 		e.cancel()
 		e.book.close()
 		s.close()
@@ -85,6 +83,7 @@ func (e *Engine) start(ctx context.Context) error {
 		return err
 	}
 	e.wg.Go(e.watchEpochs)
+	e.wg.Go(e.fundLoop)
 	e.wg.Go(e.commitLoop)
 	e.wg.Go(e.repairLoop)
 	e.wg.Go(e.probeLoop)
@@ -181,14 +180,40 @@ func (e *Engine) watchEpochs() {
 	}
 }
 
+// runsLow asks for a top-up soon.
+func (e *Engine) runsLow() bool {
+	if e.conf.Lease.NoTopUp {
+		return false
+	}
+	poke(e.funds)
+	return true
+}
+
+// fundLoop tops up between epochs: a fast reader can spend a lane's cap, a fast
+// writer a hold budget, in less than one.
+func (e *Engine) fundLoop() {
+	for {
+		select {
+		case <-e.funds:
+		case <-e.ctx.Done():
+			return
+		}
+		if err := e.book.keep(e.ctx); err != nil && e.ctx.Err() == nil {
+			e.log.Warn("leases not kept", "err", err)
+		}
+		if !wait(e.ctx, fundPause) {
+			return
+		}
+	}
+}
+
+// fundPause is the least time between two rounds of top-ups out of turn.
+const fundPause = 500 * time.Millisecond
+
 // turn is the work of one epoch.
 func (e *Engine) turn(ctx context.Context) {
-	if err := e.book.refresh(ctx); err != nil {
-		e.log.Warn("leases not refreshed", "err", err)
-		return
-	}
-	if err := e.book.tend(ctx); err != nil {
-		e.log.Warn("leases not funded", "err", err)
+	if err := e.book.keep(ctx); err != nil {
+		e.log.Warn("leases not kept", "err", err)
 	}
 	if err := e.post(ctx); err != nil {
 		e.log.Warn("commitments not posted", "err", err)

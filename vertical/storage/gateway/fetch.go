@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/grange-network/grange/vertical/storage/erasure"
@@ -44,7 +43,7 @@ type gather struct {
 	sources []*source // nil where there is no piece to read
 	out     []io.ReaderAt
 	answers chan answer
-	errs    []string
+	errs    reasons
 }
 
 type answer struct {
@@ -107,7 +106,7 @@ func (g *gather) run(ctx, fetchCtx context.Context) ([]io.ReaderAt, error) {
 		}
 		g.reinforce(fetchCtx)
 		if !g.anyRunning() {
-			return nil, fmt.Errorf("%w: %d of %d needed pieces reached: %s", ErrUnrecoverable, g.wholes(), g.k, strings.Join(g.errs, "; "))
+			return nil, fmt.Errorf("%w: %d of %d needed pieces reached: %w", ErrUnrecoverable, g.wholes(), g.k, g.errs)
 		}
 		select {
 		case a := <-g.answers:
@@ -239,7 +238,7 @@ func (g *gather) take(ctx context.Context, a answer) {
 	s.running--
 	if a.err != nil {
 		s.failed = true
-		g.errs = append(g.errs, fmt.Sprintf("piece %d: %v", a.shard, a.err))
+		g.errs = append(g.errs, fmt.Errorf("piece %d: %w", a.shard, a.err))
 		g.r.e.log.Debug("piece not read", "segment", fmt.Sprintf("%x", g.r.seg.ID[:8]), "shard", a.shard,
 			"lease", fmt.Sprintf("%x", s.link.id[:8]), "err", a.err, "trace", traceText(ctx))
 		return

@@ -194,6 +194,11 @@ func (l *link) read(ctx context.Context, c *client, root piece.Root, size, off i
 			if err := l.settle(ctx, c, err); err != nil {
 				return err
 			}
+		case isCode(err, codeLaneSpent) && refusals < 4: // it may not have seen the top-up yet
+			refusals++
+			if !wait(ctx, time.Second) {
+				return err
+			}
 		default:
 			return err
 		}
@@ -260,7 +265,7 @@ func (l *link) put(ctx context.Context, c *client, root piece.Root, body io.Read
 
 // blame records a failure that is the provider's and not ours.
 func (l *link) blame(ctx context.Context, err error) {
-	if err == nil || ctx.Err() != nil || errors.Is(err, errSpent) || errors.Is(err, errRetired) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrSpent) || errors.Is(err, errRetired) {
 		return
 	}
 	l.pulse.fail()

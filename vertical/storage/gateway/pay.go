@@ -15,10 +15,6 @@ import (
 // errUnpaid is a provider's refusal to serve before it is paid.
 var errUnpaid = errors.New("provider waits for a receipt")
 
-// errSpent means that the lane's cap is reached: nothing more is read on this
-// lease before it is funded.
-var errSpent = errors.New("lane cap is spent")
-
 // meter is the paying side of one lane under concurrent requests. Units under
 // way and units not signed for together never exceed the window the provider is
 // known to grant, so a well-behaved provider never has to refuse.
@@ -28,6 +24,7 @@ type meter struct {
 	key   ed25519.PrivateKey
 	epoch func() uint64
 	save  func(state []byte) error // durable when it returns
+	low   func() bool              // asks for a top-up; false when there will be none
 
 	mu      sync.Mutex
 	payer   *receipt.Payer
@@ -36,13 +33,13 @@ type meter struct {
 	settled chan struct{} // closed and renewed whenever flight falls or a receipt is honoured
 }
 
-func newMeter(terms receipt.Terms, concession uint64, state []byte, key ed25519.PrivateKey, epoch func() uint64, save func([]byte) error) (*meter, error) {
+func newMeter(terms receipt.Terms, concession uint64, state []byte, key ed25519.PrivateKey, epoch func() uint64, save func([]byte) error, low func() bool) (*meter, error) {
 	payer, err := receipt.NewPayer(terms, receipt.ByteWindow, concession, state)
 	if err != nil {
 		return nil, err
 	}
 	return &meter{
-		key: key, epoch: epoch, save: save, payer: payer,
+		key: key, epoch: epoch, save: save, low: low, payer: payer,
 		window: max(payer.Window(), 1), settled: make(chan struct{}),
 	}, nil
 }
@@ -59,10 +56,17 @@ type grant struct {
 func (m *meter) begin(ctx context.Context, n uint64) (grant, error) {
 	for {
 		m.mu.Lock()
-		left := m.payer.Remaining()
-		if left <= m.flight {
+		left, wait := m.payer.Remaining(), m.settled
+		if used := m.payer.Last().Units + m.payer.Unsigned(); left < used/3 && !m.low() && left <= m.flight {
 			m.mu.Unlock()
-			return grant{}, errSpent
+			return grant{}, ErrSpent
+		}
+		if left <= m.flight { // until the top-up, or until others give units back
+			m.mu.Unlock()
+			if err := until(ctx, wait); err != nil {
+				return grant{}, fmt.Errorf("%w: %w", ErrSpent, err)
+			}
+			continue
 		}
 		n = min(n, left-m.flight)
 		if m.payer.Due() || m.flight+m.payer.Unsigned()+n > m.window {
@@ -79,13 +83,19 @@ func (m *meter) begin(ctx context.Context, n uint64) (grant, error) {
 			m.mu.Unlock()
 			return g, nil
 		}
-		wait := m.settled
 		m.mu.Unlock()
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return grant{}, ctx.Err()
+		if err := until(ctx, wait); err != nil {
+			return grant{}, err
 		}
+	}
+}
+
+func until(ctx context.Context, wait <-chan struct{}) error {
+	select {
+	case <-wait:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -161,10 +171,8 @@ func (m *meter) idle(ctx context.Context) error {
 		if flight == 0 {
 			return nil
 		}
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := until(ctx, wait); err != nil {
+			return err
 		}
 	}
 }

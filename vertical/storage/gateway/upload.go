@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	mathrand "math/rand/v2"
-	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -102,7 +101,7 @@ type upload struct {
 	late    map[int]time.Time
 	results chan attempt
 	tried   []place // every lease a piece was sent to
-	errs    []string
+	errs    reasons
 }
 
 // attempt is the outcome of sending one piece to one provider.
@@ -157,7 +156,7 @@ func (u *upload) run(ctx context.Context, want []int) error {
 	}
 	if got := u.good(); got < u.enough {
 		u.abandon()
-		return fmt.Errorf("%w: %d of %d pieces stored, need %d: %s", ErrNotStored, got, len(u.seg.Pieces), u.enough, strings.Join(u.errs, "; "))
+		return fmt.Errorf("%w: %d of %d pieces stored, need %d: %w", ErrNotStored, got, len(u.seg.Pieces), u.enough, u.errs)
 	}
 	return u.record(u.tried)
 }
@@ -279,7 +278,7 @@ func (u *upload) take(a attempt) {
 	p := &u.seg.Pieces[a.index]
 	if a.err != nil {
 		if !errors.Is(a.err, context.Canceled) {
-			u.errs = append(u.errs, fmt.Sprintf("piece %d at %s: %v", a.index, a.owner, a.err))
+			u.errs = append(u.errs, fmt.Errorf("piece %d at %s: %w", a.index, a.owner, a.err))
 		}
 		return
 	}
