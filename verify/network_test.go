@@ -39,6 +39,7 @@ type network struct {
 	c        *client.Client
 	operator key.Key
 	user     *client.Signer
+	rest     string
 }
 
 func newNetwork(t *testing.T) network {
@@ -75,7 +76,7 @@ func newNetwork(t *testing.T) network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return network{t, ctx, c, operator, c.Signer(user, nil)}
+	return network{t, ctx, c, operator, c.Signer(user, nil), "http://" + n.Endpoints().REST}
 }
 
 func (n network) must(err error) {
@@ -251,6 +252,17 @@ func TestRewardFromUsageToPayment(t *testing.T) {
 	n.must(json.NewDecoder(resp.Body).Decode(&claim))
 	if proof, err := hex.DecodeString(claim.Proof); err != nil || len(proof) < 16 || claim.Lifetime < n.paid(u) {
 		t.Fatalf("claim %+v (%v)", claim, err)
+	}
+	for _, path := range []string{"params", "epoch", "epochs/1", "keys", "proofs", "reports?vertical=storage", "reports/storage/1", "reports/storage/0",
+		"claimed/" + u.id.String(), "challenges/" + u.id.String(), "outcomes/" + u.id.String() + "/1", "conducts", "equivocations"} {
+		resp, err := http.Get(n.rest + "/grange/oracle/v1/" + path)
+		n.must(err)
+		var answer map[string]any
+		err = json.NewDecoder(resp.Body).Decode(&answer)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("REST %s: status %d, %v (%v)", path, resp.StatusCode, answer, err)
+		}
 	}
 	conduct, err := n.c.Oracle.Conducts(n.ctx, &oraclepb.QueryConductsRequest{})
 	n.must(err)

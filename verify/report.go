@@ -44,6 +44,9 @@ func (v *verifier) reportOn(ctx context.Context, vertical string, current uint64
 	}
 	for book.state.Epoch+1 < current {
 		if err := v.compute(ctx, vertical, book, book.state.Epoch+1); err != nil {
+			if errors.Is(err, client.ErrNotFound) {
+				delete(v.scores, vertical) // look at the files again: somebody may put one there
+			}
 			return err
 		}
 	}

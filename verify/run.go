@@ -84,10 +84,11 @@ func Run(ctx context.Context, c Config) error {
 	if c.Sender != nil {
 		duties = append(duties, duty{"reveal", v.reveal}, duty{"price", v.votePrice}, duty{"claim", v.claim})
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	parent := ctx
+	ctx, cancel := context.WithCancel(parent)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer cancel()
 	wakes := make([]chan tick, len(duties))
 	for i, d := range duties {
 		wakes[i] = make(chan tick, 1)
@@ -107,9 +108,7 @@ func Run(ctx context.Context, c Config) error {
 			offer(wake, t)
 		}
 	}
-	cancel()
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
+	if err := parent.Err(); err != nil {
 		return err
 	}
 	return errors.New("verify: the stream of blocks ended")

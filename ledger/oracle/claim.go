@@ -14,6 +14,9 @@ import (
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 )
 
+// Gas of checking one leaf, besides what its bytes cost in the transaction.
+const gasPerClaim = 3_000
+
 // Claim pays what the leaves of a report say and was not paid yet. It pays all
 // devices or, when one proof fails, none. What the breaker holds back stays
 // owed: the same claim pays it later.
@@ -34,7 +37,9 @@ func (m msgServer) Claim(ctx context.Context, msg *oraclepb.MsgClaim) (*oraclepb
 	}
 	out := &oraclepb.MsgClaimResponse{Paid: make([]uint64, len(msg.Claims))}
 	var owed, paid uint64
+	gas := sdk.UnwrapSDKContext(ctx).GasMeter()
 	for i, c := range msg.Claims {
+		gas.ConsumeGas(gasPerClaim, "check claim")
 		due, err := m.due(ctx, r, c)
 		if err != nil {
 			return nil, err

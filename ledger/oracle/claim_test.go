@@ -275,6 +275,13 @@ func TestGenesisRefuses(t *testing.T) {
 		{"report without roots", func(g *oraclepb.GenesisState) { g.Reports = []oraclepb.Report{{}} }},
 		{"claim of no device", func(g *oraclepb.GenesisState) { g.Claimed = []oraclepb.Claimed{{}} }},
 		{"key of nobody", func(g *oraclepb.GenesisState) { g.Keys = []oraclepb.Key{{}} }},
+		{"key that is no point", func(g *oraclepb.GenesisState) {
+			g.Keys = []oraclepb.Key{{Validator: valoper("big"), PublicKey: make([]byte, 96)}}
+		}},
+		{"one key of two", func(g *oraclepb.GenesisState) {
+			k := secret("big").Public()
+			g.Keys = []oraclepb.Key{{Validator: valoper("big"), PublicKey: k[:]}, {Validator: valoper("mid"), PublicKey: k[:]}}
+		}},
 		{"reveal of nobody", func(g *oraclepb.GenesisState) { g.Reveals = []oraclepb.Reveal{{}} }},
 		{"short reveal", func(g *oraclepb.GenesisState) { g.Reveals = []oraclepb.Reveal{{Validator: valoper("big")}} }},
 		{"vote of nobody", func(g *oraclepb.GenesisState) { g.Votes = []oraclepb.Vote{{}} }},

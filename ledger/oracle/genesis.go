@@ -7,6 +7,7 @@ import (
 
 	"cosmossdk.io/collections"
 
+	"github.com/grange-network/grange/core/beacon"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 )
 
@@ -101,6 +102,9 @@ func (k *Keeper) loadEpochs(ctx context.Context, g oraclepb.GenesisState) error 
 
 func (k *Keeper) loadValidators(ctx context.Context, g oraclepb.GenesisState) error {
 	for _, key := range g.Keys {
+		if len(key.PublicKey) == 0 {
+			return fmt.Errorf("key of %q is empty", key.Validator)
+		}
 		operator, err := k.operators.StringToBytes(key.Validator)
 		if err != nil {
 			return fmt.Errorf("key of %q: %w", key.Validator, err)
@@ -111,6 +115,14 @@ func (k *Keeper) loadValidators(ctx context.Context, g oraclepb.GenesisState) er
 		for _, public := range [][]byte{key.PublicKey, key.Previous} {
 			if len(public) == 0 {
 				continue
+			}
+			if _, err := beacon.ParsePublicKey(public); err != nil {
+				return fmt.Errorf("key of %s: %w", key.Validator, err)
+			}
+			if taken, err := k.KeyOwners.Has(ctx, public); err != nil {
+				return err
+			} else if taken {
+				return fmt.Errorf("key of %s: %x… is another's as well", key.Validator, public[:8])
 			}
 			if err := k.KeyOwners.Set(ctx, public, operator); err != nil {
 				return err
