@@ -25,11 +25,20 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := newRoot()
+	g := new(globals)
+	root := newRoot(g)
+	root.SetOut(os.Stdout) // generated commands print with Println, whose default is stderr
+	if wantsChain(root, os.Args[1:]) {
+		if err := addChain(root, g); err != nil {
+			cliout.Show(os.Stderr, err)
+			return cliout.Failed
+		}
+		describeChain(root)
+	}
 	err := fang.Execute(ctx, root,
 		fang.WithoutVersion(),
 		fang.WithErrorHandler(func(_ io.Writer, _ fang.Styles, err error) {
-			cliout.Show(root.ErrOrStderr(), err)
+			cliout.Show(root.ErrOrStderr(), classify(err))
 		}))
 	return cliout.Code(classify(err))
 }

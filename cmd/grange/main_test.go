@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "waitfile": waitFile, "gone": gone, "pidof": pidOf,
+			"exits": exits, "waitfile": waitFile, "gone": gone, "waitgone": waitGone, "pidof": pidOf, "readfile": readFile, "kill9": kill9,
 		},
 	})
 }
@@ -94,4 +94,28 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 	if dead := syscall.Kill(pid, 0) != nil; dead == neg {
 		ts.Fatalf("process %d: gone is %v", pid, dead)
 	}
+}
+
+// readFile VAR PATH: sets VAR to the text of a file, without space around it.
+func readFile(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// kill9 PID: ends a process without asking it.
+func kill9(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+}
+
+// waitGone PID: the process ends within 30 seconds.
+func waitGone(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if syscall.Kill(pid, 0) != nil {
+			return
+		}
+	}
+	ts.Fatalf("process %d is still there after 30 seconds", pid)
 }

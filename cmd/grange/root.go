@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/node"
@@ -22,8 +24,7 @@ type globals struct {
 	grpc string
 }
 
-func newRoot() *cobra.Command {
-	g := new(globals)
+func newRoot(g *globals) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "grange",
 		Short: "Run and use a network of shared hardware",
@@ -43,7 +44,7 @@ func newRoot() *cobra.Command {
 		return cliout.Fail(cliout.Usage, err, c.CommandPath()+" --help")
 	})
 	root.AddCommand(newUp(g), newLocal(g), newRole(g), newStatus(g), newDevice(g), newLease(g), newReceipt(g),
-		newProof(g), newReward(g), newVersion(g))
+		newProof(g), newReward(g), newChainStub("query", chainTrees["query"]), newChainStub("tx", chainTrees["tx"]), newVersion(g))
 	return root
 }
 
@@ -131,7 +132,7 @@ func classify(err error) error {
 			return cliout.Fail(c.code, err, "")
 		}
 	}
-	return err
+	return classifyStatus(err)
 }
 
 // try adds what to try next to an error that has no advice yet.
@@ -142,6 +143,22 @@ func try(err error, next string) error {
 	var coded *cliout.Error
 	if errors.As(classify(err), &coded) && coded.Next == "" {
 		return cliout.Fail(coded.Code, err, next)
+	}
+	return err
+}
+
+// classifyStatus gives the ledger's answers to generated queries their code and
+// leaves out what gRPC puts in front of them.
+func classifyStatus(err error) error {
+	st := status.Convert(err)
+	plain := errors.New(st.Message())
+	switch st.Code() {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return cliout.Fail(cliout.Unavailable, plain, "grange status")
+	case codes.NotFound:
+		return cliout.Fail(cliout.NotFound, plain, "")
+	case codes.InvalidArgument:
+		return cliout.Fail(cliout.Usage, plain, "")
 	}
 	return err
 }

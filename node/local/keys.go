@@ -139,3 +139,22 @@ func deviceID(pub ed25519.PublicKey) string {
 	}
 	return k.ID().String()
 }
+
+// Accounts returns the account keys of a network by name.
+func Accounts(home string) (map[string]key.Key, error) {
+	p, err := LoadPlan(home)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]key.Key{}
+	all := []Account{p.Validator, p.Sponsor, p.Buyer}
+	for _, pr := range p.Providers {
+		all = append(all, pr.Owner)
+	}
+	for _, a := range all {
+		if out[a.Name], err = a.load(home); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
