@@ -32,7 +32,7 @@ func Handler(home string) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.Write(raw)
+		_, _ = w.Write(raw)
 	})
 	mux.HandleFunc("GET /v1/epochs/{vertical}/{epoch}/claims/{device}", func(w http.ResponseWriter, r *http.Request) {
 		path, err := publishedPath(home, r)
@@ -45,8 +45,7 @@ func Handler(home string) http.Handler {
 			refuse(w, err)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(claim)
+		answer(w, http.StatusOK, claim)
 	})
 	return mux
 }
@@ -121,7 +120,12 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		code, status, text = "not_found", http.StatusNotFound, "not published here: ask for newest, or another verifier"
 	}
+	answer(w, status, map[string]string{"error": text, "code": code})
+}
+
+// answer writes JSON; a client that is gone meanwhile gets nothing.
+func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]string{"error": text, "code": code})
+	_ = json.NewEncoder(w).Encode(v)
 }

@@ -158,7 +158,14 @@ func TestDecodersRefuse(t *testing.T) {
 	g2Infinity := append([]byte{0xc0}, make([]byte, PublicKeySize-1)...)
 	g1Infinity := append([]byte{0xc0}, make([]byte, SignatureSize-1)...)
 	flip := func(b []byte, i int, x byte) []byte { c := append([]byte(nil), b...); c[i] ^= x; return c }
-	full := func() []byte { var p bls.G1Affine; p.SetBytes(sig[:]); r := p.RawBytes(); return r[:] }
+	full := func() []byte {
+		var p bls.G1Affine
+		if _, err := p.SetBytes(sig[:]); err != nil {
+			t.Fatal(err)
+		}
+		r := p.RawBytes()
+		return r[:]
+	}
 	for _, c := range []struct {
 		name   string
 		public []byte

@@ -98,7 +98,7 @@ func decodeG2(b []byte) (bls.G2Affine, error) {
 		return p, fmt.Errorf("decode public key: not the compressed form: %w", ErrInvalid)
 	}
 	if _, err := p.SetBytes(b); err != nil { // checks the curve and the subgroup
-		return p, fmt.Errorf("decode public key: %v: %w", err, ErrInvalid)
+		return p, fmt.Errorf("decode public key: %w: %w", err, ErrInvalid)
 	}
 	if p.IsInfinity() {
 		return p, fmt.Errorf("decode public key: point at infinity: %w", ErrInvalid)
@@ -118,7 +118,7 @@ func decodeG1(b []byte) (bls.G1Affine, error) {
 		return p, fmt.Errorf("decode signature: not the compressed form: %w", ErrInvalid)
 	}
 	if _, err := p.SetBytes(b); err != nil {
-		return p, fmt.Errorf("decode signature: %v: %w", err, ErrInvalid)
+		return p, fmt.Errorf("decode signature: %w: %w", err, ErrInvalid)
 	}
 	if p.IsInfinity() {
 		return p, fmt.Errorf("decode signature: point at infinity: %w", ErrInvalid)
