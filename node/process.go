@@ -84,10 +84,7 @@ func (p *Process) Kill() error {
 
 // Run starts the child and waits for its end.
 func (p *Process) Run(ctx context.Context) error {
-	if err := os.MkdirAll(filepath.Dir(p.log), 0o700); err != nil {
-		return err
-	}
-	out, err := os.OpenFile(p.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	out, err := OpenLog(p.log)
 	if err != nil {
 		return err
 	}
@@ -125,6 +122,23 @@ func (p *Process) Run(ctx context.Context) error {
 		return fmt.Errorf("process %d: %w; its output is in %s", cmd.Process.Pid, err, p.log)
 	}
 	return nil
+}
+
+// maxLog is the size in bytes above which a log is put aside at the next start.
+const maxLog = 32 << 20
+
+// OpenLog opens a log file to append to. One that has grown large becomes
+// PATH.old, in place of the one before.
+func OpenLog(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		if err := os.Rename(path, path+".old"); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 }
 
 // read takes the child's reports until it closes them, which its end does.

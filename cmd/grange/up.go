@@ -24,6 +24,7 @@ const memoryGoal = 1100 << 20
 
 type upFlags struct {
 	ports     string
+	listen    string
 	providers int
 	processes bool
 	epoch     time.Duration
@@ -45,6 +46,7 @@ func newUp(g *globals) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return runUp(c, g, f) },
 	}
 	c.Flags().StringVar(&f.ports, "ports", "", "where to listen: auto (any free ports) or the first port of a block (default 24700, or as chosen before)")
+	c.Flags().StringVar(&f.listen, "listen", "", "IP address to listen on (default 127.0.0.1, fixed until given again; the doors have no TLS)")
 	c.Flags().IntVar(&f.providers, "providers", 0, "number of storage providers (default 12, fixed by the first start)")
 	c.Flags().BoolVar(&f.processes, "processes", false, "run every role in a process of its own")
 	c.Flags().DurationVar(&f.epoch, "epoch", 0, "length of an epoch (default 15s, fixed by the first start)")
@@ -63,10 +65,7 @@ func runUp(c *cobra.Command, g *globals, f *upFlags) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(75)
 	}
-	if err := os.MkdirAll(filepath.Join(g.home, "logs"), 0o700); err != nil {
-		return err
-	}
-	logs, err := os.OpenFile(filepath.Join(g.home, "logs", "grange.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	logs, err := node.OpenLog(filepath.Join(g.home, "logs", "grange.log"))
 	if err != nil {
 		return err
 	}
@@ -74,7 +73,7 @@ func runUp(c *cobra.Command, g *globals, f *upFlags) error {
 
 	p := newProgress(c.ErrOrStderr())
 	o := local.Options{
-		Home: g.home, Ports: ports, Providers: f.providers, Epoch: f.epoch,
+		Home: g.home, Ports: ports, Listen: f.listen, Providers: f.providers, Epoch: f.epoch,
 		Log: newLogger(logs, f.verbose), OnEvent: p.event,
 	}
 	if f.processes {

@@ -35,6 +35,9 @@ const firstPrice = 1_000_000
 // DefaultEpoch is how long an epoch of a local network lasts.
 const DefaultEpoch = 15 * time.Second
 
+// DefaultListen is the address a network listens on unless told otherwise.
+const DefaultListen = "127.0.0.1"
+
 // DefaultProviders is how many storage providers a local network has.
 const DefaultProviders = 12
 
@@ -46,7 +49,7 @@ const providerCapacity = 64 << 30
 
 // createPlan makes the keys and the chain of a new network and writes its plan
 // last, so that a half-made home is made again.
-func createPlan(ctx context.Context, home string, providers int, epoch time.Duration, ports PortChoice) (*Plan, error) {
+func createPlan(ctx context.Context, home string, providers int, epoch time.Duration, listen string, ports PortChoice) (*Plan, error) {
 	for _, dir := range []string{"keys", "devices", "data", "run", "logs"} {
 		if err := os.MkdirAll(filepath.Join(home, dir), 0o700); err != nil {
 			return nil, err
@@ -60,7 +63,7 @@ func createPlan(ctx context.Context, home string, providers int, epoch time.Dura
 	}
 	p := &Plan{
 		Version: planVersion, ChainID: ChainID, Created: time.Now().UTC().Truncate(time.Second),
-		EpochSeconds: uint32(epoch / time.Second), Listen: "127.0.0.1", S3Region: "us-east-1",
+		EpochSeconds: uint32(epoch / time.Second), Listen: listen, S3Region: "us-east-1",
 	}
 	if err := p.createAccounts(home, providers); err != nil {
 		return nil, err

@@ -63,4 +63,14 @@ func (p *Plan) endpoints(k s3Keys) Endpoints {
 	}
 }
 
-func (p *Plan) addr(port int) string { return net.JoinHostPort(p.Listen, strconv.Itoa(port)) }
+// listenAddr is where the network listens on port.
+func (p *Plan) listenAddr(port int) string { return net.JoinHostPort(p.Listen, strconv.Itoa(port)) }
+
+// addr is where port is reached from this machine.
+func (p *Plan) addr(port int) string {
+	host := p.Listen
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}

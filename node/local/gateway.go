@@ -49,7 +49,7 @@ func (e *env) gateway() node.Role {
 		if err == nil {
 			r.SetStatus((&gatewayHealth{engine: engine, s3: e.plan.addr(e.plan.Ports.S3)}).status)
 			err = s3.Serve(ctx, s3.Config{
-				Addr: e.plan.addr(e.plan.Ports.S3), Region: e.plan.S3Region, AccessKey: s3keys.Access, SecretKey: s3keys.Secret,
+				Addr: e.plan.listenAddr(e.plan.Ports.S3), Region: e.plan.S3Region, AccessKey: s3keys.Access, SecretKey: s3keys.Secret,
 				Home: filepath.Join(e.home, "data", "s3"), Segments: segments{engine}, Logger: log,
 				Ready: func(string) { r.MarkReady() },
 			})

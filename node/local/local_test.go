@@ -110,7 +110,7 @@ func TestLoadPlan(t *testing.T) {
 
 func TestCreatePlanMakesKeysThatLoad(t *testing.T) {
 	home := t.TempDir()
-	p, err := createPlan(t.Context(), home, 2, 15*time.Second, PortChoice{Auto: true})
+	p, err := createPlan(t.Context(), home, 2, 15*time.Second, DefaultListen, PortChoice{Auto: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestDataWithoutPlanIsNotOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pe *PlanError
-	if _, err := createPlan(t.Context(), home, 2, 15*time.Second, PortChoice{Auto: true}); !errors.As(err, &pe) {
+	if _, err := createPlan(t.Context(), home, 2, 15*time.Second, DefaultListen, PortChoice{Auto: true}); !errors.As(err, &pe) {
 		t.Errorf("create over data: %v", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestOpenRefusesAnotherShape(t *testing.T) {
 		return err
 	}
 	var pe *PlanError
-	for _, o := range []Options{{Providers: 65}, {Providers: -1}, {Epoch: time.Second}, {Epoch: 5500 * time.Millisecond}} {
+	for _, o := range []Options{{Providers: 65}, {Providers: -1}, {Epoch: time.Second}, {Epoch: 5500 * time.Millisecond}, {Listen: "everywhere"}} {
 		if err := open(o); !errors.As(err, &pe) {
 			t.Errorf("create with %+v: %v", o, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -17,6 +18,7 @@ import (
 type Options struct {
 	Home      string
 	Ports     PortChoice
+	Listen    string        // address to listen on; empty: as planned, or 127.0.0.1
 	Providers int           // 0: as planned, or DefaultProviders
 	Epoch     time.Duration // 0: as planned, or DefaultEpoch
 	// Program is the command that serves one role, the role's name appended
@@ -75,6 +77,9 @@ func Open(ctx context.Context, o Options) (*Network, error) {
 }
 
 func (n *Network) prepare(ctx context.Context) error {
+	if l := n.opts.Listen; l != "" && net.ParseIP(l) == nil {
+		return &PlanError{fmt.Sprintf("listen on %q: want an IP address, such as 0.0.0.0", l)}
+	}
 	plan, err := LoadPlan(n.home)
 	switch {
 	case errors.Is(err, ErrNoNetwork):
@@ -108,7 +113,11 @@ func (n *Network) create(ctx context.Context) (*Plan, error) {
 	if epoch < 5*time.Second || epoch%time.Second != 0 {
 		return nil, &PlanError{fmt.Sprintf("make a network with epochs of %v: want whole seconds, 5 s or more", epoch)}
 	}
-	return createPlan(ctx, n.home, providers, epoch, n.opts.Ports)
+	listen := n.opts.Listen
+	if listen == "" {
+		listen = DefaultListen
+	}
+	return createPlan(ctx, n.home, providers, epoch, listen, n.opts.Ports)
 }
 
 func (n *Network) recheck(p *Plan) error {
@@ -117,6 +126,12 @@ func (n *Network) recheck(p *Plan) error {
 	}
 	if want := n.opts.Epoch; want != 0 && want != time.Duration(p.EpochSeconds)*time.Second {
 		return &PlanError{fmt.Sprintf("start %s with epochs of %v: it was made with %d s", n.home, want, p.EpochSeconds)}
+	}
+	if want := n.opts.Listen; want != "" && want != p.Listen {
+		p.Listen = want
+		if err := p.save(n.home); err != nil {
+			return err
+		}
 	}
 	return p.rechoosePorts(n.home, n.opts.Ports)
 }

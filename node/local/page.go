@@ -25,7 +25,7 @@ const shownLeases = 200
 // statusPage serves the status page, which shows every role of the network.
 func (n *Network) statusPage() node.Role {
 	return node.NewFunc(StatusName, func(ctx context.Context, r *node.Func) error {
-		l, err := net.Listen("tcp", n.plan.addr(n.plan.Ports.Status))
+		l, err := net.Listen("tcp", n.plan.listenAddr(n.plan.Ports.Status))
 		if err != nil {
 			return err
 		}

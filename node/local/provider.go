@@ -39,7 +39,7 @@ const drainWithin = 3 * time.Second
 func (e *env) provider(pr ProviderPlan) node.Role {
 	return node.NewFunc(pr.Name, func(ctx context.Context, r *node.Func) error {
 		log := e.log.With("role", pr.Name)
-		base, err := net.Listen("tcp", e.plan.addr(pr.Port))
+		base, err := net.Listen("tcp", e.plan.listenAddr(pr.Port))
 		if err != nil {
 			return err
 		}

@@ -15,10 +15,10 @@ func (e *env) validator() node.Role {
 		n, err := server.Start(ctx, server.Config{
 			Home:     chainHome(e.home),
 			Moniker:  ValidatorName,
-			RPCAddr:  p.addr(p.Ports.RPC),
-			P2PAddr:  p.addr(p.Ports.P2P),
-			GRPCAddr: p.addr(p.Ports.GRPC),
-			RESTAddr: p.addr(p.Ports.REST),
+			RPCAddr:  p.listenAddr(p.Ports.RPC),
+			P2PAddr:  p.listenAddr(p.Ports.P2P),
+			GRPCAddr: p.listenAddr(p.Ports.GRPC),
+			RESTAddr: p.listenAddr(p.Ports.REST),
 			Prover:   ledgerport.Prover{},
 			Logger:   e.log.With("role", ValidatorName),
 		})
