@@ -109,7 +109,8 @@ type Params struct {
 	BreakerLimit  uint64 `protobuf:"varint,7,opt,name=breaker_limit,json=breakerLimit,proto3" json:"breaker_limit,omitempty"`
 	// Records deleted at most at the start of a block.
 	PrunePerBlock uint32 `protobuf:"varint,8,opt,name=prune_per_block,json=prunePerBlock,proto3" json:"prune_per_block,omitempty"`
-	// Kinds of work that reports are accepted for, sorted.
+	// Kinds of work that reports are accepted for, sorted. Add one here no later
+	// than it gets a budget: bonuses of epochs before cannot be reported.
 	Verticals []string `protobuf:"bytes,9,rep,name=verticals,proto3" json:"verticals,omitempty"`
 	// Share of an epoch that passes between two blocks at most, so that it has at
 	// least as many blocks as this share goes into the whole: a ledger that stands
