@@ -28,8 +28,15 @@ type Router struct {
 	wg     sync.WaitGroup
 
 	mu    sync.Mutex
-	peers map[PublicKey]*yamux.Session
+	peers map[PublicKey]*registration
 	conns int // registered sessions and splices
+}
+
+// registration is a peer that is reached through the router. It is known from
+// before the peer is told so; session is set, or nil for good, when ready closes.
+type registration struct {
+	ready   chan struct{}
+	session *yamux.Session
 }
 
 // NewRouter serves base with the identity key until Close. Options.MaxSessions
@@ -45,7 +52,7 @@ func NewRouter(base net.Listener, key ed25519.PrivateKey, opts Options) (*Router
 	r := &Router{
 		opts: opts, cert: cert, base: base, ctx: ctx, cancel: cancel,
 		shaking: make(chan struct{}, opts.MaxHandshakes),
-		peers:   map[PublicKey]*yamux.Session{},
+		peers:   map[PublicKey]*registration{},
 	}
 	r.wg.Go(r.accept)
 	return r, nil
@@ -168,38 +175,59 @@ func (r *Router) give() {
 // key replaces an older one: the older is most likely a dead connection that
 // has not been noticed yet.
 func (r *Router) register(conn *tls.Conn, peer PublicKey) {
-	if r.answer(conn, statusOK) != nil {
-		return
+	reg := &registration{ready: make(chan struct{})}
+	r.mu.Lock()
+	old := r.peers[peer]
+	r.peers[peer] = reg
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.peers[peer] == reg {
+			delete(r.peers, peer)
+		}
+	}()
+	err := r.answer(conn, statusOK)
+	if err == nil {
+		reg.session, err = newSession(conn, true, r.opts)
 	}
-	session, err := newSession(conn, true, r.opts)
+	close(reg.ready)
+	if old != nil {
+		<-old.ready
+		if old.session != nil {
+			old.session.Close()
+		}
+	}
 	if err != nil {
 		return
 	}
-	defer session.Close()
-	r.mu.Lock()
-	old := r.peers[peer]
-	r.peers[peer] = session
-	r.mu.Unlock()
-	if old != nil {
-		old.Close()
-	}
+	defer reg.session.Close()
 	r.opts.Log.Info("peer registered", "peer", fmt.Sprintf("%x", peer), "remote", conn.RemoteAddr())
 	select {
-	case <-session.CloseChan():
+	case <-reg.session.CloseChan():
 	case <-r.ctx.Done():
 	}
+}
+
+// registered returns the session of a registered peer, nil when there is none.
+func (r *Router) registered(key PublicKey) *yamux.Session {
 	r.mu.Lock()
-	if r.peers[peer] == session {
-		delete(r.peers, peer)
-	}
+	reg := r.peers[key]
 	r.mu.Unlock()
+	if reg == nil {
+		return nil
+	}
+	select {
+	case <-reg.ready:
+		return reg.session
+	case <-r.ctx.Done():
+		return nil
+	}
 }
 
 // splice joins conn with a new stream to the peer registered as key.
 func (r *Router) splice(conn *tls.Conn, key PublicKey) {
-	r.mu.Lock()
-	session := r.peers[key]
-	r.mu.Unlock()
+	session := r.registered(key)
 	if session == nil {
 		r.answer(conn, statusUnknown)
 		return

@@ -253,3 +253,15 @@ func TestSpentLane(t *testing.T) {
 		}
 	}
 }
+
+func TestPrepare(t *testing.T) {
+	nw := newNetwork(t, 10, nil)
+	if err := nw.engine.Prepare(nw.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(nw.health().Leases); n != 8 {
+		t.Errorf("%d leases are open, want 8", n)
+	}
+	data := random(50_000)
+	nw.want(nw.put(data), data)
+}

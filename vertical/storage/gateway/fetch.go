@@ -272,6 +272,7 @@ func (e *Engine) readRange(ctx context.Context, l *link, root piece.Root, size i
 	defer cancel()
 	c, err := l.connection(e.conf.Tunnel)
 	if err != nil {
+		l.blame(ctx, err)
 		return nil, err
 	}
 	data := make([]byte, span.Length)

@@ -12,7 +12,7 @@ import (
 
 const (
 	firstWindow = 1 << 20 // plaintext of the first fetch of a read: quick first byte
-	lastWindow  = 8 << 20 // fetches double up to this
+	lastWindow  = 4 << 20 // fetches double up to this
 	readAhead   = 3       // windows fetched before the writer has taken them
 )
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	mathrand "math/rand/v2"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -87,6 +88,46 @@ func (e *Engine) layout(ctx context.Context, size int64) (erasure.Layout, error)
 	return erasure.Layout{}, fmt.Errorf("%w: %d with room for the pieces of %d bytes, need %d", ErrTooFewOwners, most, size, least)
 }
 
+// Prepare opens the leases that the first segments will need, so that no client
+// waits for the ledger. It is optional: Put opens what is missing.
+func (e *Engine) Prepare(ctx context.Context) error {
+	ctx, done, err := e.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	layout, err := e.layout(ctx, 1)
+	if err != nil {
+		return fmt.Errorf("prepare leases: %w", err)
+	}
+	size := uint64(erasure.Segment{Size: min(MaxSegment, layout.MaxSegment()), Layout: layout}.ShardSize())
+	spots, order, err := e.ranked(ctx, size, nil)
+	if err != nil {
+		return fmt.Errorf("prepare leases: %w", err)
+	}
+	errs := make(reasons, len(order))
+	var wg sync.WaitGroup
+	for i, s := range order[:min(len(order), int(layout.N))] {
+		wg.Go(func() { _, errs[i] = e.book.open(ctx, spots[s], size) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// ranked lists the spots for pieces of size bytes and the order to try them in.
+func (e *Engine) ranked(ctx context.Context, size uint64, taken map[string]bool) ([]spot, []int, error) {
+	spots, err := e.book.spots(ctx, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	candidates := make([]Candidate, len(spots))
+	for i, s := range spots {
+		candidates[i] = s.Candidate
+	}
+	rng := mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64()))
+	return spots, Rank(rng, candidates, size, taken), nil
+}
+
 // upload brings pieces of one segment to distinct owners.
 type upload struct {
 	e      *Engine
@@ -123,16 +164,11 @@ type place struct {
 // least enough pieces of the segment are good.
 func (u *upload) run(ctx context.Context, want []int) error {
 	size := uint64(u.spool.size)
-	spots, err := u.e.book.spots(ctx, size)
+	spots, order, err := u.e.ranked(ctx, size, u.taken)
 	if err != nil {
 		return err
 	}
-	candidates := make([]Candidate, len(spots))
-	for i, s := range spots {
-		candidates[i] = s.Candidate
-	}
-	rng := mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64()))
-	for _, i := range Rank(rng, candidates, size, u.taken) {
+	for _, i := range order {
 		u.spares = append(u.spares, spots[i])
 	}
 	good := u.good()
@@ -166,6 +202,7 @@ func (u *upload) run(ctx context.Context, want []int) error {
 func (u *upload) collect(ctx, sendCtx context.Context, want []int) {
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
+	began := time.Now()
 	var deadline time.Time
 	for u.inFlight() > 0 {
 		select {
@@ -185,8 +222,8 @@ func (u *upload) collect(ctx, sendCtx context.Context, want []int) {
 			return
 		}
 		if deadline.IsZero() && u.good() >= u.enough {
-			linger := 2 * u.e.uploads.quantile(0.9, 0)
-			deadline = time.Now().Add(max(linger, u.e.conf.Pace.UploadLinger))
+			// Stragglers get as long again as half of what the others took.
+			deadline = time.Now().Add(max(time.Since(began)/2, u.e.conf.Pace.UploadLinger))
 		}
 	}
 }
@@ -255,6 +292,7 @@ func (u *upload) send(ctx context.Context, s spot, i int) (*link, error) {
 	}
 	c, err := l.connection(u.e.conf.Tunnel)
 	if err != nil {
+		l.blame(ctx, err)
 		return nil, err
 	}
 	root := u.seg.Pieces[i].Root
