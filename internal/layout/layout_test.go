@@ -24,6 +24,9 @@ var layers = []struct {
 	{"ledger/", 2},
 	{"ledger/app", 5}, // wires storage's proof rules into the oracle
 	{"ledger/server", 6},
+	{"ledger/command", 6},
+	{"sim", 1},
+	{"atlas", 2},
 	{"tunnel", 3},
 	{"vertical/", 4},
 	{"verify", 5},
