@@ -99,10 +99,12 @@ func (d *door) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (*s3.Head
 // CreateBucket makes a bucket.
 func (d *door) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl []byte) error {
 	name := value(in.Bucket)
-	if in.ObjectLockEnabledForBucket != nil && *in.ObjectLockEnabledForBucket {
-		return s3err.GetAPIError(s3err.ErrNotImplemented)
-	}
 	b := &catalog.Bucket{Created: d.now().UTC(), ACL: acl, Ownership: string(in.ObjectOwnership)}
+	if in.ObjectLockEnabledForBucket != nil && *in.ObjectLockEnabledForBucket {
+		if err := enableLock(b); err != nil {
+			return d.fault(ctx, "CreateBucket", name, "", err)
+		}
+	}
 	if in.CreateBucketConfiguration != nil {
 		tags, err := backend.ParseCreateBucketTags(in.CreateBucketConfiguration.Tags)
 		if err != nil {
@@ -252,15 +254,6 @@ func (d *door) GetBucketTagging(ctx context.Context, bucket string) (map[string]
 // DeleteBucketTagging removes the bucket's tags.
 func (d *door) DeleteBucketTagging(ctx context.Context, bucket string) error {
 	return d.PutBucketTagging(ctx, bucket, nil)
-}
-
-// GetObjectLockConfiguration answers that no bucket has object lock: the front
-// end asks before each overwrite and deletion.
-func (d *door) GetObjectLockConfiguration(ctx context.Context, bucket string) ([]byte, error) {
-	if _, err := d.bucket(ctx, "GetObjectLockConfiguration", bucket); err != nil {
-		return nil, err
-	}
-	return nil, s3err.GetBucketErr(s3err.ErrObjectLockConfigurationNotFound, bucket)
 }
 
 // GetObjectTagging returns the tags of an object.

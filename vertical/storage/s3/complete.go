@@ -96,6 +96,7 @@ func (c *completion) assemble() (*catalog.Object, error) {
 	}
 	o := &catalog.Object{
 		Headers: c.u.Headers, Metadata: c.u.Metadata, Tags: c.u.Tags, UploadID: value(c.in.UploadId),
+		Lock: c.u.Lock,
 	}
 	parts := c.in.MultipartUpload.Parts
 	last := int32(0)

@@ -111,6 +111,9 @@ func (d *door) copyObject(ctx context.Context, in s3response.CopyObjectInput) (o
 		if err := src.again(tx); err != nil {
 			return err
 		}
+		if err := checkLockable(tx, bucket, given.Lock); err != nil {
+			return err
+		}
 		o = copyOf(src.o, given, replace, in.TaggingDirective == types.TaggingDirectiveReplace)
 		o.Checksum, o.Modified = sum, d.now().UTC()
 		if err := tx.Retain(o.Extents); err != nil {
@@ -130,7 +133,8 @@ func copyInput(in s3response.CopyObjectInput) (*catalog.Object, error) {
 		ContentType: in.ContentType, ContentEncoding: in.ContentEncoding, ContentDisposition: in.ContentDisposition,
 		ContentLanguage: in.ContentLanguage, CacheControl: in.CacheControl, Expires: in.Expires,
 		WebsiteRedirectLocation: in.WebsiteRedirectLocation, Tagging: in.Tagging, Metadata: in.Metadata,
-		ObjectLockMode: in.ObjectLockMode, ObjectLockLegalHoldStatus: in.ObjectLockLegalHoldStatus,
+		ObjectLockMode: in.ObjectLockMode, ObjectLockRetainUntilDate: in.ObjectLockRetainUntilDate,
+		ObjectLockLegalHoldStatus: in.ObjectLockLegalHoldStatus,
 	})
 }
 
@@ -139,7 +143,7 @@ func copyInput(in s3response.CopyObjectInput) (*catalog.Object, error) {
 func copyOf(src, given *catalog.Object, replaceMeta, replaceTags bool) *catalog.Object {
 	o := &catalog.Object{
 		Size: src.Size, ETag: src.ETag, Headers: src.Headers, Metadata: src.Metadata, Tags: src.Tags,
-		Extents: src.Extents, Parts: src.Parts,
+		Extents: src.Extents, Parts: src.Parts, Lock: given.Lock,
 	}
 	if replaceMeta {
 		o.Headers, o.Metadata = given.Headers, given.Metadata

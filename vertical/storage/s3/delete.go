@@ -48,7 +48,7 @@ func (d *door) remove(tx *catalog.Tx, b *catalog.Bucket, bucket string, r *remov
 	}
 	m := &catalog.Object{Modified: d.now().UTC(), DeleteMarker: true}
 	if b.Versioning == string(types.BucketVersioningStatusEnabled) {
-		m.Version = newID(m.Modified)
+		m.Version = newID()
 	}
 	r.marker, r.affected = true, shownVersion(m.Version)
 	return tx.PushVersion(bucket, r.key, m)
@@ -68,6 +68,10 @@ func (d *door) removeVersion(tx *catalog.Tx, bucket string, r *removal) error {
 		return err
 	}
 	if r.err = backend.EvaluateObjectDeletePreconditions(o.ETag, o.Modified, o.Size, r.cond); r.err != nil {
+		return nil
+	}
+	if d.locked(o) {
+		r.err = s3err.GetAPIError(s3err.ErrObjectLocked)
 		return nil
 	}
 	r.marker = o.DeleteMarker

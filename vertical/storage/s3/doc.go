@@ -14,6 +14,6 @@
 //
 // The package does not encrypt, place, repair or pay for segments (the Segments
 // it is given does), does not do TLS, and runs one server per process, because
-// versitygw keeps package-level state. Object lock, object ACLs, S3 Select and
-// restore answer NotImplemented.
+// versitygw keeps package-level state. Object ACLs, S3 Select and restore answer
+// NotImplemented.
 package s3

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/versity/versitygw/backend"
@@ -38,8 +39,9 @@ type door struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	packs   chan struct{} // something was journaled
-	garbage chan struct{} // something was discarded
+	packs     chan struct{} // something was journaled
+	journaled atomic.Int64  // bytes in the journal, or a little more
+	garbage   chan struct{} // something was discarded
 }
 
 var _ backend.Backend = (*door)(nil)

@@ -43,6 +43,8 @@ func clientError(bucket string, err error) error {
 		return s3err.GetBucketErr(s3err.ErrNoSuchBucket, bucket)
 	case errors.Is(err, catalog.ErrNoKey):
 		return s3err.GetAPIError(s3err.ErrNoSuchKey)
+	case errors.Is(err, catalog.ErrVersionsLeft):
+		return s3err.GetBucketErr(s3err.ErrVersionedBucketNotEmpty, bucket)
 	case errors.Is(err, catalog.ErrNotEmpty):
 		return s3err.GetBucketErr(s3err.ErrBucketNotEmpty, bucket)
 	case errors.Is(err, ErrReadOnly):

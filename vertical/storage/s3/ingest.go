@@ -64,7 +64,7 @@ func readExactly(r io.Reader, p []byte) error {
 
 func truncated(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return s3err.GetAPIError(s3err.ErrIncompleteBody)
+		return s3err.GetAPIError(s3err.ErrContentLengthMismatch)
 	}
 	return err
 }
@@ -166,6 +166,7 @@ func (s *stored) settle() {
 	s.settled = true
 	if s.entry.Length > 0 {
 		s.d.jr.Settle(s.entry)
+		s.d.journaled.Add(s.entry.Length)
 		signal(s.d.packs)
 	}
 }

@@ -24,7 +24,8 @@ func (d *door) CreateMultipartUpload(ctx context.Context, in s3response.CreateMu
 		ContentType: in.ContentType, ContentEncoding: in.ContentEncoding, ContentDisposition: in.ContentDisposition,
 		ContentLanguage: in.ContentLanguage, CacheControl: in.CacheControl, Expires: in.Expires,
 		WebsiteRedirectLocation: in.WebsiteRedirectLocation, Tagging: in.Tagging, Metadata: in.Metadata,
-		ObjectLockMode: in.ObjectLockMode, ObjectLockLegalHoldStatus: in.ObjectLockLegalHoldStatus,
+		ObjectLockMode: in.ObjectLockMode, ObjectLockRetainUntilDate: in.ObjectLockRetainUntilDate,
+		ObjectLockLegalHoldStatus: in.ObjectLockLegalHoldStatus,
 	})
 	if err != nil {
 		return out, err
@@ -35,9 +36,15 @@ func (d *door) CreateMultipartUpload(ctx context.Context, in s3response.CreateMu
 	u := &catalog.Upload{
 		Key: key, Initiated: d.now().UTC(), Headers: o.Headers, Metadata: o.Metadata, Tags: o.Tags,
 		Checksum: catalog.Checksum{Algorithm: string(in.ChecksumAlgorithm), Type: string(in.ChecksumType)},
+		Lock:     o.Lock,
 	}
-	id := newID(u.Initiated)
-	err = d.update(func(tx *catalog.Tx) error { return tx.CreateUpload(bucket, id, u) })
+	id := newID()
+	err = d.update(func(tx *catalog.Tx) error {
+		if err := checkLockable(tx, bucket, u.Lock); err != nil {
+			return err
+		}
+		return tx.CreateUpload(bucket, id, u)
+	})
 	if err != nil {
 		return out, d.fault(ctx, "CreateMultipartUpload", bucket, key, err)
 	}
@@ -237,6 +244,9 @@ func (d *door) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUpl
 	l := uploadLister{
 		q:     catalog.Query{Prefix: value(in.Prefix), Delimiter: value(in.Delimiter), After: value(in.KeyMarker), Limit: limit(in.MaxUploads)},
 		after: value(in.UploadIdMarker), enc: encodingOf(ctx),
+	}
+	if l.after != "" && l.q.After != "" && !validVersion(l.after) {
+		return out, s3err.GetInvalidArgumentErr(s3err.InvalidArgUploadIdMarker, l.after)
 	}
 	rollsUp(&l.q)
 	err = d.cat.View(func(tx *catalog.Tx) (err error) {

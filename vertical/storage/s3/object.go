@@ -45,7 +45,13 @@ func (d *door) putObject(ctx context.Context, in s3response.PutObjectInput) (out
 	}
 	// Refuse early what cannot be stored, before the body is read; the same
 	// check counts again when the object is entered.
-	if err := d.cat.View(func(tx *catalog.Tx) error { return checkPut(tx, bucket, key, in.IfMatch, in.IfNoneMatch) }); err != nil {
+	err = d.cat.View(func(tx *catalog.Tx) error {
+		if err := checkPut(tx, bucket, key, in.IfMatch, in.IfNoneMatch); err != nil {
+			return err
+		}
+		return checkLockable(tx, bucket, o.Lock)
+	})
+	if err != nil {
 		return out, err
 	}
 	body, size, done, err := d.measured(in.Body, in.ContentLength)
@@ -106,8 +112,9 @@ func (d *door) enter(bucket, key string, o *catalog.Object, st *stored, ifMatch,
 
 // newObject takes over what a PUT says about its object.
 func newObject(in s3response.PutObjectInput) (*catalog.Object, error) {
-	if in.ObjectLockMode != "" || in.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn {
-		return nil, s3err.GetAPIError(s3err.ErrMissingObjectLockConfigurationNoSpaces)
+	lock, err := newLock(in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus)
+	if err != nil {
+		return nil, err
 	}
 	tags, err := backend.ParseObjectTags(value(in.Tagging))
 	if err != nil {
@@ -122,6 +129,7 @@ func newObject(in s3response.PutObjectInput) (*catalog.Object, error) {
 		},
 		Metadata: in.Metadata,
 		Tags:     tags,
+		Lock:     lock,
 	}, nil
 }
 
@@ -191,6 +199,7 @@ type reading struct {
 	length     int64
 	rangeText  *string // Content-Range
 	partsCount *int32
+	version    string // as shown; empty if the bucket never had versions
 }
 
 // whole reports whether the request is for the whole object, which is when its
@@ -288,6 +297,7 @@ func (d *door) getObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObj
 		if err != nil {
 			return err
 		}
+		r.version = versionHeader(tx, value(in.Bucket), o)
 		ps, err = d.locate(tx, o.Extents, r.offset, r.length)
 		return err
 	})
@@ -301,15 +311,17 @@ func (d *door) getObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObj
 	}
 	h, c := r.o.Headers, r.checksum(in.ChecksumMode)
 	s, etag := show(c), quote(r.o.ETag)
+	mode, until, hold := shownLock(r.o.Lock)
 	return &s3.GetObjectOutput{
 		Body: body, ContentLength: &r.length, ContentRange: r.rangeText, PartsCount: r.partsCount,
 		AcceptRanges: backend.GetPtrFromString("bytes"), ETag: &etag, LastModified: &r.o.Modified,
 		ContentType: &h.ContentType, ContentEncoding: &h.ContentEncoding, ContentDisposition: &h.ContentDisposition,
 		ContentLanguage: &h.ContentLanguage, CacheControl: &h.CacheControl, ExpiresString: &h.Expires,
 		WebsiteRedirectLocation: &h.WebsiteRedirect, Metadata: r.o.Metadata, TagCount: r.tagCount(),
-		StorageClass: types.StorageClassStandard, VersionId: &r.o.Version, ChecksumType: types.ChecksumType(c.Type),
+		StorageClass: types.StorageClassStandard, VersionId: &r.version, ChecksumType: types.ChecksumType(c.Type),
 		ChecksumCRC32: s[0], ChecksumCRC32C: s[1], ChecksumSHA1: s[2], ChecksumSHA256: s[3], ChecksumCRC64NVME: s[4],
 		ChecksumSHA512: s[5], ChecksumMD5: s[6], ChecksumXXHASH64: s[7], ChecksumXXHASH3: s[8], ChecksumXXHASH128: s[9],
+		ObjectLockMode: mode, ObjectLockRetainUntilDate: until, ObjectLockLegalHoldStatus: hold,
 	}, nil
 }
 
@@ -330,6 +342,9 @@ func (d *door) headObject(in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) 
 			IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 			IfModSince: in.IfModifiedSince, IfUnmodeSince: in.IfUnmodifiedSince,
 		}, in.Range, in.PartNumber)
+		if err == nil {
+			r.version = versionHeader(tx, value(in.Bucket), o)
+		}
 		return err
 	})
 	if err != nil {
@@ -341,14 +356,16 @@ func (d *door) headObject(in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) 
 	}
 	h, c := r.o.Headers, r.checksum(in.ChecksumMode)
 	s, etag := show(c), quote(r.o.ETag)
+	mode, until, hold := shownLock(r.o.Lock)
 	return &s3.HeadObjectOutput{
 		ContentLength: &r.length, ContentRange: r.rangeText, PartsCount: r.partsCount,
 		AcceptRanges: backend.GetPtrFromString("bytes"), ETag: &etag, LastModified: &r.o.Modified,
 		ContentType: &h.ContentType, ContentEncoding: &h.ContentEncoding, ContentDisposition: &h.ContentDisposition,
 		ContentLanguage: &h.ContentLanguage, CacheControl: &h.CacheControl, ExpiresString: &h.Expires,
 		WebsiteRedirectLocation: &h.WebsiteRedirect, Metadata: r.o.Metadata, TagCount: r.tagCount(),
-		StorageClass: types.StorageClassStandard, VersionId: &r.o.Version, ChecksumType: types.ChecksumType(c.Type),
+		StorageClass: types.StorageClassStandard, VersionId: &r.version, ChecksumType: types.ChecksumType(c.Type),
 		ChecksumCRC32: s[0], ChecksumCRC32C: s[1], ChecksumSHA1: s[2], ChecksumSHA256: s[3], ChecksumCRC64NVME: s[4],
 		ChecksumSHA512: s[5], ChecksumMD5: s[6], ChecksumXXHASH64: s[7], ChecksumXXHASH3: s[8], ChecksumXXHASH128: s[9],
+		ObjectLockMode: mode, ObjectLockRetainUntilDate: until, ObjectLockLegalHoldStatus: hold,
 	}, nil
 }

@@ -400,7 +400,8 @@ func TestWrongChecksumsLeaveNothing(t *testing.T) {
 		_, err = f.PutObject(f.ctx(), &sdk.PutObjectInput{
 			Bucket: aws.String(bucket), Key: aws.String("k"), Body: bytes.NewReader(data), ChecksumSHA256: aws.String("not base64"),
 		})
-		if _, status := code(err); status != 400 {
+		// Of a long body that is refused unread the client may see no answer.
+		if _, status := code(err); err == nil || status != 400 && n < 1<<20 {
 			t.Fatalf("malformed checksum: %v", err)
 		}
 	}

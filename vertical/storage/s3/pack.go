@@ -15,6 +15,7 @@ import (
 const (
 	runtSize  = 4 << 20 // packs smaller than this are merged
 	runtCount = 16      // once there are this many of them
+	fullPack  = packSize - smallLimit
 	retryMin  = time.Second
 	retryMax  = 2 * time.Minute
 )
@@ -38,6 +39,9 @@ func (d *door) packLoop() {
 			if !waiting {
 				waiting = true
 				oldest.Reset(d.cfg.PackAge)
+			}
+			if d.journaled.Load() < fullPack {
+				continue
 			}
 		case <-idle.C:
 			all = true
@@ -98,7 +102,8 @@ func (d *door) packOnce(ctx context.Context, all bool) (more bool, err error) {
 		return false, err
 	}
 	size := total(blobs)
-	if len(blobs) == 0 || !all && size < packSize-smallLimit {
+	if len(blobs) == 0 || !all && size < fullPack {
+		d.journaled.Store(size)
 		return false, nil
 	}
 	err = d.repack(ctx, blobs, func(s catalog.Small, p []byte) error {
@@ -107,10 +112,11 @@ func (d *door) packOnce(ctx context.Context, all bool) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	d.journaled.Add(-size)
 	if err := d.dropJournal(); err != nil {
 		return false, err
 	}
-	return size >= packSize-smallLimit, nil
+	return size >= fullPack, nil
 }
 
 func total(blobs []catalog.Small) (n int64) {
@@ -194,6 +200,7 @@ func (d *door) dropJournal() error {
 		if keep {
 			continue
 		}
+		d.pins.wait() // lookups that saw the catalog as it was have pinned the file
 		if err := d.jr.Drop(n); err != nil {
 			return err
 		}

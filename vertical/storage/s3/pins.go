@@ -27,11 +27,16 @@ func (p *pins) remove(id SegmentID) {
 	}
 }
 
+// wait returns when the lookups now under way have set their pins.
+func (p *pins) wait() {
+	p.gate.Lock()
+	defer p.gate.Unlock()
+}
+
 // free returns those of the ids that nobody reads. The catalog must already
 // have given them up, so that nobody can find them any more.
 func (p *pins) free(ids []SegmentID) []SegmentID {
-	p.gate.Lock() // wait for lookups that saw the catalog as it was before
-	defer p.gate.Unlock()
+	p.wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []SegmentID

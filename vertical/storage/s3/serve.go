@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/embedgw"
 	"github.com/versity/versitygw/s3api"
 )
@@ -25,6 +26,11 @@ type Config struct {
 
 	// CertFile and KeyFile turn TLS on.
 	CertFile, KeyFile string
+
+	// Accounts, if set, is a directory for further accounts, which the one
+	// account manages with the front end's administration API. Their secrets
+	// are kept there in plain text.
+	Accounts string
 
 	// Ready, if set, is called once with the address that clients can use.
 	Ready func(addr string)
@@ -84,7 +90,10 @@ func Serve(ctx context.Context, cfg Config) error {
 
 // serve answers requests until ctx is cancelled and then closes the door.
 func (d *door) serve(ctx context.Context, addr string) error {
-	err := embedgw.RunVersityGW(ctx, d, frontEnd(d.cfg, addr))
+	accounts, err := openAccounts(d.cfg)
+	if err == nil {
+		err = embedgw.RunVersityGW(ctx, d, frontEnd(d.cfg, addr, accounts))
+	}
 	if cerr := d.close(); err == nil {
 		err = cerr
 	}
@@ -94,7 +103,7 @@ func (d *door) serve(ctx context.Context, addr string) error {
 	return nil
 }
 
-func frontEnd(cfg Config, addr string) *embedgw.Config {
+func frontEnd(cfg Config, addr string, accounts auth.IAMService) *embedgw.Config {
 	opts := []s3api.Option{s3api.WithMiddleware("/", annotate)}
 	if cfg.Ready != nil {
 		opts = append(opts, s3api.WithOnListen(func() { cfg.Ready(addr) }))
@@ -110,7 +119,7 @@ func frontEnd(cfg Config, addr string) *embedgw.Config {
 		CertFile:          cfg.CertFile,
 		KeyFile:           cfg.KeyFile,
 		HealthPath:        cfg.Health,
-		IAMService:        newAccount(cfg.AccessKey, cfg.SecretKey),
+		IAMService:        accounts,
 		KeepAlive:         true,
 		Quiet:             true,
 		S3Options:         opts,

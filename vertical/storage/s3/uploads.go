@@ -57,7 +57,7 @@ func (l *uploadLister) add(id string, u *catalog.Upload) (more bool, err error) 
 		return false, nil
 	}
 	if prefix != "" {
-		l.lastCP, l.lastKey, l.lastID = prefix, prefix, ""
+		l.lastCP, l.lastKey, l.lastID = prefix, prefix, id
 		l.out.CommonPrefixes = append(l.out.CommonPrefixes, s3response.CommonPrefix{Prefix: *l.enc.text(prefix)})
 		return true, nil
 	}

@@ -2,14 +2,11 @@ package s3
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/oklog/ulid/v2"
 	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 
@@ -95,23 +92,18 @@ func validVersion(id string) bool {
 	if id == nullVersion {
 		return true
 	}
-	b, err := hex.DecodeString(id)
-	return err == nil && len(b) == 16
+	_, err := ulid.ParseStrict(id)
+	return err == nil
 }
 
-// newID returns 32 hexadecimal digits that sort by time, to the nanosecond.
-func newID(now time.Time) string {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], uint64(now.UnixNano()))
-	_, _ = rand.Read(b[8:])
-	return hex.EncodeToString(b[:])
-}
+// newID returns a new id that sorts after those made before it.
+func newID() string { return ulid.Make().String() }
 
 // putVersion makes o the current version as the bucket's versioning has it.
 func putVersion(tx *catalog.Tx, b *catalog.Bucket, bucket, key string, o *catalog.Object) error {
 	switch types.BucketVersioningStatus(b.Versioning) {
 	case types.BucketVersioningStatusEnabled:
-		o.Version = newID(o.Modified)
+		o.Version = newID()
 	case types.BucketVersioningStatusSuspended:
 	default:
 		return tx.ReplaceObject(bucket, key, o)
@@ -121,7 +113,18 @@ func putVersion(tx *catalog.Tx, b *catalog.Bucket, bucket, key string, o *catalo
 
 // PutBucketVersioning turns versioning on or suspends it.
 func (d *door) PutBucketVersioning(ctx context.Context, bucket string, status types.BucketVersioningStatus) error {
-	return d.editBucket(ctx, "PutBucketVersioning", bucket, func(b *catalog.Bucket) { b.Versioning = string(status) })
+	err := d.update(func(tx *catalog.Tx) error {
+		b, err := tx.Bucket(bucket)
+		if err != nil {
+			return err
+		}
+		if status != types.BucketVersioningStatusEnabled && lockEnabled(b) {
+			return s3err.GetAPIError(s3err.ErrSuspendedVersioningNotAllowed)
+		}
+		b.Versioning = string(status)
+		return tx.SetBucket(bucket, b)
+	})
+	return d.fault(ctx, "PutBucketVersioning", bucket, "", err)
 }
 
 // GetBucketVersioning says whether versioning is on.
@@ -198,4 +201,16 @@ func addVersion(out *s3response.ListVersionsResult, e catalog.VersionEntry, enc 
 		line.ChecksumAlgorithm = []types.ChecksumAlgorithm{types.ChecksumAlgorithm(a)}
 	}
 	out.Versions = append(out.Versions, line)
+}
+
+// versionHeader returns the version id that responses about the object show:
+// none if the bucket never had versions.
+func versionHeader(tx *catalog.Tx, bucket string, o *catalog.Object) string {
+	if o.Version != "" {
+		return o.Version
+	}
+	if b, err := tx.Bucket(bucket); err != nil || b.Versioning == "" {
+		return ""
+	}
+	return nullVersion
 }

@@ -3,6 +3,7 @@ package s3_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -96,7 +97,7 @@ func TestVersions(t *testing.T) {
 	if ids, text := f.history("k"); text != "Oo" || strings.Join(ids, " ") != "null "+v1 {
 		t.Fatalf("history %v %q", ids, text)
 	}
-	_, err = get("0123")
+	_, err = get("not-a-version-id")
 	f.refused(err, "InvalidArgument", 400)
 	_, err = get(v2)
 	f.refused(err, "NoSuchVersion", 404)
@@ -158,4 +159,44 @@ func (f *fixture) pages(delimiter string, n int32) string {
 		text += name("%s: %d\n", k, counts[k])
 	}
 	return text
+}
+
+func TestObjectLock(t *testing.T) {
+	f := start(t, "", nil)
+	_, err := f.CreateBucket(f.ctx(), &sdk.CreateBucketInput{Bucket: aws.String(bucket), ObjectLockEnabledForBucket: aws.Bool(true)})
+	f.must(err)
+	until := time.Now().Add(3 * time.Second).UTC().Truncate(time.Second)
+	out, err := f.PutObject(f.ctx(), &sdk.PutObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("kept"),
+		ObjectLockMode: types.ObjectLockModeCompliance, ObjectLockRetainUntilDate: &until,
+	})
+	f.must(err)
+	remove := func() error {
+		_, err := f.DeleteObject(f.ctx(), &sdk.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), VersionId: out.VersionId})
+		return err
+	}
+	f.refused(remove(), "AccessDenied", 403)
+	h, err := f.HeadObject(f.ctx(), &sdk.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
+	f.must(err)
+	if h.ObjectLockMode != types.ObjectLockModeCompliance || !h.ObjectLockRetainUntilDate.Equal(until) {
+		t.Fatalf("lock %v until %v", h.ObjectLockMode, h.ObjectLockRetainUntilDate)
+	}
+	hold := func(status types.ObjectLockLegalHoldStatus) {
+		_, err := f.PutObjectLegalHold(f.ctx(), &sdk.PutObjectLegalHoldInput{
+			Bucket: aws.String(bucket), Key: aws.String("k"), LegalHold: &types.ObjectLockLegalHold{Status: status},
+		})
+		f.must(err)
+	}
+	hold(types.ObjectLockLegalHoldStatusOn)
+	time.Sleep(time.Until(until) + 1100*time.Millisecond)
+	f.refused(remove(), "AccessDenied", 403)
+	hold(types.ObjectLockLegalHoldStatusOff)
+	f.must(remove())
+	f.makeBucket("plain")
+	_, err = f.PutObject(f.ctx(), &sdk.PutObjectInput{
+		Bucket: aws.String("plain"), Key: aws.String("k"), Body: strings.NewReader("x"),
+		ObjectLockMode: types.ObjectLockModeGovernance, ObjectLockRetainUntilDate: aws.Time(time.Now().Add(time.Hour)),
+	})
+	f.refused(err, "InvalidRequest", 400)
+	f.settled()
 }

@@ -73,6 +73,11 @@ func (e *encoder) checksum(c Checksum) {
 	e.string(c.Value)
 }
 
+func (e *encoder) lock(l Lock) {
+	e.string(l.Retention)
+	e.string(l.Hold)
+}
+
 func (e *encoder) headers(h *Headers) {
 	for _, p := range h.fields() {
 		e.string(*p)
@@ -216,6 +221,8 @@ func (d *decoder) checksum() Checksum {
 	return Checksum{Algorithm: d.string(), Type: d.string(), Value: d.string()}
 }
 
+func (d *decoder) lock() Lock { return Lock{Retention: d.string(), Hold: d.string()} }
+
 func (d *decoder) headers(h *Headers) {
 	for _, p := range h.fields() {
 		*p = d.string()
@@ -301,6 +308,7 @@ func encodeObject(v *Object) []byte {
 		e.int(p.Size)
 		e.string(p.Checksum)
 	}
+	e.lock(v.Lock)
 	return e.b
 }
 
@@ -319,6 +327,7 @@ func decodeObject(b []byte) (*Object, error) {
 			v.Parts[i] = ObjectPart{Number: int32(d.int()), Size: d.int(), Checksum: d.string()}
 		}
 	}
+	v.Lock = d.lock()
 	if err := d.finish("object"); err != nil {
 		return nil, err
 	}
@@ -333,6 +342,7 @@ func encodeUpload(v *Upload) []byte {
 	e.stringMap(v.Metadata)
 	e.stringMap(v.Tags)
 	e.checksum(v.Checksum)
+	e.lock(v.Lock)
 	return e.b
 }
 
@@ -343,6 +353,7 @@ func decodeUpload(b []byte) (*Upload, error) {
 	v.Metadata = d.stringMap()
 	v.Tags = d.stringMap()
 	v.Checksum = d.checksum()
+	v.Lock = d.lock()
 	if err := d.finish("upload"); err != nil {
 		return nil, err
 	}

@@ -28,10 +28,10 @@ var vectors = []struct {
 		Headers: Headers{ContentType: "t", ContentEncoding: "e", ContentDisposition: "d", ContentLanguage: "l",
 			CacheControl: "c", Expires: "x", WebsiteRedirect: "/r"},
 		Tags: map[string]string{}, Extents: []Extent{{1, 2, 3}, {9, 0, 9}}, UploadID: "u",
-		Parts: []ObjectPart{{1, 3, "s"}, {4, 9, ""}},
+		Parts: []ObjectPart{{1, 3, "s"}, {4, 9, ""}}, Lock: Lock{"r", "ON"},
 	}},
 	{"object-marker", &Object{Modified: at, Version: "v", DeleteMarker: true}},
-	{"upload", &Upload{Key: "k", Initiated: at, Tags: map[string]string{"t": "1"}, Checksum: Checksum{Algorithm: "SHA256", Type: "COMPOSITE"}}},
+	{"upload", &Upload{Key: "k", Initiated: at, Tags: map[string]string{"t": "1"}, Checksum: Checksum{Algorithm: "SHA256", Type: "COMPOSITE"}, Lock: Lock{"r", "OFF"}}},
 	{"part", &Part{Size: 5, Modified: at, ETag: "p", Checksum: Checksum{Algorithm: "SHA256", Value: "v"}, CRC64: "c", Extents: []Extent{{3, 0, 5}}}},
 	{"pack", &Pack{Size: 100, Live: 60, Blobs: 2}},
 }

@@ -16,6 +16,7 @@ var (
 	ErrNoUpload     = errors.New("no such upload")
 	ErrBucketExists = errors.New("bucket exists")
 	ErrNotEmpty     = errors.New("bucket is not empty")
+	ErrVersionsLeft = errors.New("bucket has old versions")
 )
 
 // Bucket returns the named bucket's settings, or ErrNoBucket.
@@ -63,15 +64,16 @@ func (t *Tx) CreateBucket(name string, v *Bucket) error {
 }
 
 // DeleteBucket removes an empty bucket and aborts its uploads. It returns
-// ErrNotEmpty when there are objects or versions.
+// ErrNotEmpty or ErrVersionsLeft when there are objects or old versions.
 func (t *Tx) DeleteBucket(name string) error {
 	if err := t.HasBucket(name); err != nil {
 		return err
 	}
-	for _, top := range [][]byte{bktObjects, bktVersions} {
-		if k, _ := t.in(top, name).Cursor().First(); k != nil {
-			return ErrNotEmpty
-		}
+	if k, _ := t.in(bktVersions, name).Cursor().First(); k != nil {
+		return ErrVersionsLeft
+	}
+	if k, _ := t.in(bktObjects, name).Cursor().First(); k != nil {
+		return ErrNotEmpty
 	}
 	err := t.Uploads(name, func(id string, _ *Upload) (bool, error) { return true, t.dropParts(id) })
 	if err != nil {

@@ -79,6 +79,13 @@ type Object struct {
 	Extents      []Extent
 	UploadID     string       // of the multipart upload it came from
 	Parts        []ObjectPart // of a multipart object, in order
+	Lock         Lock
+}
+
+// Lock keeps a version from being deleted. The S3 front end enforces it.
+type Lock struct {
+	Retention string // the document as the front end hands it over
+	Hold      string // "", "ON" or "OFF"
 }
 
 // ObjectPart is what stays known of a part of a completed upload.
@@ -96,6 +103,7 @@ type Upload struct {
 	Metadata  map[string]string
 	Tags      map[string]string
 	Checksum  Checksum // algorithm and type asked for, value empty
+	Lock      Lock
 }
 
 // Part is an uploaded part.
@@ -119,6 +127,7 @@ type Bucket struct {
 	Website    []byte            `json:",omitempty"`
 	Tags       map[string]string `json:",omitempty"`
 	Versioning string            `json:",omitempty"` // "", "Enabled" or "Suspended"
+	Lock       []byte            `json:",omitempty"`
 }
 
 // Pack is a segment that many small blobs share.

@@ -21,14 +21,15 @@ func main() {
 	home := flag.String("home", "", "directory for everything")
 	access := flag.String("access", "grange", "access key")
 	secret := flag.String("secret", "grange-secret", "secret key")
+	accounts := flag.String("accounts", "", "directory for further accounts; default none")
 	flag.Parse()
-	if err := run(*addr, *home, *access, *secret); err != nil {
+	if err := run(*addr, *home, *access, *secret, *accounts); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(addr, home, access, secret string) error {
+func run(addr, home, access, secret, accounts string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	segments, err := dirsegments.Open(filepath.Join(home, "segments"))
@@ -37,7 +38,7 @@ func run(addr, home, access, secret string) error {
 	}
 	return s3.Serve(ctx, s3.Config{
 		Addr: addr, AccessKey: access, SecretKey: secret,
-		Home: filepath.Join(home, "door"), Segments: segments,
+		Home: filepath.Join(home, "door"), Segments: segments, Accounts: accounts,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:  func(addr string) { fmt.Println("http://" + addr) },
 	})
