@@ -132,6 +132,9 @@ func TestEverySourceAndMetricIsUsed(t *testing.T) {
 			}
 		}
 	}
+	for _, s := range []string{"repository", "ledger"} { // of this network's own entry
+		sources[s] = true
+	}
 	for _, s := range c.Sources {
 		if !sources[s.ID] {
 			t.Errorf("source %s is used by nothing", s.ID)

@@ -79,6 +79,7 @@ func (c *Catalog) loadMarket(fsys fs.FS) error {
 			To *[]VerticalRow `yaml:"verticals"`
 		}{&c.Verticals}},
 		{"sector", &c.Sector},
+		{"ours", &c.Ours},
 		{"themes", &c.Themes},
 		{"screens", &struct {
 			To *[]Screen `yaml:"screens"`

@@ -107,6 +107,7 @@ type Catalog struct {
 	Themes     Themes         `json:"themes"`
 	Screens    []Screen       `json:"screens"`
 	Incumbents []Incumbent    `json:"incumbents"`
+	Ours       Entry          `json:"ours"` // this network; no entry of the atlas, and its claims are the caller's to add
 
 	entry  map[string]*Entry
 	metric map[string]*Metric

@@ -36,6 +36,7 @@ func (c *Catalog) validate() []error {
 	for i := range c.Entries {
 		v.entry(&c.Entries[i])
 	}
+	v.entry(&c.Ours)
 	for _, m := range c.Metrics {
 		dim, ok := m.Unit.Dimension()
 		v.check(ok && dim == m.Dimension, "metric %s: unit %q does not measure %q", m.ID, m.Unit, m.Dimension)
