@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"math/big"
 	"slices"
 	"strings"
 
@@ -19,14 +20,14 @@ type Weight struct {
 var (
 	OwnWeights = []Weight{
 		{"fit", 600, "1000 when a source names it for this very case or region, 250 when it takes it"},
-		{"demand", 120, "a third each for known revenue, known utilisation, and known pay"},
+		{"demand", 120, "a third each for revenue of at least $1,000 a month, known utilisation, and known pay"},
 		{"stage", 120, "1000 when leading, 400 when emerging"},
 		{"size", 100, "digits of its size against the largest of the vertical"},
 		{"ease", 60, "1000 when a source calls it easy"},
 	}
 	NeedWeights = []Weight{
 		{"fit", 600, "1000 when a source names it for this very need, 250 when it serves it"},
-		{"demand", 120, "a third each for known revenue, known utilisation, and a known price"},
+		{"demand", 120, "a third each for revenue of at least $1,000 a month, known utilisation, and a known price"},
 		{"stage", 120, "1000 when leading or an incumbent, 400 when emerging"},
 		{"size", 100, "digits of its size against the largest of the vertical"},
 		{"preference", 60, "1000 when it has a feature of what is preferred"},
@@ -129,6 +130,10 @@ func sizes(c *atlas.Catalog) map[atlas.Vertical]int {
 	return most
 }
 
+// littleRevenue is what a network must earn in a month, in USD, for its revenue
+// to count as demand. The threshold is ours.
+var littleRevenue = big.NewRat(1000, 1)
+
 // common fills in the terms that both sides share and the claims behind them.
 func (a *Answer) common(e *atlas.Entry, largest map[atlas.Vertical]int, pays []string) map[string]int {
 	values := map[string]int{"stage": 400}
@@ -145,15 +150,21 @@ func (a *Answer) common(e *atlas.Entry, largest map[atlas.Vertical]int, pays []s
 	}
 	for _, group := range [][]string{{"revenue", "fees"}, {"utilisation", "gpus-active"}, pays} {
 		for _, m := range group {
-			if c := atlas.Shown(e.Claims, m); c != nil {
-				values["demand"] += 334
-				a.number(*c)
-				break
+			c := atlas.Shown(e.Claims, m)
+			if c == nil {
+				continue
 			}
+			a.number(*c)
+			if m == "revenue" && c.Point() != nil && c.Point().Cmp(littleRevenue) < 0 {
+				a.Against = append(a.Against, Reason{Text: "hardly any revenue was seen: $" + c.Point().FloatString(2) + " a month", Sources: []string{c.Source}})
+			} else {
+				values["demand"] += 334
+			}
+			break
 		}
 	}
 	values["demand"] = min(1000, values["demand"])
-	if values["demand"] == 0 {
+	if values["demand"] == 0 && len(a.Numbers) == 0 {
 		a.Against = append(a.Against, Reason{Text: "no source says what its customers pay or how much of it is used"})
 	}
 	return values
