@@ -339,55 +339,65 @@ func (e *Engine) reconcile(ctx context.Context, l *link, c *client, refused erro
 		return err
 	}
 	var stored uint64
-	err = e.store.db.Batch(func(tx *bbolt.Tx) error {
-		stored = 0
-		var ours []holding
-		known := map[piece.Root]bool{}
-		if err := eachHolding(tx, &l.id, func(_ LeaseID, h holding) error {
-			ours, known[h.Root] = append(ours, h), true
-			return nil
-		}); err != nil {
+	err = e.store.db.Batch(func(tx *bbolt.Tx) (err error) {
+		if stored, err = rebase(tx, l.id, set); err != nil {
 			return err
-		}
-		for p := range set.All() {
-			if !known[p.Root] { // not ours, or forgotten: ask for its removal
-				ours = append(ours, holding{Root: p.Root, Size: uint64(p.Size), Mark: markDrop})
-			}
-		}
-		for _, h := range ours {
-			size, in := set.Size(h.Root)
-			if in && uint64(size) != h.Size {
-				return fmt.Errorf("reconcile lease %x: piece %s has %d bytes, provider says %d", l.id, h.Root, h.Size, size)
-			}
-			switch wanted := h.Mark == markAdd || h.Mark == markHeld; {
-			case h.Mark == markPut:
-			case wanted && in:
-				h.Mark = markHeld
-			case wanted:
-				h.Mark = markAdd
-			case in:
-				h.Mark = markDrop
-			default:
-				if err := dropHolding(tx, l.id, h.Root); err != nil {
-					return err
-				}
-				continue
-			}
-			stored += h.Size
-			if err := putHolding(tx, l.id, h); err != nil {
-				return err
-			}
 		}
 		return tx.Bucket(bucketPending).Delete(l.id[:])
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("reconcile lease %x: %w", l.id, err)
 	}
 	e.log.Warn("set differed, provider's is the new base", "lease", fmt.Sprintf("%x", l.id), "revision", revision, "pieces", set.Len())
 	l.setCommitted(set, revision)
 	l.setStored(stored)
 	e.changed()
 	return nil
+}
+
+// rebase marks the pieces of a lease anew against a set that the provider is
+// committed to, and returns their bytes. Pieces of the set that we do not know
+// are to be left out of the next commitment.
+func rebase(tx *bbolt.Tx, id LeaseID, set proof.Set) (stored uint64, err error) {
+	var all []holding
+	known := map[piece.Root]bool{}
+	err = eachHolding(tx, &id, func(_ LeaseID, h holding) error {
+		all, known[h.Root] = append(all, h), true
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	for p := range set.All() {
+		if !known[p.Root] {
+			all = append(all, holding{Root: p.Root, Size: uint64(p.Size), Mark: markDrop})
+		}
+	}
+	for _, h := range all {
+		size, in := set.Size(h.Root)
+		if in && uint64(size) != h.Size {
+			return 0, fmt.Errorf("piece %s has %d bytes, provider says %d", h.Root, h.Size, size)
+		}
+		switch wanted := h.Mark == markAdd || h.Mark == markHeld; {
+		case h.Mark == markPut:
+		case wanted && in:
+			h.Mark = markHeld
+		case wanted:
+			h.Mark = markAdd
+		case in:
+			h.Mark = markDrop
+		default:
+			if err := dropHolding(tx, id, h.Root); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		stored += h.Size
+		if err := putHolding(tx, id, h); err != nil {
+			return 0, err
+		}
+	}
+	return stored, nil
 }
 
 // dropMissing records pieces that the provider says it does not have.

@@ -106,8 +106,8 @@ func TestCrashes(t *testing.T) {
 	t.Logf("%d segments survived", len(stored))
 }
 
-// TestLeaseKeysSurviveCrashes: a crash between paying for a lease and recording
-// it must not lose the session key.
+// TestLeaseOpenedAndCrashed: what was paid for a lease is not lost with the
+// process: the session key is there afterwards.
 func TestLeaseOpenedAndCrashed(t *testing.T) {
 	nw := newNetwork(t, 8, nil)
 	// The upload dies right after its leases were opened: every provider is full.
@@ -194,7 +194,7 @@ func TestSlowProvider(t *testing.T) {
 	}
 }
 
-// TestLedgerOutage: storage goes on while the ledger does not answer.
+// TestLedgerRefuses: storage goes on while the ledger takes no payments.
 func TestLedgerRefuses(t *testing.T) {
 	nw := newNetwork(t, 8, nil)
 	data := random(100_000)

@@ -267,7 +267,7 @@ func TestFullDisks(t *testing.T) {
 	}
 }
 
-// TestStateLost: a gateway that comes back with an older state file (a backup)
+// TestStateRolledBack: a gateway that comes back with an older state file (a backup)
 // agrees with its providers again on sets and receipts.
 func TestStateRolledBack(t *testing.T) {
 	nw := newNetwork(t, 0, nil)

@@ -49,16 +49,18 @@ type Provider struct {
 
 // Faults are what a provider does wrong. The zero value does nothing wrong.
 type Faults struct {
-	Full     atomic.Bool  // refuse uploads: no room
-	Flip     atomic.Bool  // flip a bit in everything that is read
-	Forget   atomic.Bool  // answer 404 to reads
-	Stall    atomic.Bool  // take requests and never answer
-	Delay    atomic.Int64 // nanoseconds before each answer
-	NoSign   atomic.Bool  // refuse to countersign commitments
-	Overbill atomic.Int64 // bytes more than served that a 402 claims
-	Puts     atomic.Int64 // uploads that ended well
-	Reads    atomic.Int64 // reads served
-	Unpaid   atomic.Int64 // 402 answers
+	Full   atomic.Bool  // refuse uploads: no room
+	Flip   atomic.Bool  // flip a bit in everything that is read
+	Forget atomic.Bool  // answer 404 to reads
+	Stall  atomic.Bool  // take requests and never answer
+	Delay  atomic.Int64 // nanoseconds before each answer
+	NoSign atomic.Bool  // refuse to countersign commitments
+	// LoseAnswer breaks the connection after a commitment was countersigned.
+	LoseAnswer atomic.Bool
+	Overbill   atomic.Int64 // bytes more than served that a 402 claims
+	Puts       atomic.Int64 // uploads that ended well
+	Reads      atomic.Int64 // reads served
+	Unpaid     atomic.Int64 // 402 answers
 }
 
 type held struct {
@@ -444,6 +446,9 @@ func (p *Provider) commit(w http.ResponseWriter, r *http.Request, a *account) {
 			return
 		}
 		a.set, a.last = set, c
+	}
+	if p.Faults.LoseAnswer.Load() {
+		panic(http.ErrAbortHandler)
 	}
 	json.NewEncoder(w).Encode(map[string]any{
 		"lease": hex.EncodeToString(c.Lease[:]), "revision": c.Revision, "root": body.Root, "units": c.Units,
