@@ -67,8 +67,8 @@ func (o Outcome) String() string {
 
 // Limits of one lease.
 const (
-	MaxLanes       = 64 // lanes of a lease
-	MaxCommitments = 16 // commitments waiting for their epochs to be decided
+	MaxLanes       = 128 // lanes of a lease
+	MaxCommitments = 16  // commitments waiting for their epochs to be decided
 )
 
 // Rules are the network's parameters that a lease is judged by, in epochs.
@@ -76,6 +76,11 @@ type Rules struct {
 	Grace      uint64 // epochs between exhaustion and closing
 	Window     uint64 // epochs between closing and refund
 	FaultLimit uint32 // faulted epochs in a row that close a lease
+
+	// Of standing leases only.
+	Dispute uint64    // epochs in which the payer may answer a dispute
+	Bond    money.BPS // least bond, as a share of the escrow held
+	Penalty money.BPS // on top of what a dispute finds unpaid, from the bond
 }
 
 // Lane is one payer session: a key that may sign receipts up to a cap.
@@ -114,7 +119,7 @@ type Lease struct {
 	HoldRemainder uint64 // rounding carried from epoch to epoch, in Hold.Credits·units
 	Lanes         []Lane // Lanes[0].Key also signs commitments
 	Deposited     money.Credit
-	Refunded      money.Credit
+	Refunded      money.Credit // to the payer, or on to Successor
 
 	Commitments []Commitment // ascending by Effective; the first may be in force
 	Opened      uint64       // epoch
@@ -125,6 +130,8 @@ type Lease struct {
 	State       State
 	Until       uint64 // epoch at which grace or closing ends
 	Reason      Reason
+
+	Successor [32]byte // lease at another provider that follows this one; zero is none
 }
 
 // Terms are what an accepted offer and its payer agree on.

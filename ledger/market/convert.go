@@ -59,12 +59,13 @@ func LeaseOf(p marketpb.Lease) (lease.Lease, error) {
 		Opened: p.Opened, Expires: p.Expires, Next: p.Next, HoldEnd: p.HoldEnd, Faults: p.Faults,
 		State: lease.State(p.State), Until: p.Until, Reason: lease.Reason(p.Reason),
 	}
-	for _, x := range p.Lanes {
-		key, err := bytes32("lane key", x.Key)
-		if err != nil {
+	if l.Lanes, err = storedLanes(p.Lanes); err != nil {
+		return lease.Lease{}, err
+	}
+	if len(p.Successor) > 0 {
+		if l.Successor, err = bytes32("successor", p.Successor); err != nil {
 			return lease.Lease{}, err
 		}
-		l.Lanes = append(l.Lanes, lease.Lane{ID: x.Id, Key: key, Cap: money.Credit(x.Cap), Expires: x.Expires, Seq: x.Seq, Units: x.Units, Paid: money.Credit(x.Paid)})
 	}
 	for _, c := range p.Commitments {
 		root, err := bytes32("commitment root", c.Root)
@@ -85,11 +86,33 @@ func leasePB(l lease.Lease) marketpb.Lease {
 		Opened: l.Opened, Expires: l.Expires, Next: l.Next, HoldEnd: l.HoldEnd, Faults: l.Faults,
 		State: marketpb.LeaseState(l.State), Until: l.Until, Reason: string(l.Reason),
 	}
-	for _, x := range l.Lanes {
-		p.Lanes = append(p.Lanes, marketpb.Lane{Id: x.ID, Key: append([]byte(nil), x.Key[:]...), Cap: uint64(x.Cap), Expires: x.Expires, Seq: x.Seq, Units: x.Units, Paid: uint64(x.Paid)})
+	p.Lanes = lanesPB(l.Lanes)
+	if l.Successor != ([32]byte{}) {
+		p.Successor = append([]byte(nil), l.Successor[:]...)
 	}
 	for _, c := range l.Commitments {
 		p.Commitments = append(p.Commitments, marketpb.Commitment{Revision: c.Revision, Root: append([]byte(nil), c.Root[:]...), Units: c.Units, Effective: c.Effective})
 	}
 	return p
+}
+
+// storedLanes reads lanes of the state, with what they have been paid.
+func storedLanes(in []marketpb.Lane) ([]lease.Lane, error) {
+	var out []lease.Lane
+	for _, x := range in {
+		key, err := bytes32("lane key", x.Key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, lease.Lane{ID: x.Id, Key: key, Cap: money.Credit(x.Cap), Expires: x.Expires, Seq: x.Seq, Units: x.Units, Paid: money.Credit(x.Paid)})
+	}
+	return out, nil
+}
+
+func lanesPB(in []lease.Lane) []marketpb.Lane {
+	var out []marketpb.Lane
+	for _, x := range in {
+		out = append(out, marketpb.Lane{Id: x.ID, Key: append([]byte(nil), x.Key[:]...), Cap: uint64(x.Cap), Expires: x.Expires, Seq: x.Seq, Units: x.Units, Paid: uint64(x.Paid)})
+	}
+	return out
 }

@@ -21,7 +21,8 @@ const accrueLimit = 32
 const pruneLimit = 100
 
 // EndBlock advances the leases that are due, oldest first and at most
-// Params.LeasesPerBlock of them, and prunes old records.
+// Params.LeasesPerBlock of them, as many standing leases, disputes and demands,
+// and prunes old records.
 func (k *Keeper) EndBlock(ctx context.Context) error {
 	epoch, err := k.epochs.CurrentEpoch(ctx)
 	if err != nil {
@@ -31,36 +32,49 @@ func (k *Keeper) EndBlock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	due, err := k.due(ctx, epoch, int(params.LeasesPerBlock))
+	limit, rules := int(params.LeasesPerBlock), k.rules(params)
+	err = drain(ctx, k, "lease", k.Due, epoch, limit, func(ctx context.Context, id []byte) (uint64, error) {
+		return k.turn(ctx, id, epoch, params)
+	})
 	if err != nil {
 		return err
 	}
-	for _, key := range due {
-		if err := k.Due.Remove(ctx, key); err != nil {
-			return err
-		}
-		next, err := k.turn(ctx, key.K2(), epoch, params)
-		if err != nil {
-			// One lease must never stop the ledger: leave it as it was, say so, try again next epoch.
-			k.logger.Error("advance lease", "lease", fmt.Sprintf("%x", key.K2()), "epoch", epoch, "error", err)
-			next = epoch + 1
-		}
-		if next > 0 {
-			if err := k.Due.Set(ctx, collections.Join(next, key.K2())); err != nil {
-				return err
-			}
-		}
+	err = drain(ctx, k, "dispute", k.DisputesDue, epoch, limit, func(ctx context.Context, key []byte) (uint64, error) {
+		return k.turnDispute(ctx, key, epoch, rules)
+	})
+	if err != nil {
+		return err
+	}
+	err = drain(ctx, k, "standing lease", k.StandingsDue, epoch, limit, func(ctx context.Context, id []byte) (uint64, error) {
+		return k.turnStanding(ctx, id, epoch, rules)
+	})
+	if err != nil {
+		return err
+	}
+	err = drain(ctx, k, "demand", k.DemandsDue, epoch, limit, func(ctx context.Context, id uint64) (uint64, error) {
+		return k.turnDemand(ctx, id, epoch, params.HistoryEpochs)
+	})
+	if err != nil {
+		return err
+	}
+	if err := k.sweep(ctx); err != nil {
+		return err
 	}
 	return k.prune(ctx, epoch, params.HistoryEpochs)
 }
 
 func (k *Keeper) due(ctx context.Context, epoch uint64, limit int) ([]collections.Pair[uint64, []byte], error) {
-	it, err := k.Due.Iterate(ctx, collections.NewPrefixUntilPairRange[uint64, []byte](epoch))
+	return dueIn(ctx, k.Due, epoch, limit)
+}
+
+// dueIn lists the first entries of a queue that are due in epoch.
+func dueIn[T any](ctx context.Context, queue collections.KeySet[collections.Pair[uint64, T]], epoch uint64, limit int) ([]collections.Pair[uint64, T], error) {
+	it, err := queue.Iterate(ctx, collections.NewPrefixUntilPairRange[uint64, T](epoch))
 	if err != nil {
 		return nil, err
 	}
 	defer it.Close()
-	var keys []collections.Pair[uint64, []byte]
+	var keys []collections.Pair[uint64, T]
 	for ; it.Valid() && len(keys) < limit; it.Next() {
 		key, err := it.Key()
 		if err != nil {
@@ -71,33 +85,61 @@ func (k *Keeper) due(ctx context.Context, epoch uint64, limit int) ([]collection
 	return keys, nil
 }
 
-// turn advances one lease, all or nothing, and returns the epoch from which it
-// is due again, or 0 when it is closed.
+// drain takes what is due from a queue and hands it to turn, all or nothing for
+// each. turn returns the epoch from which it is due again, or 0 for never. An
+// entry must never stop the ledger: one that fails is left as it was, and tried
+// again in the next epoch.
+func drain[T any](ctx context.Context, k *Keeper, name string, queue collections.KeySet[collections.Pair[uint64, T]], epoch uint64, limit int, turn func(context.Context, T) (uint64, error)) error {
+	due, err := dueIn(ctx, queue, epoch, limit)
+	if err != nil {
+		return err
+	}
+	for _, key := range due {
+		if err := queue.Remove(ctx, key); err != nil {
+			return err
+		}
+		cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
+		next, err := turn(cached, key.K2())
+		if err == nil {
+			write()
+		} else {
+			k.logger.Error("advance "+name, "id", fmt.Sprintf("%x", any(key.K2())), "epoch", epoch, "error", err)
+			next = epoch + 1
+		}
+		if next > 0 {
+			if err := queue.Set(ctx, collections.Join(next, key.K2())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// turn advances one lease and returns the epoch from which it is due again, or
+// 0 when it is closed.
 func (k *Keeper) turn(ctx context.Context, id []byte, epoch uint64, params marketpb.Params) (uint64, error) {
-	cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
-	l, err := k.load(cached, id)
+	l, err := k.load(ctx, id)
 	if err != nil {
 		return 0, err
 	}
 	before := l.State
-	l, behind, err := k.accrue(cached, l, epoch, params)
+	l, behind, err := k.accrue(ctx, l, epoch, params)
 	if err != nil {
 		return 0, err
 	}
 	rules := k.rules(params)
 	l = l.Advance(epoch, rules)
 	if l.Ended(epoch, rules) {
-		if l, err = k.finish(cached, l, epoch, rules); err != nil {
+		if l, err = k.finish(ctx, l, epoch, rules); err != nil {
 			return 0, err
 		}
 	}
-	if err := k.store(cached, l); err != nil {
+	if err := k.store(ctx, l); err != nil {
 		return 0, err
 	}
 	if l.State != before {
-		emitState(cached, l)
+		emitState(ctx, l)
 	}
-	write()
 	switch {
 	case l.State == lease.Closed:
 		return 0, nil
@@ -141,7 +183,7 @@ func (k *Keeper) record(ctx context.Context, l lease.Lease, a lease.Accrual, epo
 	if a.Units == 0 {
 		return nil
 	}
-	net, burned, err := k.pay(ctx, l, a.Pay)
+	net, burned, err := k.pay(ctx, l.Device, l.ID, a.Pay)
 	if err != nil {
 		return err
 	}
@@ -163,7 +205,7 @@ func (k *Keeper) record(ctx context.Context, l lease.Lease, a lease.Accrual, epo
 		}
 	}
 	emitAccrual(ctx, l, a, net, slashed)
-	return k.addLeaseEpoch(ctx, a.Epoch, l, func(r *marketpb.LeaseEpoch) {
+	return k.addLeaseEpoch(ctx, a.Epoch, l.Device, l.ID, func(r *marketpb.LeaseEpoch) {
 		r.Outcome, r.Seen = marketpb.Outcome(a.Outcome), true
 		r.UnitsHeld, r.HoldOwed = a.Units, uint64(a.Owed)
 		r.HoldPaid += uint64(a.Pay)
@@ -202,12 +244,12 @@ func (k *Keeper) finish(ctx context.Context, l lease.Lease, epoch uint64, rules 
 	if err != nil {
 		return l, err
 	}
-	if refund > 0 {
-		to, err := sdk.AccAddressFromBech32(l.Payer)
-		if err != nil {
-			return l, err
-		}
-		if err := k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, to, credits(refund)); err != nil {
+	moved, err := k.follow(ctx, l, refund, epoch)
+	if err != nil {
+		return l, err
+	}
+	if !moved {
+		if err := k.payOut(ctx, l.Payer, credits(refund)); err != nil {
 			return l, err
 		}
 	}
@@ -226,9 +268,10 @@ func (k *Keeper) finish(ctx context.Context, l lease.Lease, epoch uint64, rules 
 	return l, k.ByDevice.Remove(ctx, collections.Join(l.Device[:], l.ID[:]))
 }
 
-// releaseBond returns the bond of a withdrawn offer that serves no lease.
+// releaseBond returns the bond of a withdrawn offer that serves no lease and
+// stands in no bid.
 func (k *Keeper) releaseBond(ctx context.Context, offer marketpb.Offer) error {
-	if offer.Status != marketpb.OFFER_STATUS_WITHDRAWN || offer.Leases > 0 || offer.Bond == 0 {
+	if offer.Status != marketpb.OFFER_STATUS_WITHDRAWN || offer.Leases > 0 || offer.Bids > 0 || offer.Bond == 0 {
 		return nil
 	}
 	owner, err := sdk.AccAddressFromBech32(offer.Owner)

@@ -18,5 +18,6 @@ var (
 	ErrBond       = errorsmod.Register(ModuleName, 10, "bond is too small")
 	ErrTooMany    = errorsmod.Register(ModuleName, 11, "too many items")
 	ErrDevice     = errorsmod.Register(ModuleName, 12, "device cannot do this")
+	ErrProof      = errorsmod.Register(ModuleName, 14, "proof does not hold")
 	ErrParameters = errorsmod.Register(ModuleName, 13, "parameters contradict each other")
 )

@@ -3,6 +3,7 @@ package market
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"cosmossdk.io/collections"
 
@@ -15,6 +16,7 @@ func DefaultParams() marketpb.Params {
 	return marketpb.Params{
 		GraceEpochs: 7, WindowEpochs: 1, FaultLimit: 3, SlashBps: 100, MinBond: 1_000_000,
 		MaxSettleItems: 512, LeasesPerBlock: 100, HistoryEpochs: 400, MaxLeasesPerDevice: 1024,
+		DisputeEpochs: 2, BondBps: 1000, PenaltyBps: 1000, BidDeposit: 100_000,
 	}
 }
 
@@ -31,6 +33,26 @@ func CheckGenesis(g marketpb.GenesisState) error {
 	for _, p := range g.Leases {
 		if _, err := LeaseOf(p); err != nil {
 			return fmt.Errorf("lease %x: %w", p.Id, err)
+		}
+	}
+	for _, p := range g.Demands {
+		if _, err := DemandOf(p); err != nil {
+			return fmt.Errorf("demand %d: %w", p.Id, err)
+		}
+	}
+	for _, p := range g.Standings {
+		if _, err := StandingOf(p); err != nil {
+			return fmt.Errorf("standing lease %x: %w", p.Id, err)
+		}
+	}
+	for _, p := range g.Accounts {
+		if _, err := accountOf(p); err != nil || len(p.Standing) != 32 {
+			return fmt.Errorf("account of device %x under standing lease %x: ids of 32 bytes are wanted", p.Device, p.Standing)
+		}
+	}
+	for _, p := range g.Disputes {
+		if _, err := disputeOf(p); err != nil {
+			return fmt.Errorf("dispute of device %x: %w", p.Device, err)
 		}
 	}
 	return nil
@@ -72,7 +94,54 @@ func (k *Keeper) InitGenesis(ctx context.Context, g marketpb.GenesisState) error
 			return err
 		}
 	}
+	for _, d := range g.Demands {
+		if err := k.restoreDemand(ctx, d); err != nil {
+			return err
+		}
+	}
+	for _, s := range g.Standings {
+		if err := k.restoreStanding(ctx, s); err != nil {
+			return err
+		}
+	}
+	for _, a := range g.Accounts {
+		if err := k.Accounts.Set(ctx, collections.Join(a.Standing, a.Device), a); err != nil {
+			return err
+		}
+	}
+	for _, d := range g.Disputes {
+		if err := k.Disputes.Set(ctx, collections.Join(d.Standing, d.Device), d); err != nil {
+			return err
+		}
+		if err := k.DisputesDue.Set(ctx, collections.Join(d.Until+1, slices.Concat(d.Standing, d.Device))); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func (k *Keeper) restoreDemand(ctx context.Context, d marketpb.Demand) error {
+	due := d.Prune
+	if d.Reason == "" {
+		due = d.Expires + 1
+	}
+	if err := k.DemandsDue.Set(ctx, collections.Join(due, d.Id)); err != nil {
+		return err
+	}
+	return k.Demands.Set(ctx, d.Id, d)
+}
+
+func (k *Keeper) restoreStanding(ctx context.Context, s marketpb.Standing) error {
+	if err := k.Standings.Set(ctx, s.Id, s); err != nil {
+		return err
+	}
+	if err := k.StandingsBy.Set(ctx, collections.Join(s.Payer, s.Id)); err != nil {
+		return err
+	}
+	if lease.State(s.State) == lease.Closed {
+		return k.Swept.Set(ctx, s.Id) // finds nothing when all is removed already
+	}
+	return k.StandingsDue.Set(ctx, collections.Join(s.Opened+1, s.Id))
 }
 
 func (k *Keeper) restore(ctx context.Context, l marketpb.Lease) error {
@@ -117,7 +186,19 @@ func (k *Keeper) ExportGenesis(ctx context.Context) (*marketpb.GenesisState, err
 	if g.Usage, err = values(ctx, k.Usage); err != nil {
 		return nil, err
 	}
-	g.Slashes, err = values(ctx, k.Slashes)
+	if g.Slashes, err = values(ctx, k.Slashes); err != nil {
+		return nil, err
+	}
+	if g.Demands, err = values(ctx, k.Demands); err != nil {
+		return nil, err
+	}
+	if g.Standings, err = values(ctx, k.Standings); err != nil {
+		return nil, err
+	}
+	if g.Accounts, err = values(ctx, k.Accounts); err != nil {
+		return nil, err
+	}
+	g.Disputes, err = values(ctx, k.Disputes)
 	return g, err
 }
 

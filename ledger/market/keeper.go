@@ -81,6 +81,16 @@ type Keeper struct {
 	LeaseEpochs collections.Map[collections.Triple[uint64, []byte, []byte], marketpb.LeaseEpoch] // epoch, device, lease
 	Usage       collections.Map[collections.Pair[uint64, []byte], marketpb.Usage]                // epoch, device
 	Slashes     collections.Map[collections.Pair[uint64, []byte], marketpb.Slash]                // epoch, device
+
+	Demands      collections.Map[uint64, marketpb.Demand] // ids are shared with Offers
+	DemandsDue   collections.KeySet[collections.Pair[uint64, uint64]]
+	Standings    collections.Map[[]byte, marketpb.Standing]
+	StandingsDue collections.KeySet[collections.Pair[uint64, []byte]]
+	StandingsBy  collections.KeySet[collections.Pair[string, []byte]]                // payer
+	Accounts     collections.Map[collections.Pair[[]byte, []byte], marketpb.Account] // standing, device
+	Disputes     collections.Map[collections.Pair[[]byte, []byte], marketpb.Dispute] // standing, device
+	DisputesDue  collections.KeySet[collections.Pair[uint64, []byte]]                // standing ‖ device
+	Swept        collections.KeySet[[]byte]                                          // closed standing leases whose accounts are being removed
 }
 
 // Config is what the keeper is built from. ProvenKinds are the kinds of offers
@@ -115,6 +125,16 @@ func NewKeeper(c Config) *Keeper {
 		LeaseEpochs: collections.NewMap(sb, collections.NewPrefix(8), "lease_epochs", collections.TripleKeyCodec(collections.Uint64Key, collections.BytesKey, collections.BytesKey), codec.CollValue[marketpb.LeaseEpoch](c.Codec)),
 		Usage:       collections.NewMap(sb, collections.NewPrefix(9), "usage", collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey), codec.CollValue[marketpb.Usage](c.Codec)),
 		Slashes:     collections.NewMap(sb, collections.NewPrefix(10), "slashes", collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey), codec.CollValue[marketpb.Slash](c.Codec)),
+
+		Demands:      collections.NewMap(sb, collections.NewPrefix(11), "demands", collections.Uint64Key, codec.CollValue[marketpb.Demand](c.Codec)),
+		DemandsDue:   collections.NewKeySet(sb, collections.NewPrefix(12), "demands_due", collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)),
+		Standings:    collections.NewMap(sb, collections.NewPrefix(13), "standings", collections.BytesKey, codec.CollValue[marketpb.Standing](c.Codec)),
+		StandingsDue: collections.NewKeySet(sb, collections.NewPrefix(14), "standings_due", collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)),
+		StandingsBy:  collections.NewKeySet(sb, collections.NewPrefix(15), "standings_by_payer", collections.PairKeyCodec(collections.StringKey, collections.BytesKey)),
+		Accounts:     collections.NewMap(sb, collections.NewPrefix(16), "accounts", collections.PairKeyCodec(collections.BytesKey, collections.BytesKey), codec.CollValue[marketpb.Account](c.Codec)),
+		Disputes:     collections.NewMap(sb, collections.NewPrefix(17), "disputes", collections.PairKeyCodec(collections.BytesKey, collections.BytesKey), codec.CollValue[marketpb.Dispute](c.Codec)),
+		DisputesDue:  collections.NewKeySet(sb, collections.NewPrefix(18), "disputes_due", collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)),
+		Swept:        collections.NewKeySet(sb, collections.NewPrefix(19), "swept", collections.BytesKey),
 	}
 	for _, kind := range c.ProvenKinds {
 		k.proven[kind] = true
@@ -134,7 +154,10 @@ func (k *Keeper) SetEpochs(e Epochs) { k.epochs = e }
 func (k *Keeper) Authority() string { return k.authority }
 
 func (k *Keeper) rules(p marketpb.Params) lease.Rules {
-	return lease.Rules{Grace: p.GraceEpochs, Window: p.WindowEpochs, FaultLimit: p.FaultLimit}
+	return lease.Rules{
+		Grace: p.GraceEpochs, Window: p.WindowEpochs, FaultLimit: p.FaultLimit,
+		Dispute: p.DisputeEpochs, Bond: money.BPS(p.BondBps), Penalty: money.BPS(p.PenaltyBps),
+	}
 }
 
 // load returns a lease, or ErrNotFound with a hint.
@@ -167,12 +190,12 @@ func (k *Keeper) addUsage(ctx context.Context, epoch uint64, device [32]byte, ch
 	return k.Usage.Set(ctx, key, u)
 }
 
-// addLeaseEpoch adds to the record of what an epoch did to a lease.
-func (k *Keeper) addLeaseEpoch(ctx context.Context, epoch uint64, l lease.Lease, change func(*marketpb.LeaseEpoch)) error {
-	key := collections.Join3(epoch, l.Device[:], l.ID[:])
+// addLeaseEpoch adds to the record of what an epoch did to a device under a lease.
+func (k *Keeper) addLeaseEpoch(ctx context.Context, epoch uint64, device, id [32]byte, change func(*marketpb.LeaseEpoch)) error {
+	key := collections.Join3(epoch, device[:], id[:])
 	r, err := k.LeaseEpochs.Get(ctx, key)
 	if errors.Is(err, collections.ErrNotFound) {
-		r, err = marketpb.LeaseEpoch{Epoch: epoch, Device: append([]byte(nil), l.Device[:]...), Lease: append([]byte(nil), l.ID[:]...)}, nil
+		r, err = marketpb.LeaseEpoch{Epoch: epoch, Device: append([]byte(nil), device[:]...), Lease: append([]byte(nil), id[:]...)}, nil
 	}
 	if err != nil {
 		return err
@@ -181,26 +204,44 @@ func (k *Keeper) addLeaseEpoch(ctx context.Context, epoch uint64, l lease.Lease,
 	return k.LeaseEpochs.Set(ctx, key, r)
 }
 
-// pay moves a payment out of the escrow: the take first, the rest to the
-// device's payout splits. It returns what the payees got and what was burned.
-func (k *Keeper) pay(ctx context.Context, l lease.Lease, gross money.Credit) (net, burned money.Credit, err error) {
+// pay moves a payment for a device out of the escrow: the take first, the rest
+// to the device's payout splits. It returns what the payees got and what was
+// burned.
+func (k *Keeper) pay(ctx context.Context, device, id [32]byte, gross money.Credit) (net, burned money.Credit, err error) {
 	if gross == 0 {
 		return 0, 0, nil
 	}
 	if net, burned, err = k.credits.Take(ctx, ModuleName, gross); err != nil {
-		return 0, 0, fmt.Errorf("take from lease %x: %w", l.ID[:8], err)
+		return 0, 0, fmt.Errorf("take from lease %x: %w", id[:8], err)
 	}
-	payouts, err := k.devices.Split(ctx, l.Device, money.CreditDenom, uint64(net))
+	return net, burned, k.share(ctx, device, id, net)
+}
+
+// share pays the device's payout splits.
+func (k *Keeper) share(ctx context.Context, device, id [32]byte, net money.Credit) error {
+	payouts, err := k.devices.Split(ctx, device, money.CreditDenom, uint64(net))
 	if err != nil {
-		return 0, 0, fmt.Errorf("split payment of lease %x: %w", l.ID[:8], err)
+		return fmt.Errorf("split payment of lease %x: %w", id[:8], err)
 	}
 	for _, p := range payouts {
 		if p.Amount == 0 {
 			continue
 		}
 		if err := k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, p.To, credits(money.Credit(p.Amount))); err != nil {
-			return 0, 0, fmt.Errorf("pay %d ucredit of lease %x to %s: %w", p.Amount, l.ID[:8], p.To, err)
+			return fmt.Errorf("pay %d ucredit of lease %x to %s: %w", p.Amount, id[:8], p.To, err)
 		}
 	}
-	return net, burned, nil
+	return nil
+}
+
+// payOut returns coins of the escrow to an account.
+func (k *Keeper) payOut(ctx context.Context, to string, coins sdk.Coins) error {
+	if coins.IsZero() {
+		return nil
+	}
+	account, err := sdk.AccAddressFromBech32(to)
+	if err != nil {
+		return err
+	}
+	return k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, account, coins)
 }

@@ -119,6 +119,11 @@ func (Module) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Leases", Use: "leases", Short: "List leases of a payer, of a device, or all"},
 				{RpcMethod: "Usage", Use: "usage EPOCH", Short: "List what devices were paid in an epoch", PositionalArgs: arg("epoch")},
 				{RpcMethod: "Explain", Use: "explain EPOCH DEVICE", Short: "List what an epoch did to a device's leases", PositionalArgs: arg("epoch", "device")},
+				{RpcMethod: "Demand", Use: "demand ID", Short: "Show a demand and its bids", PositionalArgs: arg("id")},
+				{RpcMethod: "Demands", Use: "demands", Short: "List demands that take bids"},
+				{RpcMethod: "Standing", Use: "standing ID", Short: "Show a standing lease", PositionalArgs: arg("id")},
+				{RpcMethod: "Standings", Use: "standings", Short: "List standing leases"},
+				{RpcMethod: "Account", Use: "account STANDING DEVICE", Short: "Show what a device was paid under a standing lease", PositionalArgs: arg("standing", "device")},
 			},
 		},
 		Tx: &autocliv1.ServiceCommandDescriptor{

@@ -34,11 +34,22 @@ func NewMsgServer(k *Keeper) marketpb.MsgServer { return msgServer{k} }
 
 var _ marketpb.MsgServer = msgServer{}
 
-// Post creates an offer, or changes the one that offer_id names.
+// Post creates an offer, or changes the one that offer_id names; or asks for
+// bids; or opens a standing lease.
 func (m msgServer) Post(ctx context.Context, msg *marketpb.MsgPost) (*marketpb.MsgPostResponse, error) {
 	owner, err := sdk.AccAddressFromBech32(msg.Owner)
 	if err != nil {
 		return nil, errorsmod.Wrapf(ErrInvalid, "owner: %v", err)
+	}
+	switch {
+	case msg.Side == marketpb.SIDE_DEMAND:
+		return m.postDemand(ctx, owner, msg)
+	case msg.Side == marketpb.SIDE_STANDING:
+		return m.postStanding(ctx, owner, msg)
+	case msg.Side != marketpb.SIDE_SUPPLY:
+		return nil, errorsmod.Wrapf(ErrInvalid, "side %d is unknown", msg.Side)
+	case len(msg.Lanes) > 0 || msg.HoldBudget|msg.TermEpochs|msg.OpenEpochs|msg.PayerBond != 0:
+		return nil, errorsmod.Wrap(ErrInvalid, "lanes, hold_budget, term_epochs, open_epochs and payer_bond are a buyer's: an offer has none")
 	}
 	offer, err := m.draft(ctx, msg)
 	if err != nil {
@@ -115,23 +126,30 @@ func (m msgServer) checkOffer(ctx context.Context, o marketpb.Offer) error {
 		return errorsmod.Wrapf(ErrDevice, "device %x signs no receipts: its key is not ed25519", id[:8])
 	case !info.Active && o.Status == marketpb.OFFER_STATUS_OPEN:
 		return errorsmod.Wrapf(ErrDevice, "device %x is not active: update its status first", id[:8])
-	case !kindPattern.MatchString(o.Kind):
-		return errorsmod.Wrapf(ErrInvalid, "kind %q: want 2 to 32 of a-z, 0-9 and -, starting with a letter", o.Kind)
 	case o.Capacity == 0:
 		return errorsmod.Wrap(ErrInvalid, "capacity is 0: say how many units can be held")
 	case o.Capacity < o.Sold:
 		return errorsmod.Wrapf(ErrInvalid, "capacity %d is below the %d units already sold", o.Capacity, o.Sold)
-	case len(o.Attributes) > maxAttributes:
-		return errorsmod.Wrapf(ErrInvalid, "%d attributes, at most %d are allowed", len(o.Attributes), maxAttributes)
 	case o.Status < marketpb.OFFER_STATUS_OPEN || o.Status > marketpb.OFFER_STATUS_WITHDRAWN:
 		return errorsmod.Wrapf(ErrInvalid, "status %d is unknown", o.Status)
 	}
-	for i, a := range o.Attributes {
+	return checkTerms(o.Kind, o.Attributes, o.Use, o.Hold)
+}
+
+// checkTerms checks what offers and demands have in common.
+func checkTerms(kind string, attributes []marketpb.Attribute, use, hold marketpb.Price) error {
+	if !kindPattern.MatchString(kind) {
+		return errorsmod.Wrapf(ErrInvalid, "kind %q: want 2 to 32 of a-z, 0-9 and -, starting with a letter", kind)
+	}
+	if len(attributes) > maxAttributes {
+		return errorsmod.Wrapf(ErrInvalid, "%d attributes, at most %d are allowed", len(attributes), maxAttributes)
+	}
+	for i, a := range attributes {
 		if len(a.Key) == 0 || len(a.Key) > maxAttributeBytes || len(a.Value) > maxAttributeBytes {
 			return errorsmod.Wrapf(ErrInvalid, "attribute %d: key of 1 to %d bytes and value of at most %d are allowed", i, maxAttributeBytes, maxAttributeBytes)
 		}
 	}
-	for name, p := range [2]marketpb.Price{o.Use, o.Hold} {
+	for name, p := range [2]marketpb.Price{use, hold} {
 		if err := priceOf(p).Valid(); err != nil {
 			return errorsmod.Wrapf(ErrInvalid, "%s price: %v", [2]string{"use", "hold"}[name], err)
 		}
@@ -147,11 +165,15 @@ func (m msgServer) offer(ctx context.Context, id uint64) (marketpb.Offer, error)
 	return offer, err
 }
 
-// Accept opens a lease and moves its deposit into the escrow.
+// Accept opens a lease and moves its deposit into the escrow. Under a demand it
+// bids, or takes a bid.
 func (m msgServer) Accept(ctx context.Context, msg *marketpb.MsgAccept) (*marketpb.MsgAcceptResponse, error) {
 	payer, err := sdk.AccAddressFromBech32(msg.Payer)
 	if err != nil {
 		return nil, errorsmod.Wrapf(ErrInvalid, "payer: %v", err)
+	}
+	if msg.Bid != 0 {
+		return m.acceptDemand(ctx, payer, msg)
 	}
 	lanes, err := lanesOf(msg.Lanes)
 	if err != nil {
@@ -178,27 +200,26 @@ func (m msgServer) Accept(ctx context.Context, msg *marketpb.MsgAccept) (*market
 			return nil, errorsmod.Wrapf(ErrInvalid, "term: %v", err)
 		}
 	}
-	seq, err := m.NextLease.Next(ctx)
-	if err != nil {
+	if terms.ID, err = m.newLeaseID(ctx, offer.Id, payer); err != nil {
 		return nil, err
 	}
-	terms.ID = leaseID(offer.Id, payer, seq)
 	l, err := lease.Begin(terms, epoch)
 	if err != nil {
 		return nil, errorsmod.Wrap(ErrInvalid, err.Error())
 	}
-	if err := m.deposit(ctx, payer, l.Deposited); err != nil {
+	due := l.Deposited
+	if len(msg.Migrate) > 0 {
+		if l, due, err = m.migrate(ctx, msg, l, epoch); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.deposit(ctx, payer, due); err != nil {
 		return nil, err
 	}
 	offer.Sold += msg.Capacity
-	offer.Leases++
-	if err := m.Offers.Set(ctx, offer.Id, offer); err != nil {
+	if err := m.open(ctx, offer, l, epoch); err != nil {
 		return nil, err
 	}
-	if err := m.open(ctx, l, epoch); err != nil {
-		return nil, err
-	}
-	emitState(ctx, l)
 	return &marketpb.MsgAcceptResponse{LeaseId: l.ID[:]}, nil
 }
 
@@ -217,8 +238,8 @@ func (m msgServer) acceptable(ctx context.Context, o marketpb.Offer, msg *market
 	if err != nil {
 		return err
 	}
-	if o.Leases >= params.MaxLeasesPerDevice {
-		return errorsmod.Wrapf(ErrTooMany, "offer %d serves %d leases, at most %d are allowed", o.Id, o.Leases, params.MaxLeasesPerDevice)
+	if n := o.Leases + o.Bids; n >= params.MaxLeasesPerDevice {
+		return errorsmod.Wrapf(ErrTooMany, "offer %d serves or bids for %d leases, at most %d are allowed", o.Id, n, params.MaxLeasesPerDevice)
 	}
 	return nil
 }
@@ -230,7 +251,18 @@ func leaseID(offer uint64, payer sdk.AccAddress, seq uint64) [32]byte {
 	return sha256.Sum256(binary.BigEndian.AppendUint64(b, seq))
 }
 
-func (m msgServer) open(ctx context.Context, l lease.Lease, epoch uint64) error {
+func (m msgServer) newLeaseID(ctx context.Context, offer uint64, payer sdk.AccAddress) ([32]byte, error) {
+	seq, err := m.NextLease.Next(ctx)
+	return leaseID(offer, payer, seq), err
+}
+
+// open stores a new lease and its offer, in which its capacity is already sold.
+func (m msgServer) open(ctx context.Context, offer marketpb.Offer, l lease.Lease, epoch uint64) error {
+	offer.Leases++
+	if err := m.Offers.Set(ctx, offer.Id, offer); err != nil {
+		return err
+	}
+	emitState(ctx, l)
 	if err := m.store(ctx, l); err != nil {
 		return err
 	}
@@ -264,6 +296,14 @@ func (m msgServer) Fund(ctx context.Context, msg *marketpb.MsgFund) (*marketpb.M
 	if err != nil {
 		return nil, errorsmod.Wrap(ErrInvalid, err.Error())
 	}
+	if standing, err := m.Standings.Has(ctx, msg.LeaseId); err != nil {
+		return nil, err
+	} else if standing {
+		return m.fundStanding(ctx, funder, msg, lanes)
+	}
+	if msg.Bond > 0 {
+		return nil, errorsmod.Wrap(ErrInvalid, "bond is of standing leases: the bond of this lease is its provider's")
+	}
 	l, err := m.load(ctx, msg.LeaseId)
 	if err != nil {
 		return nil, err
@@ -289,8 +329,16 @@ func (m msgServer) Fund(ctx context.Context, msg *marketpb.MsgFund) (*marketpb.M
 	return &marketpb.MsgFundResponse{Deposited: uint64(l.Deposited)}, m.store(ctx, l)
 }
 
-// Close ends a lease at once.
+// Close ends a lease at once, or takes a bid back.
 func (m msgServer) Close(ctx context.Context, msg *marketpb.MsgClose) (*marketpb.MsgCloseResponse, error) {
+	if msg.OfferId != 0 {
+		return m.withdrawBid(ctx, msg)
+	}
+	if standing, err := m.Standings.Has(ctx, msg.LeaseId); err != nil {
+		return nil, err
+	} else if standing {
+		return m.closeStanding(ctx, msg)
+	}
 	l, err := m.load(ctx, msg.LeaseId)
 	if err != nil {
 		return nil, err
@@ -337,6 +385,8 @@ func CheckParams(p marketpb.Params) error {
 		return fmt.Errorf("window_epochs is 0: a provider needs at least one epoch to hand in its last receipt")
 	case p.SlashBps > uint32(money.Whole):
 		return fmt.Errorf("slash_bps is %d, more than the whole bond (%d)", p.SlashBps, money.Whole)
+	case p.BondBps > uint32(money.Whole) || p.PenaltyBps > uint32(money.Whole):
+		return fmt.Errorf("bond_bps is %d and penalty_bps %d, want at most %d", p.BondBps, p.PenaltyBps, money.Whole)
 	case p.MaxSettleItems == 0 || p.LeasesPerBlock == 0 || p.MaxLeasesPerDevice == 0:
 		return fmt.Errorf("max_settle_items, leases_per_block and max_leases_per_device must be above 0")
 	case p.HistoryEpochs < p.WindowEpochs+p.GraceEpochs+2:

@@ -27,16 +27,19 @@ func (m msgServer) Settle(ctx context.Context, msg *marketpb.MsgSettle) (*market
 	if err != nil {
 		return nil, err
 	}
-	n := len(msg.Receipts) + len(msg.Commitments)
+	n := len(msg.Receipts) + len(msg.Commitments) + len(msg.Statements) + len(msg.Leaves)
+	for _, d := range msg.Disputes {
+		n += max(1, len(d.Receipts))
+	}
 	if n == 0 {
-		return nil, errorsmod.Wrap(ErrInvalid, "nothing to settle: hand in a receipt or a commitment")
+		return nil, errorsmod.Wrap(ErrInvalid, "nothing to settle: hand in a receipt, a commitment, a statement, a leaf or a dispute")
 	}
 	if n > int(params.MaxSettleItems) {
-		return nil, errorsmod.Wrapf(ErrTooMany, "%d receipts and commitments, at most %d are allowed: send several messages", n, params.MaxSettleItems)
+		return nil, errorsmod.Wrapf(ErrTooMany, "%d items, at most %d are allowed: send several messages", n, params.MaxSettleItems)
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	sdkCtx.GasMeter().ConsumeGas(uint64(n)*gasPerItem, "settled items")
-	s := settling{keeper: m.Keeper, batch: receipt.NewBatch(receipt.ChainOf(sdkCtx.ChainID()), n)}
+	s := settling{keeper: m.Keeper, signer: msg.Signer, rules: m.rules(params), batch: receipt.NewBatch(receipt.ChainOf(sdkCtx.ChainID()), n)}
 	if err := s.read(ctx, msg); err != nil {
 		return nil, err
 	}
@@ -49,26 +52,44 @@ func (m msgServer) Settle(ctx context.Context, msg *marketpb.MsgSettle) (*market
 		return nil, err
 	}
 	paid, err := s.apply(ctx)
-	return &marketpb.MsgSettleResponse{Paid: uint64(paid)}, err
+	if err != nil {
+		return nil, err
+	}
+	standing, err := s.applyStanding(ctx, msg)
+	return &marketpb.MsgSettleResponse{Paid: uint64(paid + standing)}, err
 }
 
 // settling is one Settle under way. Leases are kept in the order of their first
 // mention, so that nothing depends on the order of a map.
 type settling struct {
 	keeper      *Keeper
+	signer      string
+	rules       lease.Rules
 	epoch       uint64
 	batch       *receipt.Batch
 	receipts    []receipt.Receipt
 	commitments []receipt.Commitment
 	leases      []lease.Lease
 	device      [][32]byte // public key of the provider, for each lease
+	standings   []lease.Standing
+	contests    []contest
 }
 
 func (s *settling) name(i int) string {
 	if i < len(s.receipts) {
 		return fmt.Sprintf("receipt %d", i)
 	}
-	return fmt.Sprintf("commitment %d", i-len(s.receipts))
+	if i -= len(s.receipts); i < len(s.commitments) {
+		return fmt.Sprintf("commitment %d", i)
+	}
+	i -= len(s.commitments)
+	for n, c := range s.contests {
+		if i < len(c.claims) {
+			return fmt.Sprintf("dispute %d, receipt %d", n, i)
+		}
+		i -= len(c.claims)
+	}
+	return "signature"
 }
 
 // lease finds or loads a lease and returns its place in s.leases.
@@ -118,6 +139,11 @@ func (s *settling) read(ctx context.Context, msg *marketpb.MsgSettle) error {
 		s.commitments = append(s.commitments, c)
 		s.batch.Commitment(c, s.leases[at].Lanes[0].Key, s.device[at])
 	}
+	for i, d := range msg.Disputes {
+		if err := s.readDispute(ctx, d); err != nil {
+			return errorsmod.Wrapf(err, "dispute %d", i)
+		}
+	}
 	return nil
 }
 
@@ -158,7 +184,7 @@ func (s *settling) claim(ctx context.Context, r receipt.Receipt) (money.Credit, 
 	if after.Seq == before.Seq {
 		return 0, nil
 	}
-	net, burned, err := s.keeper.pay(ctx, l, paid)
+	net, burned, err := s.keeper.pay(ctx, l.Device, l.ID, paid)
 	if err != nil {
 		return 0, err
 	}
@@ -171,7 +197,7 @@ func (s *settling) claim(ctx context.Context, r receipt.Receipt) (money.Credit, 
 	if err != nil {
 		return 0, err
 	}
-	err = s.keeper.addLeaseEpoch(ctx, s.epoch, l, func(e *marketpb.LeaseEpoch) {
+	err = s.keeper.addLeaseEpoch(ctx, s.epoch, l.Device, l.ID, func(e *marketpb.LeaseEpoch) {
 		e.UnitsUsed += after.Units - before.Units
 		e.UsePaid += uint64(paid)
 		e.Take += uint64(paid - net)

@@ -30,6 +30,542 @@ var _ = math.Inf
 // proto package needs to be updated.
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
+type QueryDemandRequest struct {
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *QueryDemandRequest) Reset()         { *m = QueryDemandRequest{} }
+func (m *QueryDemandRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryDemandRequest) ProtoMessage()    {}
+func (*QueryDemandRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{0}
+}
+func (m *QueryDemandRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryDemandRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryDemandRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryDemandRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryDemandRequest.Merge(m, src)
+}
+func (m *QueryDemandRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryDemandRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryDemandRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryDemandRequest proto.InternalMessageInfo
+
+func (m *QueryDemandRequest) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+type QueryDemandResponse struct {
+	Demand Demand `protobuf:"bytes,1,opt,name=demand,proto3" json:"demand"`
+}
+
+func (m *QueryDemandResponse) Reset()         { *m = QueryDemandResponse{} }
+func (m *QueryDemandResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryDemandResponse) ProtoMessage()    {}
+func (*QueryDemandResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{1}
+}
+func (m *QueryDemandResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryDemandResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryDemandResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryDemandResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryDemandResponse.Merge(m, src)
+}
+func (m *QueryDemandResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryDemandResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryDemandResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryDemandResponse proto.InternalMessageInfo
+
+func (m *QueryDemandResponse) GetDemand() Demand {
+	if m != nil {
+		return m.Demand
+	}
+	return Demand{}
+}
+
+type QueryDemandsRequest struct {
+	Kind       string             `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Ended      bool               `protobuf:"varint,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	Pagination *query.PageRequest `protobuf:"bytes,3,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryDemandsRequest) Reset()         { *m = QueryDemandsRequest{} }
+func (m *QueryDemandsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryDemandsRequest) ProtoMessage()    {}
+func (*QueryDemandsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{2}
+}
+func (m *QueryDemandsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryDemandsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryDemandsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryDemandsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryDemandsRequest.Merge(m, src)
+}
+func (m *QueryDemandsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryDemandsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryDemandsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryDemandsRequest proto.InternalMessageInfo
+
+func (m *QueryDemandsRequest) GetKind() string {
+	if m != nil {
+		return m.Kind
+	}
+	return ""
+}
+
+func (m *QueryDemandsRequest) GetEnded() bool {
+	if m != nil {
+		return m.Ended
+	}
+	return false
+}
+
+func (m *QueryDemandsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryDemandsResponse struct {
+	Demands    []Demand            `protobuf:"bytes,1,rep,name=demands,proto3" json:"demands"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryDemandsResponse) Reset()         { *m = QueryDemandsResponse{} }
+func (m *QueryDemandsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryDemandsResponse) ProtoMessage()    {}
+func (*QueryDemandsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{3}
+}
+func (m *QueryDemandsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryDemandsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryDemandsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryDemandsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryDemandsResponse.Merge(m, src)
+}
+func (m *QueryDemandsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryDemandsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryDemandsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryDemandsResponse proto.InternalMessageInfo
+
+func (m *QueryDemandsResponse) GetDemands() []Demand {
+	if m != nil {
+		return m.Demands
+	}
+	return nil
+}
+
+func (m *QueryDemandsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryStandingRequest struct {
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *QueryStandingRequest) Reset()         { *m = QueryStandingRequest{} }
+func (m *QueryStandingRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryStandingRequest) ProtoMessage()    {}
+func (*QueryStandingRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{4}
+}
+func (m *QueryStandingRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryStandingRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryStandingRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryStandingRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryStandingRequest.Merge(m, src)
+}
+func (m *QueryStandingRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryStandingRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryStandingRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryStandingRequest proto.InternalMessageInfo
+
+func (m *QueryStandingRequest) GetId() []byte {
+	if m != nil {
+		return m.Id
+	}
+	return nil
+}
+
+type QueryStandingResponse struct {
+	Standing Standing `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing"`
+	Held     uint64   `protobuf:"varint,2,opt,name=held,proto3" json:"held,omitempty"`
+	Free     uint64   `protobuf:"varint,3,opt,name=free,proto3" json:"free,omitempty"`
+	MinBond  uint64   `protobuf:"varint,4,opt,name=min_bond,json=minBond,proto3" json:"min_bond,omitempty"`
+}
+
+func (m *QueryStandingResponse) Reset()         { *m = QueryStandingResponse{} }
+func (m *QueryStandingResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryStandingResponse) ProtoMessage()    {}
+func (*QueryStandingResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{5}
+}
+func (m *QueryStandingResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryStandingResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryStandingResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryStandingResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryStandingResponse.Merge(m, src)
+}
+func (m *QueryStandingResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryStandingResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryStandingResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryStandingResponse proto.InternalMessageInfo
+
+func (m *QueryStandingResponse) GetStanding() Standing {
+	if m != nil {
+		return m.Standing
+	}
+	return Standing{}
+}
+
+func (m *QueryStandingResponse) GetHeld() uint64 {
+	if m != nil {
+		return m.Held
+	}
+	return 0
+}
+
+func (m *QueryStandingResponse) GetFree() uint64 {
+	if m != nil {
+		return m.Free
+	}
+	return 0
+}
+
+func (m *QueryStandingResponse) GetMinBond() uint64 {
+	if m != nil {
+		return m.MinBond
+	}
+	return 0
+}
+
+type QueryStandingsRequest struct {
+	Payer      string             `protobuf:"bytes,1,opt,name=payer,proto3" json:"payer,omitempty"`
+	Kind       string             `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Pagination *query.PageRequest `protobuf:"bytes,3,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryStandingsRequest) Reset()         { *m = QueryStandingsRequest{} }
+func (m *QueryStandingsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryStandingsRequest) ProtoMessage()    {}
+func (*QueryStandingsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{6}
+}
+func (m *QueryStandingsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryStandingsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryStandingsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryStandingsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryStandingsRequest.Merge(m, src)
+}
+func (m *QueryStandingsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryStandingsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryStandingsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryStandingsRequest proto.InternalMessageInfo
+
+func (m *QueryStandingsRequest) GetPayer() string {
+	if m != nil {
+		return m.Payer
+	}
+	return ""
+}
+
+func (m *QueryStandingsRequest) GetKind() string {
+	if m != nil {
+		return m.Kind
+	}
+	return ""
+}
+
+func (m *QueryStandingsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryStandingsResponse struct {
+	Standings  []Standing          `protobuf:"bytes,1,rep,name=standings,proto3" json:"standings"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryStandingsResponse) Reset()         { *m = QueryStandingsResponse{} }
+func (m *QueryStandingsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryStandingsResponse) ProtoMessage()    {}
+func (*QueryStandingsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{7}
+}
+func (m *QueryStandingsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryStandingsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryStandingsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryStandingsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryStandingsResponse.Merge(m, src)
+}
+func (m *QueryStandingsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryStandingsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryStandingsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryStandingsResponse proto.InternalMessageInfo
+
+func (m *QueryStandingsResponse) GetStandings() []Standing {
+	if m != nil {
+		return m.Standings
+	}
+	return nil
+}
+
+func (m *QueryStandingsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryAccountRequest struct {
+	Standing []byte `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	Device   []byte `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+}
+
+func (m *QueryAccountRequest) Reset()         { *m = QueryAccountRequest{} }
+func (m *QueryAccountRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryAccountRequest) ProtoMessage()    {}
+func (*QueryAccountRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{8}
+}
+func (m *QueryAccountRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAccountRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAccountRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAccountRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAccountRequest.Merge(m, src)
+}
+func (m *QueryAccountRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAccountRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAccountRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAccountRequest proto.InternalMessageInfo
+
+func (m *QueryAccountRequest) GetStanding() []byte {
+	if m != nil {
+		return m.Standing
+	}
+	return nil
+}
+
+func (m *QueryAccountRequest) GetDevice() []byte {
+	if m != nil {
+		return m.Device
+	}
+	return nil
+}
+
+type QueryAccountResponse struct {
+	Account      Account  `protobuf:"bytes,1,opt,name=account,proto3" json:"account"`
+	ReceiptLease []byte   `protobuf:"bytes,2,opt,name=receipt_lease,json=receiptLease,proto3" json:"receipt_lease,omitempty"`
+	Dispute      *Dispute `protobuf:"bytes,3,opt,name=dispute,proto3" json:"dispute,omitempty"`
+}
+
+func (m *QueryAccountResponse) Reset()         { *m = QueryAccountResponse{} }
+func (m *QueryAccountResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryAccountResponse) ProtoMessage()    {}
+func (*QueryAccountResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_ea9124ceac070a3b, []int{9}
+}
+func (m *QueryAccountResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAccountResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAccountResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAccountResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAccountResponse.Merge(m, src)
+}
+func (m *QueryAccountResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAccountResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAccountResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAccountResponse proto.InternalMessageInfo
+
+func (m *QueryAccountResponse) GetAccount() Account {
+	if m != nil {
+		return m.Account
+	}
+	return Account{}
+}
+
+func (m *QueryAccountResponse) GetReceiptLease() []byte {
+	if m != nil {
+		return m.ReceiptLease
+	}
+	return nil
+}
+
+func (m *QueryAccountResponse) GetDispute() *Dispute {
+	if m != nil {
+		return m.Dispute
+	}
+	return nil
+}
+
 type QueryParamsRequest struct {
 }
 
@@ -37,7 +573,7 @@ func (m *QueryParamsRequest) Reset()         { *m = QueryParamsRequest{} }
 func (m *QueryParamsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsRequest) ProtoMessage()    {}
 func (*QueryParamsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{0}
+	return fileDescriptor_ea9124ceac070a3b, []int{10}
 }
 func (m *QueryParamsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -74,7 +610,7 @@ func (m *QueryParamsResponse) Reset()         { *m = QueryParamsResponse{} }
 func (m *QueryParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsResponse) ProtoMessage()    {}
 func (*QueryParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{1}
+	return fileDescriptor_ea9124ceac070a3b, []int{11}
 }
 func (m *QueryParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -118,7 +654,7 @@ func (m *QueryOfferRequest) Reset()         { *m = QueryOfferRequest{} }
 func (m *QueryOfferRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryOfferRequest) ProtoMessage()    {}
 func (*QueryOfferRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{2}
+	return fileDescriptor_ea9124ceac070a3b, []int{12}
 }
 func (m *QueryOfferRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -162,7 +698,7 @@ func (m *QueryOfferResponse) Reset()         { *m = QueryOfferResponse{} }
 func (m *QueryOfferResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryOfferResponse) ProtoMessage()    {}
 func (*QueryOfferResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{3}
+	return fileDescriptor_ea9124ceac070a3b, []int{13}
 }
 func (m *QueryOfferResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -207,7 +743,7 @@ func (m *QueryOffersRequest) Reset()         { *m = QueryOffersRequest{} }
 func (m *QueryOffersRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryOffersRequest) ProtoMessage()    {}
 func (*QueryOffersRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{4}
+	return fileDescriptor_ea9124ceac070a3b, []int{14}
 }
 func (m *QueryOffersRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -259,7 +795,7 @@ func (m *QueryOffersResponse) Reset()         { *m = QueryOffersResponse{} }
 func (m *QueryOffersResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryOffersResponse) ProtoMessage()    {}
 func (*QueryOffersResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{5}
+	return fileDescriptor_ea9124ceac070a3b, []int{15}
 }
 func (m *QueryOffersResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -310,7 +846,7 @@ func (m *QueryLeaseRequest) Reset()         { *m = QueryLeaseRequest{} }
 func (m *QueryLeaseRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryLeaseRequest) ProtoMessage()    {}
 func (*QueryLeaseRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{6}
+	return fileDescriptor_ea9124ceac070a3b, []int{16}
 }
 func (m *QueryLeaseRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -355,7 +891,7 @@ func (m *QueryLeaseResponse) Reset()         { *m = QueryLeaseResponse{} }
 func (m *QueryLeaseResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryLeaseResponse) ProtoMessage()    {}
 func (*QueryLeaseResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{7}
+	return fileDescriptor_ea9124ceac070a3b, []int{17}
 }
 func (m *QueryLeaseResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -409,7 +945,7 @@ func (m *QueryLeasesRequest) Reset()         { *m = QueryLeasesRequest{} }
 func (m *QueryLeasesRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryLeasesRequest) ProtoMessage()    {}
 func (*QueryLeasesRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{8}
+	return fileDescriptor_ea9124ceac070a3b, []int{18}
 }
 func (m *QueryLeasesRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -475,7 +1011,7 @@ func (m *QueryLeasesResponse) Reset()         { *m = QueryLeasesResponse{} }
 func (m *QueryLeasesResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryLeasesResponse) ProtoMessage()    {}
 func (*QueryLeasesResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{9}
+	return fileDescriptor_ea9124ceac070a3b, []int{19}
 }
 func (m *QueryLeasesResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -526,7 +1062,7 @@ func (m *QueryUsageRequest) Reset()         { *m = QueryUsageRequest{} }
 func (m *QueryUsageRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryUsageRequest) ProtoMessage()    {}
 func (*QueryUsageRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{10}
+	return fileDescriptor_ea9124ceac070a3b, []int{20}
 }
 func (m *QueryUsageRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -570,7 +1106,7 @@ func (m *QueryUsageResponse) Reset()         { *m = QueryUsageResponse{} }
 func (m *QueryUsageResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryUsageResponse) ProtoMessage()    {}
 func (*QueryUsageResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{11}
+	return fileDescriptor_ea9124ceac070a3b, []int{21}
 }
 func (m *QueryUsageResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -615,7 +1151,7 @@ func (m *QueryExplainRequest) Reset()         { *m = QueryExplainRequest{} }
 func (m *QueryExplainRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryExplainRequest) ProtoMessage()    {}
 func (*QueryExplainRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{12}
+	return fileDescriptor_ea9124ceac070a3b, []int{22}
 }
 func (m *QueryExplainRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -669,7 +1205,7 @@ func (m *QueryExplainResponse) Reset()         { *m = QueryExplainResponse{} }
 func (m *QueryExplainResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryExplainResponse) ProtoMessage()    {}
 func (*QueryExplainResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_ea9124ceac070a3b, []int{13}
+	return fileDescriptor_ea9124ceac070a3b, []int{23}
 }
 func (m *QueryExplainResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -727,6 +1263,16 @@ func (m *QueryExplainResponse) GetFaulted() bool {
 }
 
 func init() {
+	proto.RegisterType((*QueryDemandRequest)(nil), "grange.market.v1.QueryDemandRequest")
+	proto.RegisterType((*QueryDemandResponse)(nil), "grange.market.v1.QueryDemandResponse")
+	proto.RegisterType((*QueryDemandsRequest)(nil), "grange.market.v1.QueryDemandsRequest")
+	proto.RegisterType((*QueryDemandsResponse)(nil), "grange.market.v1.QueryDemandsResponse")
+	proto.RegisterType((*QueryStandingRequest)(nil), "grange.market.v1.QueryStandingRequest")
+	proto.RegisterType((*QueryStandingResponse)(nil), "grange.market.v1.QueryStandingResponse")
+	proto.RegisterType((*QueryStandingsRequest)(nil), "grange.market.v1.QueryStandingsRequest")
+	proto.RegisterType((*QueryStandingsResponse)(nil), "grange.market.v1.QueryStandingsResponse")
+	proto.RegisterType((*QueryAccountRequest)(nil), "grange.market.v1.QueryAccountRequest")
+	proto.RegisterType((*QueryAccountResponse)(nil), "grange.market.v1.QueryAccountResponse")
 	proto.RegisterType((*QueryParamsRequest)(nil), "grange.market.v1.QueryParamsRequest")
 	proto.RegisterType((*QueryParamsResponse)(nil), "grange.market.v1.QueryParamsResponse")
 	proto.RegisterType((*QueryOfferRequest)(nil), "grange.market.v1.QueryOfferRequest")
@@ -746,59 +1292,83 @@ func init() {
 func init() { proto.RegisterFile("grange/market/v1/query.proto", fileDescriptor_ea9124ceac070a3b) }
 
 var fileDescriptor_ea9124ceac070a3b = []byte{
-	// 817 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0x4d, 0x6f, 0xd3, 0x40,
-	0x10, 0x8d, 0xd3, 0x24, 0xa5, 0x4b, 0x55, 0xc1, 0x12, 0xd1, 0x10, 0x95, 0xa4, 0x75, 0xbf, 0x91,
-	0x6a, 0x2b, 0x29, 0x70, 0xe0, 0x58, 0x54, 0x10, 0x12, 0x1f, 0xc5, 0x88, 0x0b, 0x12, 0x87, 0x4d,
-	0xbc, 0x75, 0xac, 0x26, 0x5e, 0xd7, 0x76, 0x52, 0xa2, 0xaa, 0x17, 0xf8, 0x03, 0x48, 0x88, 0x9f,
-	0xc2, 0x95, 0x73, 0x8f, 0x95, 0xb8, 0x70, 0x42, 0xa8, 0x85, 0xff, 0x81, 0x3c, 0x3b, 0x6e, 0xe2,
-	0x18, 0x27, 0x07, 0xb8, 0x79, 0x77, 0xdf, 0xce, 0x7b, 0x33, 0x6f, 0x67, 0x64, 0xb2, 0x60, 0x79,
-	0xcc, 0xb1, 0xb8, 0xde, 0x61, 0xde, 0x01, 0x0f, 0xf4, 0x5e, 0x4d, 0x3f, 0xec, 0x72, 0xaf, 0xaf,
-	0xb9, 0x9e, 0x08, 0x04, 0xbd, 0x26, 0x4f, 0x35, 0x79, 0xaa, 0xf5, 0x6a, 0xe5, 0x3b, 0x4d, 0xe1,
-	0x77, 0x84, 0xaf, 0x37, 0x98, 0xcf, 0x25, 0x54, 0xef, 0xd5, 0x1a, 0x3c, 0x60, 0x35, 0xdd, 0x65,
-	0x96, 0xed, 0xb0, 0xc0, 0x16, 0x8e, 0xbc, 0x5d, 0x2e, 0x5a, 0xc2, 0x12, 0xf0, 0xa9, 0x87, 0x5f,
-	0xb8, 0xbb, 0x60, 0x09, 0x61, 0xb5, 0xb9, 0xce, 0x5c, 0x5b, 0x67, 0x8e, 0x23, 0x02, 0xb8, 0xe2,
-	0x5f, 0x9e, 0x8e, 0xea, 0x09, 0xfa, 0x2e, 0xc7, 0x53, 0xb5, 0x48, 0xe8, 0xcb, 0x90, 0x73, 0x8f,
-	0x79, 0xac, 0xe3, 0x1b, 0xfc, 0xb0, 0xcb, 0xfd, 0x40, 0x7d, 0x46, 0x6e, 0xc4, 0x76, 0x7d, 0x57,
-	0x38, 0x3e, 0xa7, 0xf7, 0x49, 0xc1, 0x85, 0x9d, 0x92, 0xb2, 0xa8, 0x6c, 0x5c, 0xad, 0x97, 0xb4,
-	0xd1, 0x6c, 0x34, 0x79, 0x63, 0x27, 0x77, 0xfa, 0xa3, 0x9a, 0x31, 0x10, 0xad, 0x2e, 0x93, 0xeb,
-	0x10, 0xee, 0xc5, 0xfe, 0x3e, 0xf7, 0x90, 0x83, 0xce, 0x91, 0xac, 0x6d, 0x42, 0xa0, 0x9c, 0x91,
-	0xb5, 0x4d, 0xf5, 0x09, 0x2a, 0x41, 0x10, 0x52, 0x6e, 0x93, 0xbc, 0x08, 0x37, 0x90, 0x71, 0x3e,
-	0xc9, 0x08, 0x78, 0x24, 0x94, 0x58, 0xd5, 0x1d, 0x0e, 0x15, 0x25, 0x45, 0x29, 0xc9, 0x1d, 0xd8,
-	0x8e, 0xa4, 0x9c, 0x31, 0xe0, 0x9b, 0x3e, 0x22, 0x64, 0x50, 0xe4, 0x52, 0x16, 0x38, 0xd6, 0x34,
-	0xe9, 0x88, 0x16, 0x3a, 0xa2, 0x49, 0xf3, 0xd0, 0x11, 0x6d, 0x8f, 0x59, 0x1c, 0xe3, 0x19, 0x43,
-	0x37, 0xd5, 0xcf, 0x0a, 0x56, 0x2c, 0xa2, 0x44, 0xf9, 0xf7, 0x48, 0x01, 0x24, 0x85, 0x15, 0x9b,
-	0x9a, 0xac, 0x1f, 0xc1, 0xf4, 0xf1, 0x5f, 0x64, 0xad, 0x4f, 0x94, 0x25, 0x39, 0x63, 0xba, 0xa2,
-	0xca, 0x3f, 0xe5, 0xcc, 0xe7, 0xc9, 0xca, 0xcf, 0x42, 0xe5, 0xdf, 0x62, 0xb9, 0x10, 0x34, 0xa8,
-	0x7c, 0x3b, 0xdc, 0x48, 0xaf, 0x3c, 0xe0, 0xa3, 0xca, 0x03, 0x36, 0xac, 0x71, 0x8b, 0xb7, 0x4d,
-	0x90, 0x9c, 0x33, 0xe0, 0x5b, 0xfd, 0xaa, 0x0c, 0xc7, 0xbf, 0xb4, 0xa3, 0x48, 0xf2, 0x2e, 0xeb,
-	0xa3, 0xb3, 0x33, 0x86, 0x5c, 0xd0, 0x9b, 0xa4, 0x60, 0xf2, 0x9e, 0xdd, 0xe4, 0x10, 0x62, 0xd6,
-	0xc0, 0x15, 0xad, 0x93, 0xbc, 0x1f, 0xb0, 0x80, 0x97, 0xa6, 0x16, 0x95, 0x8d, 0xb9, 0xfa, 0x42,
-	0x8a, 0x9a, 0x57, 0x21, 0xc6, 0x90, 0xd0, 0x11, 0x73, 0x73, 0xff, 0x6e, 0x6e, 0x94, 0xc0, 0xc0,
-	0x5c, 0xc8, 0x7a, 0x8c, 0xb9, 0xc3, 0x25, 0x42, 0xf0, 0xff, 0x33, 0x77, 0x13, 0xcd, 0x7d, 0xed,
-	0x0f, 0x84, 0x87, 0x65, 0xe5, 0xae, 0x68, 0xb6, 0xb0, 0xb3, 0xe4, 0xe2, 0xb2, 0xb9, 0x10, 0x3a,
-	0xb0, 0xb8, 0x1b, 0x6e, 0xa4, 0xeb, 0x07, 0x7c, 0x64, 0x31, 0x60, 0xd5, 0x87, 0x58, 0x8c, 0xdd,
-	0x77, 0x6e, 0x9b, 0xd9, 0xce, 0x58, 0xde, 0x34, 0x3b, 0xd5, 0x2f, 0x0a, 0x29, 0xc6, 0xa3, 0xa0,
-	0xa4, 0x07, 0x23, 0x35, 0x4d, 0x33, 0x7a, 0x37, 0x0c, 0x3f, 0x52, 0xd8, 0xad, 0x28, 0x9d, 0x6c,
-	0xda, 0x8b, 0x95, 0xe9, 0x4b, 0x14, 0x2d, 0x91, 0x69, 0xbf, 0xcd, 0xfc, 0x16, 0x37, 0xe1, 0x51,
-	0xe5, 0x8c, 0x68, 0x19, 0x9e, 0xec, 0xb3, 0x6e, 0x3b, 0xe0, 0x26, 0xbc, 0x9a, 0x2b, 0x46, 0xb4,
-	0xac, 0xff, 0x2e, 0x90, 0x3c, 0xe8, 0xa6, 0x47, 0xa4, 0x20, 0x67, 0x1d, 0x5d, 0x49, 0xf2, 0x24,
-	0x47, 0x6a, 0x79, 0x75, 0x02, 0x4a, 0xe6, 0xaf, 0x2e, 0xbe, 0xff, 0xf6, 0xeb, 0x53, 0xb6, 0x4c,
-	0x4b, 0x7a, 0x62, 0x6c, 0xcb, 0x61, 0x4a, 0xfb, 0x24, 0x0f, 0x23, 0x83, 0x2e, 0xa7, 0x44, 0x1c,
-	0x9e, 0xb2, 0xe5, 0x95, 0xf1, 0x20, 0x64, 0x5d, 0x05, 0xd6, 0x2a, 0xbd, 0x9d, 0x64, 0x95, 0x13,
-	0x49, 0x3f, 0xb6, 0xcd, 0x93, 0x30, 0x67, 0x39, 0xdf, 0xe8, 0xd8, 0xb0, 0x13, 0x73, 0x8e, 0x0f,
-	0xc9, 0x71, 0x39, 0xe3, 0x3c, 0xf4, 0x49, 0x1e, 0x5c, 0x4f, 0xcd, 0x79, 0x78, 0xbe, 0xa5, 0xe6,
-	0x1c, 0x9b, 0x6f, 0x6a, 0x15, 0x58, 0x6f, 0xd1, 0xf9, 0x24, 0xab, 0x9c, 0x65, 0x47, 0xa4, 0x20,
-	0x1b, 0x9e, 0x8e, 0x0d, 0x38, 0x31, 0xdb, 0xf8, 0xd4, 0x18, 0x97, 0x2d, 0xbe, 0xe3, 0x63, 0x92,
-	0x87, 0x87, 0x9a, 0x9a, 0xed, 0x70, 0xc3, 0xa7, 0x66, 0x1b, 0x6b, 0x75, 0x75, 0x1d, 0x58, 0x97,
-	0x68, 0x35, 0xc9, 0x0a, 0xdd, 0xa0, 0x1f, 0x43, 0xc3, 0x9e, 0xd0, 0x0f, 0x0a, 0x99, 0xc6, 0xa6,
-	0xa4, 0x69, 0x19, 0xc5, 0x5b, 0xbf, 0xbc, 0x36, 0x09, 0x86, 0x1a, 0x36, 0x41, 0xc3, 0x32, 0x5d,
-	0x4a, 0x6a, 0xe0, 0x12, 0x1a, 0xa9, 0xd8, 0x79, 0x7e, 0x7a, 0x5e, 0x51, 0xce, 0xce, 0x2b, 0xca,
-	0xcf, 0xf3, 0x8a, 0xf2, 0xf1, 0xa2, 0x92, 0x39, 0xbb, 0xa8, 0x64, 0xbe, 0x5f, 0x54, 0x32, 0x6f,
-	0xee, 0x5a, 0x76, 0xd0, 0xea, 0x36, 0xb4, 0xa6, 0xe8, 0x60, 0x98, 0x2d, 0x87, 0x07, 0x47, 0xc2,
-	0x3b, 0x88, 0xa2, 0xb6, 0xb9, 0x69, 0x71, 0x0f, 0xfe, 0x86, 0x24, 0x81, 0xdb, 0x68, 0x14, 0xe0,
-	0x6f, 0x67, 0xfb, 0x4f, 0x00, 0x00, 0x00, 0xff, 0xff, 0x76, 0xd9, 0xaa, 0x20, 0x9d, 0x09, 0x00,
-	0x00,
+	// 1208 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x58, 0xcd, 0x6f, 0xdc, 0x44,
+	0x14, 0x8f, 0xb7, 0xfb, 0x91, 0x4c, 0x43, 0x05, 0x43, 0x68, 0x37, 0xdb, 0x74, 0x93, 0x38, 0x69,
+	0x92, 0x22, 0xd5, 0x56, 0x12, 0x40, 0x80, 0x10, 0x12, 0xa1, 0x2d, 0xaa, 0xc4, 0x47, 0x71, 0xc5,
+	0x05, 0x09, 0x55, 0xb3, 0xeb, 0x89, 0x63, 0x65, 0xd7, 0x76, 0x6d, 0x6f, 0x42, 0x14, 0x45, 0x48,
+	0xf4, 0x80, 0xb8, 0x21, 0x21, 0x24, 0x38, 0x72, 0xe6, 0xcc, 0x95, 0x73, 0x8f, 0x95, 0xb8, 0x70,
+	0x42, 0x28, 0x81, 0xff, 0x03, 0xf9, 0xcd, 0x1b, 0xef, 0xda, 0xce, 0xd8, 0x88, 0xe6, 0x66, 0x8f,
+	0x7f, 0xf3, 0xde, 0xef, 0x7d, 0xfd, 0x76, 0x66, 0xc9, 0x82, 0x13, 0x32, 0xcf, 0xe1, 0xe6, 0x90,
+	0x85, 0xfb, 0x3c, 0x36, 0x0f, 0x36, 0xcd, 0xc7, 0x23, 0x1e, 0x1e, 0x19, 0x41, 0xe8, 0xc7, 0x3e,
+	0x7d, 0x51, 0x7c, 0x35, 0xc4, 0x57, 0xe3, 0x60, 0xb3, 0xf3, 0x6a, 0xdf, 0x8f, 0x86, 0x7e, 0x64,
+	0xf6, 0x58, 0xc4, 0x05, 0xd4, 0x3c, 0xd8, 0xec, 0xf1, 0x98, 0x6d, 0x9a, 0x01, 0x73, 0x5c, 0x8f,
+	0xc5, 0xae, 0xef, 0x89, 0xdd, 0x9d, 0x39, 0xc7, 0x77, 0x7c, 0x78, 0x34, 0x93, 0x27, 0x5c, 0x5d,
+	0x70, 0x7c, 0xdf, 0x19, 0x70, 0x93, 0x05, 0xae, 0xc9, 0x3c, 0xcf, 0x8f, 0x61, 0x4b, 0x94, 0x7e,
+	0xcd, 0xf3, 0x89, 0x8f, 0x02, 0x8e, 0x5f, 0xf5, 0x55, 0x42, 0x3f, 0x4d, 0x7c, 0xde, 0xe1, 0x43,
+	0xe6, 0xd9, 0x16, 0x7f, 0x3c, 0xe2, 0x51, 0x4c, 0xaf, 0x90, 0x9a, 0x6b, 0xb7, 0xb5, 0x25, 0x6d,
+	0xa3, 0x6e, 0xd5, 0x5c, 0x5b, 0xff, 0x88, 0xbc, 0x9c, 0x41, 0x45, 0x81, 0xef, 0x45, 0x9c, 0xbe,
+	0x41, 0x9a, 0x36, 0xac, 0x00, 0xf4, 0xf2, 0x56, 0xdb, 0xc8, 0x47, 0x67, 0x88, 0x1d, 0x3b, 0xf5,
+	0xa7, 0x7f, 0x2e, 0x4e, 0x59, 0x88, 0xd6, 0xbf, 0xd1, 0x32, 0xf6, 0x22, 0xe9, 0x96, 0x92, 0xfa,
+	0xbe, 0x8b, 0xd6, 0x66, 0x2c, 0x78, 0xa6, 0x73, 0xa4, 0xc1, 0x3d, 0x9b, 0xdb, 0xed, 0xda, 0x92,
+	0xb6, 0x31, 0x6d, 0x89, 0x17, 0x7a, 0x8f, 0x90, 0x71, 0x72, 0xda, 0x97, 0xc0, 0xfb, 0x9a, 0x21,
+	0x32, 0x69, 0x24, 0x99, 0x34, 0x44, 0xd2, 0x31, 0x93, 0xc6, 0x03, 0xe6, 0x70, 0xf4, 0x62, 0x4d,
+	0xec, 0xd4, 0x7f, 0xd2, 0xc8, 0x5c, 0x96, 0x09, 0x86, 0xf6, 0x26, 0x69, 0x09, 0xb2, 0x51, 0x5b,
+	0x5b, 0xba, 0xf4, 0x1f, 0x62, 0x93, 0x70, 0xfa, 0x41, 0x86, 0x5a, 0x0d, 0xa8, 0xad, 0x57, 0x52,
+	0x13, 0x6e, 0x33, 0xdc, 0xd6, 0x90, 0xda, 0xc3, 0x98, 0x79, 0xb6, 0xeb, 0x39, 0xc5, 0xe2, 0xcc,
+	0x42, 0x71, 0x7e, 0xd4, 0xc8, 0x2b, 0x39, 0x20, 0x06, 0xf1, 0x0e, 0x99, 0x8e, 0x70, 0x0d, 0x2b,
+	0xd4, 0x29, 0x46, 0x21, 0x77, 0x61, 0x1c, 0xe9, 0x8e, 0xa4, 0x1a, 0x7b, 0x7c, 0x20, 0x12, 0x5f,
+	0xb7, 0xe0, 0x39, 0x59, 0xdb, 0x0d, 0x39, 0x87, 0x8c, 0xd7, 0x2d, 0x78, 0xa6, 0xf3, 0x64, 0x7a,
+	0xe8, 0x7a, 0x8f, 0x7a, 0xbe, 0x67, 0xb7, 0xeb, 0xb0, 0xde, 0x1a, 0xba, 0xde, 0x8e, 0xef, 0xd9,
+	0xfa, 0xb7, 0x79, 0x6a, 0x69, 0xa9, 0xe7, 0x48, 0x23, 0x60, 0x47, 0x3c, 0xc4, 0x5a, 0x8b, 0x97,
+	0xb4, 0x01, 0x6a, 0x13, 0x0d, 0x70, 0x51, 0xa5, 0xfe, 0x59, 0x23, 0x57, 0xf3, 0x5c, 0x30, 0x4f,
+	0xef, 0x92, 0x19, 0x19, 0xb5, 0x2c, 0x77, 0x75, 0xa2, 0xc6, 0x5b, 0x2e, 0xae, 0xe4, 0xf7, 0x71,
+	0x2e, 0xde, 0xeb, 0xf7, 0xfd, 0x91, 0x17, 0xcb, 0x64, 0x75, 0x72, 0x75, 0x9c, 0x9d, 0xa8, 0xd2,
+	0xd5, 0x64, 0x06, 0x0f, 0xdc, 0x3e, 0x07, 0xbf, 0xb3, 0x16, 0xbe, 0xe9, 0xbf, 0xc8, 0xce, 0x4e,
+	0x6d, 0x61, 0xb0, 0x6f, 0x91, 0x16, 0x13, 0x4b, 0xd8, 0x13, 0xf3, 0xc5, 0x50, 0x71, 0x8f, 0x6c,
+	0x6d, 0xc4, 0xd3, 0x15, 0xf2, 0x42, 0xc8, 0xfb, 0xdc, 0x0d, 0xe2, 0x47, 0x03, 0xce, 0x22, 0xe9,
+	0x72, 0x16, 0x17, 0x3f, 0x4c, 0xd6, 0xe8, 0x36, 0x69, 0xd9, 0x6e, 0x14, 0x8c, 0x62, 0x8e, 0xc5,
+	0x3a, 0xc7, 0xfe, 0x1d, 0x01, 0xb0, 0x24, 0x52, 0x9f, 0x43, 0x19, 0x7a, 0xc0, 0x42, 0x36, 0x94,
+	0x4d, 0x92, 0xca, 0x8e, 0x5c, 0x1d, 0xcb, 0x4e, 0x00, 0x2b, 0x6a, 0xd9, 0x11, 0x3b, 0xa4, 0xec,
+	0x08, 0xb4, 0xbe, 0x42, 0x5e, 0x02, 0x73, 0x9f, 0xec, 0xee, 0xf2, 0x50, 0x25, 0x75, 0xf7, 0x91,
+	0x09, 0x82, 0xd0, 0xe5, 0x36, 0x69, 0xf8, 0xc9, 0x02, 0x7a, 0xbc, 0x56, 0xf4, 0x08, 0x78, 0x74,
+	0x28, 0xb0, 0x7a, 0x30, 0x69, 0xaa, 0x54, 0xe4, 0xee, 0x9d, 0xd3, 0x40, 0xff, 0xa7, 0xc7, 0x7f,
+	0x90, 0xc2, 0x2a, 0x5d, 0x22, 0xfd, 0xd7, 0x49, 0x13, 0x28, 0xc9, 0xee, 0xae, 0xe0, 0x8f, 0xe0,
+	0x8b, 0xeb, 0x6b, 0x99, 0x79, 0xe8, 0x10, 0x95, 0x8e, 0x7d, 0x81, 0xe9, 0x42, 0xd0, 0x38, 0xf3,
+	0xa2, 0xd7, 0x94, 0x99, 0x07, 0xbc, 0xcc, 0x3c, 0x60, 0xcf, 0x93, 0x2e, 0xfd, 0x37, 0x6d, 0xd2,
+	0x7e, 0x85, 0x10, 0x29, 0xa6, 0x8a, 0x6e, 0x91, 0x46, 0x14, 0x33, 0x6c, 0xed, 0x2b, 0x5b, 0x0b,
+	0x0a, 0x36, 0x0f, 0x13, 0x8c, 0x25, 0xa0, 0xb9, 0xe2, 0xd6, 0x9f, 0xbf, 0xb8, 0x32, 0x80, 0x71,
+	0x71, 0x21, 0xea, 0x92, 0xe2, 0x4e, 0xa6, 0x08, 0xc1, 0x17, 0x57, 0xdc, 0x5b, 0x58, 0xdc, 0xcf,
+	0xa2, 0x31, 0x71, 0xf8, 0xd9, 0x0e, 0xfc, 0xfe, 0x1e, 0x4e, 0x96, 0x78, 0x49, 0x87, 0x0b, 0xa1,
+	0xe3, 0x12, 0x8f, 0x92, 0x05, 0x35, 0x7f, 0xc0, 0xcb, 0x12, 0x03, 0x56, 0x7f, 0x1f, 0x93, 0x71,
+	0xf7, 0xcb, 0x60, 0xc0, 0x5c, 0xaf, 0xd4, 0xaf, 0x52, 0x24, 0x7f, 0x95, 0x22, 0x99, 0x5a, 0x41,
+	0x4a, 0x6f, 0xe7, 0x72, 0xaa, 0x2a, 0xf4, 0xdd, 0xc4, 0x7c, 0x2e, 0xb1, 0xb7, 0x65, 0x38, 0x35,
+	0x55, 0xc7, 0x8a, 0xf0, 0x05, 0x8a, 0xb6, 0x49, 0x2b, 0x1a, 0xb0, 0x68, 0x8f, 0xdb, 0xf8, 0xab,
+	0x2a, 0x5f, 0x93, 0x2f, 0xbb, 0x6c, 0x34, 0x88, 0xb9, 0xf8, 0x5d, 0x9d, 0xb6, 0xe4, 0xeb, 0xd6,
+	0x3f, 0x97, 0x49, 0x03, 0x78, 0xd3, 0x43, 0xd2, 0x14, 0x5a, 0x47, 0x57, 0x8b, 0x7e, 0x8a, 0x92,
+	0xda, 0xb9, 0x59, 0x81, 0x12, 0xf1, 0xeb, 0x4b, 0x5f, 0xff, 0xfe, 0xf7, 0xf7, 0xb5, 0x0e, 0x6d,
+	0x9b, 0x85, 0xd3, 0xa3, 0x10, 0x53, 0x7a, 0x44, 0x1a, 0x20, 0x19, 0x74, 0x45, 0x61, 0x71, 0x52,
+	0x65, 0x3b, 0xab, 0xe5, 0x20, 0xf4, 0x7a, 0x13, 0xbc, 0x2e, 0xd2, 0x1b, 0x45, 0xaf, 0x42, 0x91,
+	0xcc, 0x63, 0xd7, 0x3e, 0x49, 0x62, 0x16, 0xfa, 0x46, 0x4b, 0xcd, 0x56, 0xc6, 0x9c, 0x15, 0xc9,
+	0xb2, 0x98, 0x51, 0x0f, 0x23, 0xd2, 0x10, 0xbf, 0x71, 0xaa, 0x98, 0x27, 0xf5, 0x4d, 0x19, 0x73,
+	0x46, 0xdf, 0xf4, 0x45, 0xf0, 0x3a, 0x4f, 0xaf, 0x15, 0xbd, 0x0a, 0x2d, 0x3b, 0x24, 0x4d, 0x31,
+	0xf0, 0xb4, 0xd4, 0x60, 0x65, 0xb4, 0x59, 0xd5, 0x28, 0x8b, 0x16, 0xfb, 0xf8, 0x98, 0x34, 0xa0,
+	0x51, 0x95, 0xd1, 0x4e, 0x0e, 0xbc, 0x32, 0xda, 0xcc, 0xa8, 0xeb, 0xeb, 0xe0, 0x75, 0x99, 0x2e,
+	0x16, 0xbd, 0xc2, 0x34, 0x98, 0xc7, 0x30, 0xb0, 0x27, 0xf4, 0x89, 0x46, 0x5a, 0x38, 0x94, 0x54,
+	0x15, 0x51, 0x76, 0xf4, 0x3b, 0x6b, 0x55, 0x30, 0xe4, 0x70, 0x0b, 0x38, 0xac, 0xd0, 0xe5, 0x22,
+	0x07, 0x2e, 0xa0, 0x29, 0x8b, 0x13, 0xd2, 0x14, 0x87, 0x7c, 0x65, 0xee, 0x33, 0xf7, 0x26, 0x65,
+	0xee, 0xb3, 0xf7, 0x26, 0x7d, 0x0d, 0x18, 0x2c, 0xd1, 0x6e, 0x91, 0x01, 0xde, 0x22, 0x44, 0xa3,
+	0x1f, 0x93, 0x16, 0xde, 0x4b, 0x68, 0xb9, 0xe5, 0xa8, 0x2a, 0x07, 0xb9, 0xeb, 0x8d, 0xbe, 0x0c,
+	0x0c, 0xae, 0xd3, 0x79, 0x25, 0x03, 0xfa, 0x15, 0x99, 0x96, 0x27, 0x5e, 0xaa, 0x32, 0x9b, 0xbb,
+	0x9a, 0x74, 0xd6, 0x2b, 0x71, 0xe8, 0x5f, 0x07, 0xff, 0x0b, 0xb4, 0x53, 0xf4, 0x9f, 0x9e, 0x6c,
+	0x9f, 0x68, 0x64, 0x26, 0x3d, 0xab, 0xd3, 0x2a, 0xd3, 0x69, 0x0a, 0x36, 0xaa, 0x81, 0x48, 0x62,
+	0x05, 0x48, 0xdc, 0xa0, 0xd7, 0xd5, 0x24, 0x92, 0x29, 0x68, 0xe1, 0x69, 0x58, 0x59, 0x83, 0xec,
+	0x69, 0x5d, 0x59, 0x83, 0xdc, 0x41, 0xbc, 0xac, 0x06, 0x78, 0xe0, 0xde, 0xf9, 0xf8, 0xe9, 0x69,
+	0x57, 0x7b, 0x76, 0xda, 0xd5, 0xfe, 0x3a, 0xed, 0x6a, 0xdf, 0x9d, 0x75, 0xa7, 0x9e, 0x9d, 0x75,
+	0xa7, 0xfe, 0x38, 0xeb, 0x4e, 0x7d, 0xfe, 0x9a, 0xe3, 0xc6, 0x7b, 0xa3, 0x9e, 0xd1, 0xf7, 0x87,
+	0xb8, 0xfd, 0xb6, 0xc7, 0xe3, 0x43, 0x3f, 0xdc, 0x97, 0xd6, 0x06, 0xdc, 0x76, 0x78, 0x08, 0x7f,
+	0x0a, 0x08, 0xc3, 0x41, 0xaf, 0xd7, 0x84, 0x4b, 0xff, 0xf6, 0xbf, 0x01, 0x00, 0x00, 0xff, 0xff,
+	0xa3, 0xc1, 0x15, 0x88, 0xa4, 0x10, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -823,6 +1393,14 @@ type QueryClient interface {
 	Usage(ctx context.Context, in *QueryUsageRequest, opts ...grpc.CallOption) (*QueryUsageResponse, error)
 	// Explain lists what an epoch did to a device's leases.
 	Explain(ctx context.Context, in *QueryExplainRequest, opts ...grpc.CallOption) (*QueryExplainResponse, error)
+	Demand(ctx context.Context, in *QueryDemandRequest, opts ...grpc.CallOption) (*QueryDemandResponse, error)
+	// Demands that take bids, or all that are remembered.
+	Demands(ctx context.Context, in *QueryDemandsRequest, opts ...grpc.CallOption) (*QueryDemandsResponse, error)
+	Standing(ctx context.Context, in *QueryStandingRequest, opts ...grpc.CallOption) (*QueryStandingResponse, error)
+	// Standings lists standing leases of one payer, of one kind, or all.
+	Standings(ctx context.Context, in *QueryStandingsRequest, opts ...grpc.CallOption) (*QueryStandingsResponse, error)
+	// Account is what a device was paid under a standing lease and has in dispute.
+	Account(ctx context.Context, in *QueryAccountRequest, opts ...grpc.CallOption) (*QueryAccountResponse, error)
 }
 
 type queryClient struct {
@@ -896,6 +1474,51 @@ func (c *queryClient) Explain(ctx context.Context, in *QueryExplainRequest, opts
 	return out, nil
 }
 
+func (c *queryClient) Demand(ctx context.Context, in *QueryDemandRequest, opts ...grpc.CallOption) (*QueryDemandResponse, error) {
+	out := new(QueryDemandResponse)
+	err := c.cc.Invoke(ctx, "/grange.market.v1.Query/Demand", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Demands(ctx context.Context, in *QueryDemandsRequest, opts ...grpc.CallOption) (*QueryDemandsResponse, error) {
+	out := new(QueryDemandsResponse)
+	err := c.cc.Invoke(ctx, "/grange.market.v1.Query/Demands", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Standing(ctx context.Context, in *QueryStandingRequest, opts ...grpc.CallOption) (*QueryStandingResponse, error) {
+	out := new(QueryStandingResponse)
+	err := c.cc.Invoke(ctx, "/grange.market.v1.Query/Standing", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Standings(ctx context.Context, in *QueryStandingsRequest, opts ...grpc.CallOption) (*QueryStandingsResponse, error) {
+	out := new(QueryStandingsResponse)
+	err := c.cc.Invoke(ctx, "/grange.market.v1.Query/Standings", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Account(ctx context.Context, in *QueryAccountRequest, opts ...grpc.CallOption) (*QueryAccountResponse, error) {
+	out := new(QueryAccountResponse)
+	err := c.cc.Invoke(ctx, "/grange.market.v1.Query/Account", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	Params(context.Context, *QueryParamsRequest) (*QueryParamsResponse, error)
@@ -908,6 +1531,14 @@ type QueryServer interface {
 	Usage(context.Context, *QueryUsageRequest) (*QueryUsageResponse, error)
 	// Explain lists what an epoch did to a device's leases.
 	Explain(context.Context, *QueryExplainRequest) (*QueryExplainResponse, error)
+	Demand(context.Context, *QueryDemandRequest) (*QueryDemandResponse, error)
+	// Demands that take bids, or all that are remembered.
+	Demands(context.Context, *QueryDemandsRequest) (*QueryDemandsResponse, error)
+	Standing(context.Context, *QueryStandingRequest) (*QueryStandingResponse, error)
+	// Standings lists standing leases of one payer, of one kind, or all.
+	Standings(context.Context, *QueryStandingsRequest) (*QueryStandingsResponse, error)
+	// Account is what a device was paid under a standing lease and has in dispute.
+	Account(context.Context, *QueryAccountRequest) (*QueryAccountResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -934,6 +1565,21 @@ func (*UnimplementedQueryServer) Usage(ctx context.Context, req *QueryUsageReque
 }
 func (*UnimplementedQueryServer) Explain(ctx context.Context, req *QueryExplainRequest) (*QueryExplainResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Explain not implemented")
+}
+func (*UnimplementedQueryServer) Demand(ctx context.Context, req *QueryDemandRequest) (*QueryDemandResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Demand not implemented")
+}
+func (*UnimplementedQueryServer) Demands(ctx context.Context, req *QueryDemandsRequest) (*QueryDemandsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Demands not implemented")
+}
+func (*UnimplementedQueryServer) Standing(ctx context.Context, req *QueryStandingRequest) (*QueryStandingResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Standing not implemented")
+}
+func (*UnimplementedQueryServer) Standings(ctx context.Context, req *QueryStandingsRequest) (*QueryStandingsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Standings not implemented")
+}
+func (*UnimplementedQueryServer) Account(ctx context.Context, req *QueryAccountRequest) (*QueryAccountResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Account not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -1066,6 +1712,96 @@ func _Query_Explain_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Demand_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryDemandRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Demand(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.market.v1.Query/Demand",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Demand(ctx, req.(*QueryDemandRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Demands_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryDemandsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Demands(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.market.v1.Query/Demands",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Demands(ctx, req.(*QueryDemandsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Standing_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryStandingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Standing(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.market.v1.Query/Standing",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Standing(ctx, req.(*QueryStandingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Standings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryStandingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Standings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.market.v1.Query/Standings",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Standings(ctx, req.(*QueryStandingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Account_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Account(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.market.v1.Query/Account",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Account(ctx, req.(*QueryAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "grange.market.v1.Query",
@@ -1099,9 +1835,456 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 			MethodName: "Explain",
 			Handler:    _Query_Explain_Handler,
 		},
+		{
+			MethodName: "Demand",
+			Handler:    _Query_Demand_Handler,
+		},
+		{
+			MethodName: "Demands",
+			Handler:    _Query_Demands_Handler,
+		},
+		{
+			MethodName: "Standing",
+			Handler:    _Query_Standing_Handler,
+		},
+		{
+			MethodName: "Standings",
+			Handler:    _Query_Standings_Handler,
+		},
+		{
+			MethodName: "Account",
+			Handler:    _Query_Account_Handler,
+		},
 	},
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "grange/market/v1/query.proto",
+}
+
+func (m *QueryDemandRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryDemandRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryDemandRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Id != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryDemandResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryDemandResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryDemandResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Demand.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryDemandsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryDemandsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryDemandsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Ended {
+		i--
+		if m.Ended {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Kind) > 0 {
+		i -= len(m.Kind)
+		copy(dAtA[i:], m.Kind)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Kind)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryDemandsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryDemandsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryDemandsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Demands) > 0 {
+		for iNdEx := len(m.Demands) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Demands[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryStandingRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryStandingRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryStandingRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryStandingResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryStandingResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryStandingResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.MinBond != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.MinBond))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Free != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Free))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Held != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Held))
+		i--
+		dAtA[i] = 0x10
+	}
+	{
+		size, err := m.Standing.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryStandingsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryStandingsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryStandingsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Kind) > 0 {
+		i -= len(m.Kind)
+		copy(dAtA[i:], m.Kind)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Kind)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Payer) > 0 {
+		i -= len(m.Payer)
+		copy(dAtA[i:], m.Payer)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Payer)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryStandingsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryStandingsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryStandingsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Standings) > 0 {
+		for iNdEx := len(m.Standings) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Standings[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAccountRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAccountRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAccountRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Device) > 0 {
+		i -= len(m.Device)
+		copy(dAtA[i:], m.Device)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Device)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Standing) > 0 {
+		i -= len(m.Standing)
+		copy(dAtA[i:], m.Standing)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Standing)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAccountResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAccountResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAccountResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Dispute != nil {
+		{
+			size, err := m.Dispute.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.ReceiptLease) > 0 {
+		i -= len(m.ReceiptLease)
+		copy(dAtA[i:], m.ReceiptLease)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.ReceiptLease)))
+		i--
+		dAtA[i] = 0x12
+	}
+	{
+		size, err := m.Account.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
 }
 
 func (m *QueryParamsRequest) Marshal() (dAtA []byte, err error) {
@@ -1658,6 +2841,177 @@ func encodeVarintQuery(dAtA []byte, offset int, v uint64) int {
 	dAtA[offset] = uint8(v)
 	return base
 }
+func (m *QueryDemandRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovQuery(uint64(m.Id))
+	}
+	return n
+}
+
+func (m *QueryDemandResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Demand.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryDemandsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Kind)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Ended {
+		n += 2
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryDemandsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Demands) > 0 {
+		for _, e := range m.Demands {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryStandingRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryStandingResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Standing.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if m.Held != 0 {
+		n += 1 + sovQuery(uint64(m.Held))
+	}
+	if m.Free != 0 {
+		n += 1 + sovQuery(uint64(m.Free))
+	}
+	if m.MinBond != 0 {
+		n += 1 + sovQuery(uint64(m.MinBond))
+	}
+	return n
+}
+
+func (m *QueryStandingsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Payer)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Kind)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryStandingsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Standings) > 0 {
+		for _, e := range m.Standings {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryAccountRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Standing)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Device)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryAccountResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Account.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	l = len(m.ReceiptLease)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Dispute != nil {
+		l = m.Dispute.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
 func (m *QueryParamsRequest) Size() (n int) {
 	if m == nil {
 		return 0
@@ -1880,6 +3234,1181 @@ func sovQuery(x uint64) (n int) {
 }
 func sozQuery(x uint64) (n int) {
 	return sovQuery(uint64((x << 1) ^ uint64((int64(x) >> 63))))
+}
+func (m *QueryDemandRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryDemandRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryDemandRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryDemandResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryDemandResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryDemandResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Demand", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Demand.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryDemandsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryDemandsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryDemandsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Kind = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ended", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Ended = bool(v != 0)
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryDemandsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryDemandsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryDemandsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Demands", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Demands = append(m.Demands, Demand{})
+			if err := m.Demands[len(m.Demands)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryStandingRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryStandingRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryStandingRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
+			if m.Id == nil {
+				m.Id = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryStandingResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryStandingResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryStandingResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standing", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Standing.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Held", wireType)
+			}
+			m.Held = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Held |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Free", wireType)
+			}
+			m.Free = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Free |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MinBond", wireType)
+			}
+			m.MinBond = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MinBond |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryStandingsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryStandingsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryStandingsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Payer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Payer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Kind = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryStandingsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryStandingsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryStandingsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standings", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Standings = append(m.Standings, Standing{})
+			if err := m.Standings[len(m.Standings)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAccountRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAccountRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAccountRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standing", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Standing = append(m.Standing[:0], dAtA[iNdEx:postIndex]...)
+			if m.Standing == nil {
+				m.Standing = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Device", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Device = append(m.Device[:0], dAtA[iNdEx:postIndex]...)
+			if m.Device == nil {
+				m.Device = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAccountResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAccountResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAccountResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Account", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Account.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReceiptLease", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ReceiptLease = append(m.ReceiptLease[:0], dAtA[iNdEx:postIndex]...)
+			if m.ReceiptLease == nil {
+				m.ReceiptLease = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Dispute", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Dispute == nil {
+				m.Dispute = &Dispute{}
+			}
+			if err := m.Dispute.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
 }
 func (m *QueryParamsRequest) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)

@@ -32,6 +32,11 @@ const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
 // MsgPost creates an offer (offer_id 0) or changes one's own. Prices of running
 // leases never change.
+//
+// With side demand it asks for bids: use and hold are the most a bid may ask,
+// attributes what an offer must have, hold_budget and lanes the deposit and, once
+// a bid is accepted, the escrow. It needs no device. With status withdrawn it
+// cancels one's own demand. With side standing it opens a standing lease at once.
 type MsgPost struct {
 	Owner      string      `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
 	OfferId    uint64      `protobuf:"varint,2,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
@@ -43,6 +48,12 @@ type MsgPost struct {
 	Bond       uint64      `protobuf:"varint,8,opt,name=bond,proto3" json:"bond,omitempty"`
 	Status     OfferStatus `protobuf:"varint,9,opt,name=status,proto3,enum=grange.market.v1.OfferStatus" json:"status,omitempty"`
 	Attributes []Attribute `protobuf:"bytes,10,rep,name=attributes,proto3" json:"attributes"`
+	Side       Side        `protobuf:"varint,11,opt,name=side,proto3,enum=grange.market.v1.Side" json:"side,omitempty"`
+	HoldBudget uint64      `protobuf:"varint,12,opt,name=hold_budget,json=holdBudget,proto3" json:"hold_budget,omitempty"`
+	Lanes      []Lane      `protobuf:"bytes,13,rep,name=lanes,proto3" json:"lanes"`
+	TermEpochs uint64      `protobuf:"varint,14,opt,name=term_epochs,json=termEpochs,proto3" json:"term_epochs,omitempty"`
+	OpenEpochs uint64      `protobuf:"varint,15,opt,name=open_epochs,json=openEpochs,proto3" json:"open_epochs,omitempty"`
+	PayerBond  uint64      `protobuf:"varint,16,opt,name=payer_bond,json=payerBond,proto3" json:"payer_bond,omitempty"`
 }
 
 func (m *MsgPost) Reset()         { *m = MsgPost{} }
@@ -148,8 +159,51 @@ func (m *MsgPost) GetAttributes() []Attribute {
 	return nil
 }
 
+func (m *MsgPost) GetSide() Side {
+	if m != nil {
+		return m.Side
+	}
+	return SIDE_SUPPLY
+}
+
+func (m *MsgPost) GetHoldBudget() uint64 {
+	if m != nil {
+		return m.HoldBudget
+	}
+	return 0
+}
+
+func (m *MsgPost) GetLanes() []Lane {
+	if m != nil {
+		return m.Lanes
+	}
+	return nil
+}
+
+func (m *MsgPost) GetTermEpochs() uint64 {
+	if m != nil {
+		return m.TermEpochs
+	}
+	return 0
+}
+
+func (m *MsgPost) GetOpenEpochs() uint64 {
+	if m != nil {
+		return m.OpenEpochs
+	}
+	return 0
+}
+
+func (m *MsgPost) GetPayerBond() uint64 {
+	if m != nil {
+		return m.PayerBond
+	}
+	return 0
+}
+
 type MsgPostResponse struct {
 	OfferId uint64 `protobuf:"varint,1,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
+	LeaseId []byte `protobuf:"bytes,2,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
 }
 
 func (m *MsgPostResponse) Reset()         { *m = MsgPostResponse{} }
@@ -192,8 +246,20 @@ func (m *MsgPostResponse) GetOfferId() uint64 {
 	return 0
 }
 
+func (m *MsgPostResponse) GetLeaseId() []byte {
+	if m != nil {
+		return m.LeaseId
+	}
+	return nil
+}
+
 // MsgAccept opens a lease under an offer. The deposit is hold_budget plus the
 // caps of the lanes. The prices are those the payer saw: a change refuses it.
+//
+// When offer_id is a demand: from its buyer it accepts the bid of offer bid,
+// whose prices it repeats; from anybody else it bids with his offer bid at use
+// and hold. With migrate the new lease follows that one: what its old provider
+// can no longer earn is the first part of the deposit.
 type MsgAccept struct {
 	Payer      string `protobuf:"bytes,1,opt,name=payer,proto3" json:"payer,omitempty"`
 	OfferId    uint64 `protobuf:"varint,2,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
@@ -203,6 +269,8 @@ type MsgAccept struct {
 	TermEpochs uint64 `protobuf:"varint,6,opt,name=term_epochs,json=termEpochs,proto3" json:"term_epochs,omitempty"`
 	Use        Price  `protobuf:"bytes,7,opt,name=use,proto3" json:"use"`
 	Hold       Price  `protobuf:"bytes,8,opt,name=hold,proto3" json:"hold"`
+	Bid        uint64 `protobuf:"varint,9,opt,name=bid,proto3" json:"bid,omitempty"`
+	Migrate    []byte `protobuf:"bytes,10,opt,name=migrate,proto3" json:"migrate,omitempty"`
 }
 
 func (m *MsgAccept) Reset()         { *m = MsgAccept{} }
@@ -294,6 +362,20 @@ func (m *MsgAccept) GetHold() Price {
 	return Price{}
 }
 
+func (m *MsgAccept) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *MsgAccept) GetMigrate() []byte {
+	if m != nil {
+		return m.Migrate
+	}
+	return nil
+}
+
 type MsgAcceptResponse struct {
 	LeaseId []byte `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
 }
@@ -338,12 +420,14 @@ func (m *MsgAcceptResponse) GetLeaseId() []byte {
 	return nil
 }
 
-// MsgFund adds to the hold budget and to lanes; anybody may.
+// MsgFund adds to the hold budget and to lanes, of a standing lease to lanes and
+// bond. Anybody may, but lanes are the payer's.
 type MsgFund struct {
 	Funder     string `protobuf:"bytes,1,opt,name=funder,proto3" json:"funder,omitempty"`
 	LeaseId    []byte `protobuf:"bytes,2,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
 	HoldBudget uint64 `protobuf:"varint,3,opt,name=hold_budget,json=holdBudget,proto3" json:"hold_budget,omitempty"`
 	Lanes      []Lane `protobuf:"bytes,4,rep,name=lanes,proto3" json:"lanes"`
+	Bond       uint64 `protobuf:"varint,5,opt,name=bond,proto3" json:"bond,omitempty"`
 }
 
 func (m *MsgFund) Reset()         { *m = MsgFund{} }
@@ -407,6 +491,13 @@ func (m *MsgFund) GetLanes() []Lane {
 	return nil
 }
 
+func (m *MsgFund) GetBond() uint64 {
+	if m != nil {
+		return m.Bond
+	}
+	return 0
+}
+
 type MsgFundResponse struct {
 	Deposited uint64 `protobuf:"varint,1,opt,name=deposited,proto3" json:"deposited,omitempty"`
 }
@@ -451,20 +542,231 @@ func (m *MsgFundResponse) GetDeposited() uint64 {
 	return 0
 }
 
+// Statement of the payer, who must be the signer of the message.
+type StatementItem struct {
+	Standing []byte `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	Epoch    uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Root     []byte `protobuf:"bytes,3,opt,name=root,proto3" json:"root,omitempty"`
+	Size_    uint64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	Total    uint64 `protobuf:"varint,5,opt,name=total,proto3" json:"total,omitempty"`
+}
+
+func (m *StatementItem) Reset()         { *m = StatementItem{} }
+func (m *StatementItem) String() string { return proto.CompactTextString(m) }
+func (*StatementItem) ProtoMessage()    {}
+func (*StatementItem) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6356d52f6ef6c58b, []int{6}
+}
+func (m *StatementItem) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *StatementItem) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_StatementItem.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *StatementItem) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_StatementItem.Merge(m, src)
+}
+func (m *StatementItem) XXX_Size() int {
+	return m.Size()
+}
+func (m *StatementItem) XXX_DiscardUnknown() {
+	xxx_messageInfo_StatementItem.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_StatementItem proto.InternalMessageInfo
+
+func (m *StatementItem) GetStanding() []byte {
+	if m != nil {
+		return m.Standing
+	}
+	return nil
+}
+
+func (m *StatementItem) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *StatementItem) GetRoot() []byte {
+	if m != nil {
+		return m.Root
+	}
+	return nil
+}
+
+func (m *StatementItem) GetSize_() uint64 {
+	if m != nil {
+		return m.Size_
+	}
+	return 0
+}
+
+func (m *StatementItem) GetTotal() uint64 {
+	if m != nil {
+		return m.Total
+	}
+	return 0
+}
+
+// LeafItem collects what a statement says of a device.
+type LeafItem struct {
+	Standing []byte `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	Device   []byte `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Units    uint64 `protobuf:"varint,3,opt,name=units,proto3" json:"units,omitempty"`
+	Proof    []byte `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`
+}
+
+func (m *LeafItem) Reset()         { *m = LeafItem{} }
+func (m *LeafItem) String() string { return proto.CompactTextString(m) }
+func (*LeafItem) ProtoMessage()    {}
+func (*LeafItem) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6356d52f6ef6c58b, []int{7}
+}
+func (m *LeafItem) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *LeafItem) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_LeafItem.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *LeafItem) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_LeafItem.Merge(m, src)
+}
+func (m *LeafItem) XXX_Size() int {
+	return m.Size()
+}
+func (m *LeafItem) XXX_DiscardUnknown() {
+	xxx_messageInfo_LeafItem.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_LeafItem proto.InternalMessageInfo
+
+func (m *LeafItem) GetStanding() []byte {
+	if m != nil {
+		return m.Standing
+	}
+	return nil
+}
+
+func (m *LeafItem) GetDevice() []byte {
+	if m != nil {
+		return m.Device
+	}
+	return nil
+}
+
+func (m *LeafItem) GetUnits() uint64 {
+	if m != nil {
+		return m.Units
+	}
+	return 0
+}
+
+func (m *LeafItem) GetProof() []byte {
+	if m != nil {
+		return m.Proof
+	}
+	return nil
+}
+
+// DisputeItem brings receipts of one device, one for each lane in their order.
+type DisputeItem struct {
+	Standing []byte   `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	Device   []byte   `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Receipts [][]byte `protobuf:"bytes,3,rep,name=receipts,proto3" json:"receipts,omitempty"`
+}
+
+func (m *DisputeItem) Reset()         { *m = DisputeItem{} }
+func (m *DisputeItem) String() string { return proto.CompactTextString(m) }
+func (*DisputeItem) ProtoMessage()    {}
+func (*DisputeItem) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6356d52f6ef6c58b, []int{8}
+}
+func (m *DisputeItem) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *DisputeItem) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_DisputeItem.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *DisputeItem) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_DisputeItem.Merge(m, src)
+}
+func (m *DisputeItem) XXX_Size() int {
+	return m.Size()
+}
+func (m *DisputeItem) XXX_DiscardUnknown() {
+	xxx_messageInfo_DisputeItem.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_DisputeItem proto.InternalMessageInfo
+
+func (m *DisputeItem) GetStanding() []byte {
+	if m != nil {
+		return m.Standing
+	}
+	return nil
+}
+
+func (m *DisputeItem) GetDevice() []byte {
+	if m != nil {
+		return m.Device
+	}
+	return nil
+}
+
+func (m *DisputeItem) GetReceipts() [][]byte {
+	if m != nil {
+		return m.Receipts
+	}
+	return nil
+}
+
 // MsgSettle hands in receipts (220 bytes each) and commitments (208 bytes each)
 // of any leases. Anybody may: only the signatures count. One that is not valid
-// refuses all; one that is old pays nothing and refuses nothing.
+// refuses all; one that is old pays nothing and refuses nothing. Of standing
+// leases it takes statements, then leaves, then disputes.
 type MsgSettle struct {
-	Signer      string   `protobuf:"bytes,1,opt,name=signer,proto3" json:"signer,omitempty"`
-	Receipts    [][]byte `protobuf:"bytes,2,rep,name=receipts,proto3" json:"receipts,omitempty"`
-	Commitments [][]byte `protobuf:"bytes,3,rep,name=commitments,proto3" json:"commitments,omitempty"`
+	Signer      string          `protobuf:"bytes,1,opt,name=signer,proto3" json:"signer,omitempty"`
+	Receipts    [][]byte        `protobuf:"bytes,2,rep,name=receipts,proto3" json:"receipts,omitempty"`
+	Commitments [][]byte        `protobuf:"bytes,3,rep,name=commitments,proto3" json:"commitments,omitempty"`
+	Statements  []StatementItem `protobuf:"bytes,4,rep,name=statements,proto3" json:"statements"`
+	Leaves      []LeafItem      `protobuf:"bytes,5,rep,name=leaves,proto3" json:"leaves"`
+	Disputes    []DisputeItem   `protobuf:"bytes,6,rep,name=disputes,proto3" json:"disputes"`
 }
 
 func (m *MsgSettle) Reset()         { *m = MsgSettle{} }
 func (m *MsgSettle) String() string { return proto.CompactTextString(m) }
 func (*MsgSettle) ProtoMessage()    {}
 func (*MsgSettle) Descriptor() ([]byte, []int) {
-	return fileDescriptor_6356d52f6ef6c58b, []int{6}
+	return fileDescriptor_6356d52f6ef6c58b, []int{9}
 }
 func (m *MsgSettle) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -514,6 +816,27 @@ func (m *MsgSettle) GetCommitments() [][]byte {
 	return nil
 }
 
+func (m *MsgSettle) GetStatements() []StatementItem {
+	if m != nil {
+		return m.Statements
+	}
+	return nil
+}
+
+func (m *MsgSettle) GetLeaves() []LeafItem {
+	if m != nil {
+		return m.Leaves
+	}
+	return nil
+}
+
+func (m *MsgSettle) GetDisputes() []DisputeItem {
+	if m != nil {
+		return m.Disputes
+	}
+	return nil
+}
+
 type MsgSettleResponse struct {
 	Paid uint64 `protobuf:"varint,1,opt,name=paid,proto3" json:"paid,omitempty"`
 }
@@ -522,7 +845,7 @@ func (m *MsgSettleResponse) Reset()         { *m = MsgSettleResponse{} }
 func (m *MsgSettleResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgSettleResponse) ProtoMessage()    {}
 func (*MsgSettleResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_6356d52f6ef6c58b, []int{7}
+	return fileDescriptor_6356d52f6ef6c58b, []int{10}
 }
 func (m *MsgSettleResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -558,17 +881,20 @@ func (m *MsgSettleResponse) GetPaid() uint64 {
 	return 0
 }
 
-// MsgClose ends a lease, by its payer or by the owner of its provider.
+// MsgClose ends a lease, by its payer or by the owner of its provider; a standing
+// lease by its payer. With offer_id and bid it takes a bid back instead.
 type MsgClose struct {
 	Signer  string `protobuf:"bytes,1,opt,name=signer,proto3" json:"signer,omitempty"`
 	LeaseId []byte `protobuf:"bytes,2,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
+	OfferId uint64 `protobuf:"varint,3,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
+	Bid     uint64 `protobuf:"varint,4,opt,name=bid,proto3" json:"bid,omitempty"`
 }
 
 func (m *MsgClose) Reset()         { *m = MsgClose{} }
 func (m *MsgClose) String() string { return proto.CompactTextString(m) }
 func (*MsgClose) ProtoMessage()    {}
 func (*MsgClose) Descriptor() ([]byte, []int) {
-	return fileDescriptor_6356d52f6ef6c58b, []int{8}
+	return fileDescriptor_6356d52f6ef6c58b, []int{11}
 }
 func (m *MsgClose) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -611,6 +937,20 @@ func (m *MsgClose) GetLeaseId() []byte {
 	return nil
 }
 
+func (m *MsgClose) GetOfferId() uint64 {
+	if m != nil {
+		return m.OfferId
+	}
+	return 0
+}
+
+func (m *MsgClose) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
 type MsgCloseResponse struct {
 }
 
@@ -618,7 +958,7 @@ func (m *MsgCloseResponse) Reset()         { *m = MsgCloseResponse{} }
 func (m *MsgCloseResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgCloseResponse) ProtoMessage()    {}
 func (*MsgCloseResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_6356d52f6ef6c58b, []int{9}
+	return fileDescriptor_6356d52f6ef6c58b, []int{12}
 }
 func (m *MsgCloseResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -656,7 +996,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_6356d52f6ef6c58b, []int{10}
+	return fileDescriptor_6356d52f6ef6c58b, []int{13}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -706,7 +1046,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_6356d52f6ef6c58b, []int{11}
+	return fileDescriptor_6356d52f6ef6c58b, []int{14}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -742,6 +1082,9 @@ func init() {
 	proto.RegisterType((*MsgAcceptResponse)(nil), "grange.market.v1.MsgAcceptResponse")
 	proto.RegisterType((*MsgFund)(nil), "grange.market.v1.MsgFund")
 	proto.RegisterType((*MsgFundResponse)(nil), "grange.market.v1.MsgFundResponse")
+	proto.RegisterType((*StatementItem)(nil), "grange.market.v1.StatementItem")
+	proto.RegisterType((*LeafItem)(nil), "grange.market.v1.LeafItem")
+	proto.RegisterType((*DisputeItem)(nil), "grange.market.v1.DisputeItem")
 	proto.RegisterType((*MsgSettle)(nil), "grange.market.v1.MsgSettle")
 	proto.RegisterType((*MsgSettleResponse)(nil), "grange.market.v1.MsgSettleResponse")
 	proto.RegisterType((*MsgClose)(nil), "grange.market.v1.MsgClose")
@@ -753,63 +1096,80 @@ func init() {
 func init() { proto.RegisterFile("grange/market/v1/tx.proto", fileDescriptor_6356d52f6ef6c58b) }
 
 var fileDescriptor_6356d52f6ef6c58b = []byte{
-	// 889 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x56, 0xcf, 0x6f, 0xdc, 0x44,
-	0x14, 0x8e, 0x63, 0xef, 0xaf, 0xb7, 0x51, 0x29, 0xa3, 0xaa, 0xf1, 0xba, 0x65, 0xbb, 0x98, 0x03,
-	0x4b, 0x45, 0x6d, 0xb2, 0x40, 0x0f, 0xb9, 0x25, 0x14, 0x50, 0x2b, 0x02, 0x91, 0x23, 0x2e, 0x08,
-	0x29, 0x9a, 0xf5, 0x4c, 0x1c, 0x2b, 0x6b, 0x8f, 0xe5, 0x19, 0xa7, 0xe4, 0x86, 0x38, 0x71, 0x84,
-	0x2b, 0x7f, 0x45, 0x0f, 0x1c, 0xf8, 0x13, 0x7a, 0xac, 0xb8, 0xd0, 0x13, 0x42, 0xc9, 0xa1, 0xff,
-	0x06, 0x9a, 0xf1, 0xd8, 0xd9, 0x9f, 0xed, 0xc2, 0x6d, 0xde, 0x7b, 0xdf, 0xbc, 0xf9, 0xe6, 0xfb,
-	0xde, 0x78, 0x17, 0x7a, 0x51, 0x8e, 0xd3, 0x88, 0xfa, 0x09, 0xce, 0xcf, 0xa8, 0xf0, 0xcf, 0x77,
-	0x7c, 0xf1, 0x83, 0x97, 0xe5, 0x4c, 0x30, 0x74, 0xb3, 0x2c, 0x79, 0x65, 0xc9, 0x3b, 0xdf, 0x71,
-	0xb6, 0x43, 0xc6, 0x13, 0xc6, 0xfd, 0x84, 0x47, 0x12, 0x99, 0xf0, 0xa8, 0x84, 0x3a, 0xbd, 0xb2,
-	0x70, 0xac, 0x22, 0xbf, 0x0c, 0x74, 0xe9, 0x56, 0xc4, 0x22, 0x56, 0xe6, 0xe5, 0x4a, 0x67, 0xef,
-	0x2e, 0x1e, 0x7b, 0x91, 0x51, 0xbd, 0xc7, 0xfd, 0xcd, 0x84, 0xd6, 0x01, 0x8f, 0x0e, 0x19, 0x17,
-	0xc8, 0x83, 0x06, 0x7b, 0x9a, 0xd2, 0xdc, 0x36, 0x06, 0xc6, 0xb0, 0xb3, 0x6f, 0xff, 0xf9, 0xfb,
-	0x83, 0x5b, 0xfa, 0x80, 0x3d, 0x42, 0x72, 0xca, 0xf9, 0x91, 0xc8, 0xe3, 0x34, 0x0a, 0x4a, 0x18,
-	0xea, 0x41, 0x9b, 0x9d, 0x9c, 0xd0, 0xfc, 0x38, 0x26, 0xf6, 0xe6, 0xc0, 0x18, 0x5a, 0x41, 0x4b,
-	0xc5, 0x8f, 0x09, 0xba, 0x0d, 0x4d, 0x42, 0xcf, 0xe3, 0x90, 0xda, 0xe6, 0xc0, 0x18, 0x6e, 0x05,
-	0x3a, 0x42, 0x08, 0xac, 0xb3, 0x38, 0x25, 0xb6, 0x25, 0x4f, 0x08, 0xd4, 0x1a, 0xf9, 0x60, 0x16,
-	0x9c, 0xda, 0x8d, 0x81, 0x31, 0xec, 0x8e, 0xb6, 0xbd, 0x79, 0x29, 0xbc, 0xc3, 0x3c, 0x0e, 0xe9,
-	0xbe, 0xf5, 0xfc, 0xef, 0x7b, 0x1b, 0x81, 0x44, 0xa2, 0x1d, 0xb0, 0x4e, 0xd9, 0x84, 0xd8, 0xcd,
-	0x75, 0x76, 0x28, 0x28, 0x72, 0xa0, 0x1d, 0xe2, 0x0c, 0x87, 0xb1, 0xb8, 0xb0, 0x5b, 0x8a, 0x6a,
-	0x1d, 0x4b, 0x4e, 0x63, 0x96, 0x12, 0xbb, 0xad, 0xf2, 0x6a, 0x8d, 0x3e, 0x85, 0x26, 0x17, 0x58,
-	0x14, 0xdc, 0xee, 0x0c, 0x8c, 0xe1, 0x8d, 0xd1, 0x3b, 0x8b, 0x87, 0x7c, 0x23, 0xaf, 0x7a, 0xa4,
-	0x40, 0x81, 0x06, 0xa3, 0x3d, 0x00, 0x2c, 0x44, 0x1e, 0x8f, 0x0b, 0x41, 0xb9, 0x0d, 0x03, 0x73,
-	0xd8, 0x1d, 0xdd, 0x59, 0xdc, 0xba, 0x57, 0x61, 0x34, 0xc7, 0xa9, 0x4d, 0xbb, 0xf0, 0xd3, 0xab,
-	0x67, 0xf7, 0x4b, 0x81, 0xdd, 0x0f, 0xe1, 0x2d, 0xed, 0x4d, 0x40, 0x79, 0xc6, 0x52, 0x4e, 0x67,
-	0x34, 0x37, 0x66, 0x34, 0x77, 0x5f, 0x6e, 0x42, 0xe7, 0x80, 0x47, 0x7b, 0x61, 0x48, 0x33, 0x65,
-	0x66, 0x86, 0x2f, 0xd6, 0x31, 0x53, 0xc1, 0x5e, 0x67, 0xe6, 0xb4, 0x78, 0xe6, 0x9c, 0x78, 0xf7,
-	0xa0, 0x2b, 0x05, 0x3e, 0x1e, 0x17, 0x24, 0xa2, 0x42, 0xf9, 0x6a, 0x05, 0x20, 0x53, 0xfb, 0x2a,
-	0x83, 0x46, 0xd0, 0x98, 0xe0, 0x94, 0x72, 0xbb, 0xa1, 0xd4, 0xb8, 0xbd, 0xa8, 0xc6, 0x57, 0x38,
-	0xad, 0x84, 0x28, 0xa1, 0xb2, 0xa9, 0xa0, 0x79, 0x72, 0x4c, 0x33, 0x16, 0x9e, 0x72, 0xe5, 0xb3,
-	0x15, 0x80, 0x4c, 0x7d, 0xae, 0x32, 0xd5, 0xc8, 0xb4, 0xfe, 0xf3, 0xc8, 0xb4, 0xd7, 0x1e, 0x19,
-	0x6d, 0x84, 0x12, 0xc7, 0xf5, 0xe0, 0xed, 0x5a, 0xd9, 0x69, 0x2b, 0x26, 0x14, 0x73, 0x5a, 0x59,
-	0xb1, 0x15, 0xb4, 0x54, 0xfc, 0x98, 0xb8, 0x7f, 0x18, 0xea, 0x55, 0x7d, 0x51, 0xa4, 0x04, 0x7d,
-	0x04, 0xcd, 0x93, 0x22, 0x25, 0x6b, 0x38, 0xa1, 0x71, 0x33, 0x8d, 0x37, 0x67, 0x1a, 0xcf, 0xcb,
-	0x6d, 0xae, 0x96, 0xdb, 0x5a, 0x5b, 0xee, 0xdd, 0xae, 0xbc, 0xa9, 0x3e, 0xdc, 0xf5, 0xd5, 0xcc,
-	0x49, 0xe6, 0xf5, 0x45, 0xef, 0x42, 0x87, 0xd0, 0x8c, 0xf1, 0x58, 0xd0, 0x6a, 0xe8, 0xae, 0x13,
-	0xee, 0xcf, 0x86, 0x1a, 0xbb, 0x23, 0x2a, 0xc4, 0x84, 0xca, 0xdb, 0xf2, 0x38, 0x5a, 0xe7, 0x23,
-	0xa2, 0x71, 0x72, 0xba, 0x72, 0x1a, 0xd2, 0x38, 0x13, 0xdc, 0xde, 0x1c, 0x98, 0xc3, 0xad, 0xa0,
-	0x8e, 0xd1, 0x00, 0xba, 0x21, 0x4b, 0x92, 0x58, 0x24, 0x34, 0x15, 0xdc, 0x36, 0x55, 0x79, 0x3a,
-	0xa5, 0xb9, 0x97, 0xad, 0xdc, 0xf7, 0x95, 0x4d, 0x25, 0x93, 0x9a, 0x3d, 0x02, 0x2b, 0xc3, 0xf5,
-	0x6b, 0x51, 0x6b, 0x97, 0x40, 0xfb, 0x80, 0x47, 0x9f, 0x4d, 0x18, 0xff, 0x3f, 0x8c, 0x57, 0xfb,
-	0x33, 0x4b, 0x07, 0xc1, 0xcd, 0xea, 0x94, 0x8a, 0x8d, 0xfb, 0xab, 0xa1, 0xf4, 0xfd, 0x36, 0x23,
-	0x58, 0xd0, 0x43, 0x9c, 0xe3, 0x84, 0xa3, 0x87, 0xd0, 0xc1, 0x85, 0x38, 0x65, 0xb9, 0x7c, 0x60,
-	0x6f, 0x22, 0x71, 0x0d, 0x45, 0x0f, 0xa1, 0x99, 0xa9, 0x0e, 0x8a, 0x45, 0x77, 0x64, 0x2f, 0x19,
-	0x6b, 0x55, 0xd7, 0x76, 0x6b, 0xf4, 0xee, 0x0d, 0x49, 0xf2, 0xba, 0x8f, 0xdb, 0x83, 0xed, 0x39,
-	0x4a, 0x15, 0xdd, 0xd1, 0x5f, 0x26, 0x98, 0x07, 0x3c, 0x42, 0x8f, 0xc0, 0x52, 0x3f, 0x11, 0xbd,
-	0xc5, 0x23, 0xf4, 0x17, 0xca, 0x79, 0x77, 0x65, 0xa9, 0xb6, 0xe2, 0x09, 0x34, 0xf5, 0xd7, 0xe9,
-	0xce, 0x52, 0x70, 0x59, 0x74, 0xde, 0x7b, 0x4d, 0xb1, 0xee, 0xf5, 0x08, 0x2c, 0xf5, 0xbc, 0x96,
-	0x33, 0x92, 0xa5, 0x15, 0x8c, 0x66, 0x46, 0xfb, 0x09, 0x34, 0xf5, 0xe0, 0x2e, 0x67, 0x54, 0x16,
-	0x57, 0x30, 0x9a, 0x1b, 0xb4, 0x2f, 0xa1, 0x51, 0x4e, 0x94, 0xb3, 0x14, 0xad, 0x6a, 0x8e, 0xbb,
-	0xba, 0x56, 0x37, 0xfa, 0x1e, 0xb6, 0x66, 0xe6, 0x63, 0xf9, 0x3d, 0xa6, 0x21, 0xce, 0x07, 0x6f,
-	0x84, 0x54, 0xdd, 0x9d, 0xc6, 0x8f, 0xaf, 0x9e, 0xdd, 0x37, 0xf6, 0xbf, 0x7e, 0x7e, 0xd9, 0x37,
-	0x5e, 0x5c, 0xf6, 0x8d, 0x7f, 0x2e, 0xfb, 0xc6, 0x2f, 0x57, 0xfd, 0x8d, 0x17, 0x57, 0xfd, 0x8d,
-	0x97, 0x57, 0xfd, 0x8d, 0xef, 0x3e, 0x89, 0x62, 0x71, 0x5a, 0x8c, 0xbd, 0x90, 0x25, 0x7e, 0xd9,
-	0xf5, 0x41, 0x4a, 0xc5, 0x53, 0x96, 0x9f, 0xe9, 0xd0, 0x9f, 0x50, 0x12, 0xd1, 0xdc, 0xc7, 0x59,
-	0xac, 0xff, 0x55, 0x64, 0xe3, 0x71, 0x53, 0xfd, 0x9f, 0xf8, 0xf8, 0xdf, 0x00, 0x00, 0x00, 0xff,
-	0xff, 0x2f, 0xea, 0xce, 0x87, 0xe6, 0x08, 0x00, 0x00,
+	// 1157 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x56, 0x4d, 0x6f, 0xe4, 0x44,
+	0x13, 0x8e, 0x33, 0x9e, 0xaf, 0x9a, 0x6c, 0x36, 0x6f, 0x2b, 0xda, 0x78, 0xbc, 0xbb, 0x93, 0x79,
+	0xcd, 0x81, 0x21, 0xd2, 0xce, 0x90, 0x01, 0x56, 0x28, 0x17, 0x94, 0x90, 0x65, 0x95, 0xd5, 0x06,
+	0x22, 0x47, 0x5c, 0x10, 0x28, 0xf2, 0xd8, 0x1d, 0xa7, 0xc9, 0xd8, 0x6d, 0xb9, 0x7b, 0xb2, 0x84,
+	0x0b, 0x08, 0xf1, 0x03, 0xe0, 0x9f, 0xec, 0x81, 0x1f, 0xb1, 0x42, 0x1c, 0x56, 0x5c, 0xe0, 0x84,
+	0x50, 0x72, 0xd8, 0x3f, 0xc1, 0x01, 0xf5, 0x87, 0x3d, 0xdf, 0x49, 0xc8, 0xad, 0xab, 0xea, 0xa9,
+	0xee, 0xa7, 0xab, 0x9e, 0x2e, 0x1b, 0xea, 0x61, 0xea, 0xc5, 0x21, 0xee, 0x44, 0x5e, 0x7a, 0x8a,
+	0x79, 0xe7, 0x6c, 0xb3, 0xc3, 0xbf, 0x69, 0x27, 0x29, 0xe5, 0x14, 0xad, 0xa8, 0x50, 0x5b, 0x85,
+	0xda, 0x67, 0x9b, 0xf6, 0x9a, 0x4f, 0x59, 0x44, 0x59, 0x27, 0x62, 0xa1, 0x40, 0x46, 0x2c, 0x54,
+	0x50, 0xbb, 0xae, 0x02, 0x47, 0xd2, 0xea, 0x28, 0x43, 0x87, 0x56, 0x43, 0x1a, 0x52, 0xe5, 0x17,
+	0x2b, 0xed, 0x7d, 0x30, 0x7d, 0xec, 0x79, 0x82, 0x75, 0x8e, 0xf3, 0x8f, 0x09, 0xe5, 0x7d, 0x16,
+	0x1e, 0x50, 0xc6, 0x51, 0x1b, 0x8a, 0xf4, 0x45, 0x8c, 0x53, 0xcb, 0x68, 0x1a, 0xad, 0xea, 0x8e,
+	0xf5, 0xfb, 0x2f, 0x8f, 0x56, 0xf5, 0x01, 0xdb, 0x41, 0x90, 0x62, 0xc6, 0x0e, 0x79, 0x4a, 0xe2,
+	0xd0, 0x55, 0x30, 0x54, 0x87, 0x0a, 0x3d, 0x3e, 0xc6, 0xe9, 0x11, 0x09, 0xac, 0xc5, 0xa6, 0xd1,
+	0x32, 0xdd, 0xb2, 0xb4, 0xf7, 0x02, 0x74, 0x0f, 0x4a, 0x01, 0x3e, 0x23, 0x3e, 0xb6, 0x0a, 0x4d,
+	0xa3, 0xb5, 0xe4, 0x6a, 0x0b, 0x21, 0x30, 0x4f, 0x49, 0x1c, 0x58, 0xa6, 0x38, 0xc1, 0x95, 0x6b,
+	0xd4, 0x81, 0xc2, 0x80, 0x61, 0xab, 0xd8, 0x34, 0x5a, 0xb5, 0xee, 0x5a, 0x7b, 0xb2, 0x14, 0xed,
+	0x83, 0x94, 0xf8, 0x78, 0xc7, 0x7c, 0xf5, 0xd7, 0xfa, 0x82, 0x2b, 0x90, 0x68, 0x13, 0xcc, 0x13,
+	0xda, 0x0f, 0xac, 0xd2, 0x4d, 0x32, 0x24, 0x14, 0xd9, 0x50, 0xf1, 0xbd, 0xc4, 0xf3, 0x09, 0x3f,
+	0xb7, 0xca, 0x92, 0x6a, 0x6e, 0x0b, 0x4e, 0x3d, 0x1a, 0x07, 0x56, 0x45, 0xfa, 0xe5, 0x1a, 0x7d,
+	0x00, 0x25, 0xc6, 0x3d, 0x3e, 0x60, 0x56, 0xb5, 0x69, 0xb4, 0x96, 0xbb, 0x0f, 0xa7, 0x0f, 0xf9,
+	0x4c, 0x5c, 0xf5, 0x50, 0x82, 0x5c, 0x0d, 0x46, 0xdb, 0x00, 0x1e, 0xe7, 0x29, 0xe9, 0x0d, 0x38,
+	0x66, 0x16, 0x34, 0x0b, 0xad, 0x5a, 0xf7, 0xfe, 0x74, 0xea, 0x76, 0x86, 0xd1, 0x1c, 0x47, 0x92,
+	0xd0, 0x06, 0x98, 0x8c, 0x04, 0xd8, 0xaa, 0xc9, 0x73, 0xef, 0x4d, 0x27, 0x1f, 0x92, 0x00, 0xbb,
+	0x12, 0x83, 0xd6, 0xa1, 0x26, 0x6e, 0x77, 0xd4, 0x1b, 0x04, 0x21, 0xe6, 0xd6, 0x92, 0xbc, 0x00,
+	0x08, 0xd7, 0x8e, 0xf4, 0xa0, 0x2e, 0x14, 0xfb, 0x5e, 0x8c, 0x99, 0x75, 0x47, 0x52, 0x99, 0xb1,
+	0xdb, 0x73, 0x2f, 0xce, 0x58, 0x28, 0xa8, 0xd8, 0x94, 0xe3, 0x34, 0x3a, 0xc2, 0x09, 0xf5, 0x4f,
+	0x98, 0xb5, 0xac, 0x36, 0x15, 0xae, 0x27, 0xd2, 0x23, 0x00, 0x34, 0xc1, 0x71, 0x06, 0xb8, 0xab,
+	0x00, 0xc2, 0xa5, 0x01, 0x0f, 0x01, 0x12, 0xef, 0x1c, 0xa7, 0x47, 0xb2, 0xac, 0x2b, 0x32, 0x5e,
+	0x95, 0x9e, 0x1d, 0x1a, 0x07, 0x5b, 0xf0, 0xc3, 0x9b, 0x97, 0x1b, 0x4a, 0x42, 0xce, 0x53, 0xb8,
+	0xab, 0xd5, 0xe7, 0x62, 0x96, 0xd0, 0x98, 0xe1, 0x31, 0x55, 0x19, 0xe3, 0xaa, 0xaa, 0x43, 0xa5,
+	0x8f, 0x3d, 0x86, 0x33, 0xc1, 0x2d, 0xb9, 0x65, 0x69, 0xef, 0x05, 0xce, 0x8f, 0x05, 0xa8, 0xee,
+	0xb3, 0x70, 0xdb, 0xf7, 0x71, 0x22, 0x95, 0x2c, 0xcf, 0xbb, 0x5e, 0xc9, 0x12, 0x76, 0x95, 0x92,
+	0x47, 0x95, 0x53, 0x98, 0x50, 0xce, 0x44, 0xfd, 0xcd, 0xf9, 0xf5, 0x2f, 0xde, 0xba, 0xfe, 0xa5,
+	0xa9, 0xfa, 0xeb, 0xf7, 0x52, 0xfe, 0xcf, 0xef, 0xa5, 0x72, 0xf3, 0xf7, 0xb2, 0x02, 0x85, 0x1e,
+	0x09, 0xa4, 0xf8, 0x4d, 0x57, 0x2c, 0x91, 0x05, 0xe5, 0x88, 0x84, 0xa9, 0xc7, 0xb1, 0x05, 0xaa,
+	0xf4, 0xda, 0xd4, 0xfd, 0x94, 0x85, 0x74, 0xda, 0xf0, 0xbf, 0xbc, 0x0b, 0xa3, 0x1d, 0xcd, 0xdb,
+	0x66, 0x8c, 0xb7, 0xed, 0x37, 0x43, 0x8e, 0x9f, 0x4f, 0x06, 0x71, 0x80, 0xde, 0x85, 0xd2, 0xf1,
+	0x20, 0x0e, 0x6e, 0xd0, 0x35, 0x8d, 0xbb, 0x42, 0x0f, 0x93, 0xad, 0x29, 0xcc, 0x6f, 0x8d, 0x79,
+	0xf3, 0xd6, 0x64, 0x93, 0xa2, 0x38, 0x9c, 0x14, 0x5b, 0x35, 0x71, 0x7b, 0x4d, 0xc8, 0xe9, 0x48,
+	0x39, 0x8b, 0xdb, 0xe4, 0x97, 0x7f, 0x00, 0xd5, 0x00, 0x27, 0x94, 0x11, 0x8e, 0x33, 0x3d, 0x0f,
+	0x1d, 0xce, 0x77, 0x70, 0x47, 0x8c, 0x10, 0x1c, 0xe1, 0x98, 0xef, 0x71, 0x1c, 0x09, 0xb9, 0x31,
+	0xee, 0xc5, 0x01, 0x89, 0x43, 0x5d, 0xab, 0xdc, 0x46, 0xab, 0x50, 0x94, 0xa2, 0xd0, 0x12, 0x55,
+	0x86, 0x20, 0x95, 0x52, 0xca, 0xf5, 0xa0, 0x95, 0x6b, 0xe1, 0x63, 0xe4, 0x5b, 0xac, 0x15, 0x29,
+	0xd7, 0x22, 0x9b, 0x53, 0xee, 0xf5, 0x35, 0x7b, 0x65, 0x38, 0x5f, 0x43, 0xe5, 0x39, 0xf6, 0x8e,
+	0xaf, 0x3d, 0x7b, 0x38, 0xd0, 0x17, 0xc7, 0x06, 0xfa, 0x2a, 0x14, 0x07, 0x31, 0xe1, 0x4c, 0x57,
+	0x58, 0x19, 0xc2, 0x9b, 0xa4, 0x94, 0x1e, 0x4b, 0x02, 0x4b, 0xae, 0x32, 0x9c, 0xaf, 0xa0, 0xb6,
+	0x4b, 0x58, 0x32, 0xe0, 0xf8, 0xd6, 0xc7, 0xd9, 0x50, 0x49, 0xb1, 0x8f, 0x49, 0x22, 0x4f, 0x2c,
+	0x88, 0x9c, 0xcc, 0x76, 0x7e, 0x5d, 0x94, 0x23, 0xe0, 0x10, 0x73, 0xde, 0xc7, 0x42, 0x4d, 0x8c,
+	0x84, 0x37, 0xf9, 0x9a, 0x69, 0xdc, 0xd8, 0xde, 0x8b, 0xe3, 0x7b, 0xa3, 0x26, 0xd4, 0x7c, 0x1a,
+	0x45, 0x84, 0x8b, 0x46, 0x65, 0x47, 0x8f, 0xba, 0xd0, 0x13, 0x00, 0x96, 0x75, 0x32, 0x13, 0xd5,
+	0xfa, 0x8c, 0xe9, 0x3d, 0xda, 0xed, 0x6c, 0xfc, 0x0f, 0x13, 0xd1, 0x87, 0x50, 0xea, 0x63, 0xef,
+	0x2c, 0x1f, 0x19, 0xf6, 0x0c, 0x5d, 0xea, 0x7e, 0xe9, 0x6c, 0x8d, 0x47, 0x1f, 0x41, 0x25, 0x50,
+	0xd5, 0x15, 0x43, 0x43, 0xe4, 0xce, 0xf8, 0x68, 0x8d, 0xd4, 0x5f, 0xa7, 0xe7, 0x49, 0x5a, 0xc9,
+	0xaa, 0x18, 0xce, 0xdb, 0xf2, 0x21, 0xab, 0x5a, 0xe6, 0x5a, 0x46, 0x60, 0x26, 0x5e, 0x3e, 0x96,
+	0xe5, 0xda, 0xf9, 0xd9, 0x80, 0xca, 0x3e, 0x0b, 0x3f, 0xee, 0x53, 0x76, 0x9b, 0xa2, 0x5f, 0xf1,
+	0x84, 0x47, 0x87, 0x72, 0x61, 0x7c, 0x28, 0xeb, 0xf1, 0x64, 0xe6, 0xe3, 0x69, 0x9c, 0x3c, 0x82,
+	0x95, 0x8c, 0x52, 0xc6, 0x5d, 0xf0, 0x14, 0x6f, 0xf3, 0xf3, 0x24, 0xf0, 0x38, 0x3e, 0xf0, 0x52,
+	0x2f, 0x62, 0xe8, 0x31, 0x54, 0xbd, 0x01, 0x3f, 0xa1, 0xa9, 0x18, 0xee, 0xd7, 0x31, 0x1e, 0x42,
+	0xd1, 0x63, 0x28, 0x25, 0x72, 0x07, 0x49, 0xb9, 0xd6, 0xb5, 0x66, 0x8c, 0x54, 0x19, 0xcf, 0x5a,
+	0xa4, 0xd0, 0x5b, 0xcb, 0x82, 0xe4, 0x70, 0x1f, 0xa7, 0x0e, 0x6b, 0x13, 0x94, 0x32, 0xba, 0xdd,
+	0x3f, 0x0a, 0x50, 0xd8, 0x67, 0x21, 0xda, 0x05, 0x53, 0xfe, 0x9b, 0xd5, 0xa7, 0x8f, 0xd0, 0x1f,
+	0x4e, 0xfb, 0xff, 0x73, 0x43, 0x79, 0xe3, 0x9e, 0x41, 0x49, 0x7f, 0x19, 0xef, 0xcf, 0x04, 0xab,
+	0xa0, 0xfd, 0xd6, 0x15, 0xc1, 0x7c, 0xaf, 0x5d, 0x30, 0xe5, 0xb8, 0x9e, 0xcd, 0x48, 0x84, 0xe6,
+	0x30, 0x1a, 0x1b, 0x8b, 0xcf, 0xa0, 0xa4, 0x1f, 0xea, 0x6c, 0x46, 0x2a, 0x38, 0x87, 0xd1, 0x84,
+	0x2c, 0x9f, 0x42, 0x51, 0xc9, 0xcf, 0x9e, 0x89, 0x96, 0x31, 0xdb, 0x99, 0x1f, 0xcb, 0x37, 0xfa,
+	0x12, 0x96, 0xc6, 0xf4, 0x31, 0xfb, 0x1e, 0xa3, 0x10, 0xfb, 0x9d, 0x6b, 0x21, 0xd9, 0xee, 0x76,
+	0xf1, 0xfb, 0x37, 0x2f, 0x37, 0x8c, 0x9d, 0x4f, 0x5f, 0x5d, 0x34, 0x8c, 0xd7, 0x17, 0x0d, 0xe3,
+	0xef, 0x8b, 0x86, 0xf1, 0xd3, 0x65, 0x63, 0xe1, 0xf5, 0x65, 0x63, 0xe1, 0xcf, 0xcb, 0xc6, 0xc2,
+	0x17, 0xef, 0x87, 0x84, 0x9f, 0x0c, 0x7a, 0x6d, 0x9f, 0x46, 0x1d, 0xb5, 0xeb, 0xa3, 0x18, 0xf3,
+	0x17, 0x34, 0x3d, 0xd5, 0x66, 0xa7, 0x8f, 0x83, 0x10, 0xa7, 0x1d, 0x2f, 0x21, 0xfa, 0x77, 0x3e,
+	0xe9, 0xf5, 0x4a, 0xf2, 0x47, 0xfe, 0xbd, 0x7f, 0x03, 0x00, 0x00, 0xff, 0xff, 0x92, 0x85, 0x7a,
+	0x62, 0x5f, 0x0c, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -1093,6 +1453,47 @@ func (m *MsgPost) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.PayerBond != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.PayerBond))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x80
+	}
+	if m.OpenEpochs != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.OpenEpochs))
+		i--
+		dAtA[i] = 0x78
+	}
+	if m.TermEpochs != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.TermEpochs))
+		i--
+		dAtA[i] = 0x70
+	}
+	if len(m.Lanes) > 0 {
+		for iNdEx := len(m.Lanes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Lanes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x6a
+		}
+	}
+	if m.HoldBudget != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.HoldBudget))
+		i--
+		dAtA[i] = 0x60
+	}
+	if m.Side != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Side))
+		i--
+		dAtA[i] = 0x58
+	}
 	if len(m.Attributes) > 0 {
 		for iNdEx := len(m.Attributes) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -1191,6 +1592,13 @@ func (m *MsgPostResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.LeaseId) > 0 {
+		i -= len(m.LeaseId)
+		copy(dAtA[i:], m.LeaseId)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.LeaseId)))
+		i--
+		dAtA[i] = 0x12
+	}
 	if m.OfferId != 0 {
 		i = encodeVarintTx(dAtA, i, uint64(m.OfferId))
 		i--
@@ -1219,6 +1627,18 @@ func (m *MsgAccept) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Migrate) > 0 {
+		i -= len(m.Migrate)
+		copy(dAtA[i:], m.Migrate)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Migrate)))
+		i--
+		dAtA[i] = 0x52
+	}
+	if m.Bid != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x48
+	}
 	{
 		size, err := m.Hold.MarshalToSizedBuffer(dAtA[:i])
 		if err != nil {
@@ -1333,6 +1753,11 @@ func (m *MsgFund) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Bond != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Bond))
+		i--
+		dAtA[i] = 0x28
+	}
 	if len(m.Lanes) > 0 {
 		for iNdEx := len(m.Lanes) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -1397,6 +1822,153 @@ func (m *MsgFundResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *StatementItem) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *StatementItem) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *StatementItem) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Total != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Total))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Size_ != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Size_))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Root) > 0 {
+		i -= len(m.Root)
+		copy(dAtA[i:], m.Root)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Root)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Standing) > 0 {
+		i -= len(m.Standing)
+		copy(dAtA[i:], m.Standing)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Standing)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *LeafItem) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *LeafItem) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *LeafItem) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Proof) > 0 {
+		i -= len(m.Proof)
+		copy(dAtA[i:], m.Proof)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Proof)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Units != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Units))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Device) > 0 {
+		i -= len(m.Device)
+		copy(dAtA[i:], m.Device)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Device)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Standing) > 0 {
+		i -= len(m.Standing)
+		copy(dAtA[i:], m.Standing)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Standing)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *DisputeItem) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *DisputeItem) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *DisputeItem) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Receipts) > 0 {
+		for iNdEx := len(m.Receipts) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Receipts[iNdEx])
+			copy(dAtA[i:], m.Receipts[iNdEx])
+			i = encodeVarintTx(dAtA, i, uint64(len(m.Receipts[iNdEx])))
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
+	if len(m.Device) > 0 {
+		i -= len(m.Device)
+		copy(dAtA[i:], m.Device)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Device)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Standing) > 0 {
+		i -= len(m.Standing)
+		copy(dAtA[i:], m.Standing)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Standing)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *MsgSettle) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1417,6 +1989,48 @@ func (m *MsgSettle) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Disputes) > 0 {
+		for iNdEx := len(m.Disputes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Disputes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x32
+		}
+	}
+	if len(m.Leaves) > 0 {
+		for iNdEx := len(m.Leaves) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Leaves[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x2a
+		}
+	}
+	if len(m.Statements) > 0 {
+		for iNdEx := len(m.Statements) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Statements[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
 	if len(m.Commitments) > 0 {
 		for iNdEx := len(m.Commitments) - 1; iNdEx >= 0; iNdEx-- {
 			i -= len(m.Commitments[iNdEx])
@@ -1493,6 +2107,16 @@ func (m *MsgClose) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Bid != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.OfferId != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.OfferId))
+		i--
+		dAtA[i] = 0x18
+	}
 	if len(m.LeaseId) > 0 {
 		i -= len(m.LeaseId)
 		copy(dAtA[i:], m.LeaseId)
@@ -1647,6 +2271,27 @@ func (m *MsgPost) Size() (n int) {
 			n += 1 + l + sovTx(uint64(l))
 		}
 	}
+	if m.Side != 0 {
+		n += 1 + sovTx(uint64(m.Side))
+	}
+	if m.HoldBudget != 0 {
+		n += 1 + sovTx(uint64(m.HoldBudget))
+	}
+	if len(m.Lanes) > 0 {
+		for _, e := range m.Lanes {
+			l = e.Size()
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	if m.TermEpochs != 0 {
+		n += 1 + sovTx(uint64(m.TermEpochs))
+	}
+	if m.OpenEpochs != 0 {
+		n += 1 + sovTx(uint64(m.OpenEpochs))
+	}
+	if m.PayerBond != 0 {
+		n += 2 + sovTx(uint64(m.PayerBond))
+	}
 	return n
 }
 
@@ -1658,6 +2303,10 @@ func (m *MsgPostResponse) Size() (n int) {
 	_ = l
 	if m.OfferId != 0 {
 		n += 1 + sovTx(uint64(m.OfferId))
+	}
+	l = len(m.LeaseId)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
 	}
 	return n
 }
@@ -1694,6 +2343,13 @@ func (m *MsgAccept) Size() (n int) {
 	n += 1 + l + sovTx(uint64(l))
 	l = m.Hold.Size()
 	n += 1 + l + sovTx(uint64(l))
+	if m.Bid != 0 {
+		n += 1 + sovTx(uint64(m.Bid))
+	}
+	l = len(m.Migrate)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
 	return n
 }
 
@@ -1733,6 +2389,9 @@ func (m *MsgFund) Size() (n int) {
 			n += 1 + l + sovTx(uint64(l))
 		}
 	}
+	if m.Bond != 0 {
+		n += 1 + sovTx(uint64(m.Bond))
+	}
 	return n
 }
 
@@ -1744,6 +2403,79 @@ func (m *MsgFundResponse) Size() (n int) {
 	_ = l
 	if m.Deposited != 0 {
 		n += 1 + sovTx(uint64(m.Deposited))
+	}
+	return n
+}
+
+func (m *StatementItem) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Standing)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Epoch != 0 {
+		n += 1 + sovTx(uint64(m.Epoch))
+	}
+	l = len(m.Root)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Size_ != 0 {
+		n += 1 + sovTx(uint64(m.Size_))
+	}
+	if m.Total != 0 {
+		n += 1 + sovTx(uint64(m.Total))
+	}
+	return n
+}
+
+func (m *LeafItem) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Standing)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Device)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Units != 0 {
+		n += 1 + sovTx(uint64(m.Units))
+	}
+	l = len(m.Proof)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *DisputeItem) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Standing)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Device)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if len(m.Receipts) > 0 {
+		for _, b := range m.Receipts {
+			l = len(b)
+			n += 1 + l + sovTx(uint64(l))
+		}
 	}
 	return n
 }
@@ -1767,6 +2499,24 @@ func (m *MsgSettle) Size() (n int) {
 	if len(m.Commitments) > 0 {
 		for _, b := range m.Commitments {
 			l = len(b)
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	if len(m.Statements) > 0 {
+		for _, e := range m.Statements {
+			l = e.Size()
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	if len(m.Leaves) > 0 {
+		for _, e := range m.Leaves {
+			l = e.Size()
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	if len(m.Disputes) > 0 {
+		for _, e := range m.Disputes {
+			l = e.Size()
 			n += 1 + l + sovTx(uint64(l))
 		}
 	}
@@ -1798,6 +2548,12 @@ func (m *MsgClose) Size() (n int) {
 	l = len(m.LeaseId)
 	if l > 0 {
 		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.OfferId != 0 {
+		n += 1 + sovTx(uint64(m.OfferId))
+	}
+	if m.Bid != 0 {
+		n += 1 + sovTx(uint64(m.Bid))
 	}
 	return n
 }
@@ -2144,6 +2900,135 @@ func (m *MsgPost) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Side", wireType)
+			}
+			m.Side = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Side |= Side(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HoldBudget", wireType)
+			}
+			m.HoldBudget = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.HoldBudget |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 13:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Lanes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Lanes = append(m.Lanes, Lane{})
+			if err := m.Lanes[len(m.Lanes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 14:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TermEpochs", wireType)
+			}
+			m.TermEpochs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TermEpochs |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 15:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OpenEpochs", wireType)
+			}
+			m.OpenEpochs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OpenEpochs |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PayerBond", wireType)
+			}
+			m.PayerBond = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PayerBond |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -2213,6 +3098,40 @@ func (m *MsgPostResponse) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LeaseId", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.LeaseId = append(m.LeaseId[:0], dAtA[iNdEx:postIndex]...)
+			if m.LeaseId == nil {
+				m.LeaseId = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -2471,6 +3390,59 @@ func (m *MsgAccept) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Migrate", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Migrate = append(m.Migrate[:0], dAtA[iNdEx:postIndex]...)
+			if m.Migrate == nil {
+				m.Migrate = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -2724,6 +3696,25 @@ func (m *MsgFund) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bond", wireType)
+			}
+			m.Bond = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bond |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -2793,6 +3784,502 @@ func (m *MsgFundResponse) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *StatementItem) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: StatementItem: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: StatementItem: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standing", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Standing = append(m.Standing[:0], dAtA[iNdEx:postIndex]...)
+			if m.Standing == nil {
+				m.Standing = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Root", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Root = append(m.Root[:0], dAtA[iNdEx:postIndex]...)
+			if m.Root == nil {
+				m.Root = []byte{}
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Size_", wireType)
+			}
+			m.Size_ = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Size_ |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Total", wireType)
+			}
+			m.Total = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Total |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *LeafItem) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: LeafItem: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: LeafItem: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standing", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Standing = append(m.Standing[:0], dAtA[iNdEx:postIndex]...)
+			if m.Standing == nil {
+				m.Standing = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Device", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Device = append(m.Device[:0], dAtA[iNdEx:postIndex]...)
+			if m.Device == nil {
+				m.Device = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Units", wireType)
+			}
+			m.Units = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Units |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proof", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Proof = append(m.Proof[:0], dAtA[iNdEx:postIndex]...)
+			if m.Proof == nil {
+				m.Proof = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *DisputeItem) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: DisputeItem: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: DisputeItem: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standing", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Standing = append(m.Standing[:0], dAtA[iNdEx:postIndex]...)
+			if m.Standing == nil {
+				m.Standing = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Device", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Device = append(m.Device[:0], dAtA[iNdEx:postIndex]...)
+			if m.Device == nil {
+				m.Device = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Receipts", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Receipts = append(m.Receipts, make([]byte, postIndex-iNdEx))
+			copy(m.Receipts[len(m.Receipts)-1], dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -2938,6 +4425,108 @@ func (m *MsgSettle) Unmarshal(dAtA []byte) error {
 			}
 			m.Commitments = append(m.Commitments, make([]byte, postIndex-iNdEx))
 			copy(m.Commitments[len(m.Commitments)-1], dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Statements", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Statements = append(m.Statements, StatementItem{})
+			if err := m.Statements[len(m.Statements)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaves", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Leaves = append(m.Leaves, LeafItem{})
+			if err := m.Leaves[len(m.Leaves)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Disputes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Disputes = append(m.Disputes, DisputeItem{})
+			if err := m.Disputes[len(m.Disputes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
@@ -3124,6 +4713,44 @@ func (m *MsgClose) Unmarshal(dAtA []byte) error {
 				m.LeaseId = []byte{}
 			}
 			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OfferId", wireType)
+			}
+			m.OfferId = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OfferId |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])

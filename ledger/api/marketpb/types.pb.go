@@ -23,6 +23,35 @@ var _ = math.Inf
 // proto package needs to be updated.
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
+// Side is what a post is: supply to lease, or demand for it.
+type Side int32
+
+const (
+	SIDE_SUPPLY   Side = 0
+	SIDE_DEMAND   Side = 1
+	SIDE_STANDING Side = 2
+)
+
+var Side_name = map[int32]string{
+	0: "SIDE_SUPPLY",
+	1: "SIDE_DEMAND",
+	2: "SIDE_STANDING",
+}
+
+var Side_value = map[string]int32{
+	"SIDE_SUPPLY":   0,
+	"SIDE_DEMAND":   1,
+	"SIDE_STANDING": 2,
+}
+
+func (x Side) String() string {
+	return proto.EnumName(Side_name, int32(x))
+}
+
+func (Side) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_2431fe6b54f10973, []int{0}
+}
+
 type OfferStatus int32
 
 const (
@@ -51,7 +80,7 @@ func (x OfferStatus) String() string {
 }
 
 func (OfferStatus) EnumDescriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{0}
+	return fileDescriptor_2431fe6b54f10973, []int{1}
 }
 
 type LeaseState int32
@@ -85,7 +114,7 @@ func (x LeaseState) String() string {
 }
 
 func (LeaseState) EnumDescriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{1}
+	return fileDescriptor_2431fe6b54f10973, []int{2}
 }
 
 type Outcome int32
@@ -113,7 +142,7 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{2}
+	return fileDescriptor_2431fe6b54f10973, []int{3}
 }
 
 // Params of the market. Durations are in epochs.
@@ -127,6 +156,10 @@ type Params struct {
 	LeasesPerBlock     uint32 `protobuf:"varint,7,opt,name=leases_per_block,json=leasesPerBlock,proto3" json:"leases_per_block,omitempty"`
 	HistoryEpochs      uint64 `protobuf:"varint,8,opt,name=history_epochs,json=historyEpochs,proto3" json:"history_epochs,omitempty"`
 	MaxLeasesPerDevice uint32 `protobuf:"varint,9,opt,name=max_leases_per_device,json=maxLeasesPerDevice,proto3" json:"max_leases_per_device,omitempty"`
+	DisputeEpochs      uint64 `protobuf:"varint,10,opt,name=dispute_epochs,json=disputeEpochs,proto3" json:"dispute_epochs,omitempty"`
+	BondBps            uint32 `protobuf:"varint,11,opt,name=bond_bps,json=bondBps,proto3" json:"bond_bps,omitempty"`
+	PenaltyBps         uint32 `protobuf:"varint,12,opt,name=penalty_bps,json=penaltyBps,proto3" json:"penalty_bps,omitempty"`
+	BidDeposit         uint64 `protobuf:"varint,13,opt,name=bid_deposit,json=bidDeposit,proto3" json:"bid_deposit,omitempty"`
 }
 
 func (m *Params) Reset()         { *m = Params{} }
@@ -221,6 +254,34 @@ func (m *Params) GetHistoryEpochs() uint64 {
 func (m *Params) GetMaxLeasesPerDevice() uint32 {
 	if m != nil {
 		return m.MaxLeasesPerDevice
+	}
+	return 0
+}
+
+func (m *Params) GetDisputeEpochs() uint64 {
+	if m != nil {
+		return m.DisputeEpochs
+	}
+	return 0
+}
+
+func (m *Params) GetBondBps() uint32 {
+	if m != nil {
+		return m.BondBps
+	}
+	return 0
+}
+
+func (m *Params) GetPenaltyBps() uint32 {
+	if m != nil {
+		return m.PenaltyBps
+	}
+	return 0
+}
+
+func (m *Params) GetBidDeposit() uint64 {
+	if m != nil {
+		return m.BidDeposit
 	}
 	return 0
 }
@@ -345,6 +406,7 @@ type Offer struct {
 	Leases     uint32      `protobuf:"varint,11,opt,name=leases,proto3" json:"leases,omitempty"`
 	Status     OfferStatus `protobuf:"varint,12,opt,name=status,proto3,enum=grange.market.v1.OfferStatus" json:"status,omitempty"`
 	Attributes []Attribute `protobuf:"bytes,13,rep,name=attributes,proto3" json:"attributes"`
+	Bids       uint32      `protobuf:"varint,14,opt,name=bids,proto3" json:"bids,omitempty"`
 }
 
 func (m *Offer) Reset()         { *m = Offer{} }
@@ -471,6 +533,255 @@ func (m *Offer) GetAttributes() []Attribute {
 	return nil
 }
 
+func (m *Offer) GetBids() uint32 {
+	if m != nil {
+		return m.Bids
+	}
+	return 0
+}
+
+// Bid is an offer put forward for a demand, at prices of its own.
+type Bid struct {
+	Offer   uint64 `protobuf:"varint,1,opt,name=offer,proto3" json:"offer,omitempty"`
+	Owner   string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Use     Price  `protobuf:"bytes,3,opt,name=use,proto3" json:"use"`
+	Hold    Price  `protobuf:"bytes,4,opt,name=hold,proto3" json:"hold"`
+	Deposit uint64 `protobuf:"varint,5,opt,name=deposit,proto3" json:"deposit,omitempty"`
+}
+
+func (m *Bid) Reset()         { *m = Bid{} }
+func (m *Bid) String() string { return proto.CompactTextString(m) }
+func (*Bid) ProtoMessage()    {}
+func (*Bid) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2431fe6b54f10973, []int{4}
+}
+func (m *Bid) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Bid) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Bid.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Bid) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Bid.Merge(m, src)
+}
+func (m *Bid) XXX_Size() int {
+	return m.Size()
+}
+func (m *Bid) XXX_DiscardUnknown() {
+	xxx_messageInfo_Bid.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Bid proto.InternalMessageInfo
+
+func (m *Bid) GetOffer() uint64 {
+	if m != nil {
+		return m.Offer
+	}
+	return 0
+}
+
+func (m *Bid) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *Bid) GetUse() Price {
+	if m != nil {
+		return m.Use
+	}
+	return Price{}
+}
+
+func (m *Bid) GetHold() Price {
+	if m != nil {
+		return m.Hold
+	}
+	return Price{}
+}
+
+func (m *Bid) GetDeposit() uint64 {
+	if m != nil {
+		return m.Deposit
+	}
+	return 0
+}
+
+// Demand asks for bids. Its deposit is in the escrow from the start.
+type Demand struct {
+	Id         uint64      `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Buyer      string      `protobuf:"bytes,2,opt,name=buyer,proto3" json:"buyer,omitempty"`
+	Kind       string      `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Use        Price       `protobuf:"bytes,4,opt,name=use,proto3" json:"use"`
+	Hold       Price       `protobuf:"bytes,5,opt,name=hold,proto3" json:"hold"`
+	Capacity   uint64      `protobuf:"varint,6,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	TermEpochs uint64      `protobuf:"varint,7,opt,name=term_epochs,json=termEpochs,proto3" json:"term_epochs,omitempty"`
+	HoldBudget uint64      `protobuf:"varint,8,opt,name=hold_budget,json=holdBudget,proto3" json:"hold_budget,omitempty"`
+	Lanes      []Lane      `protobuf:"bytes,9,rep,name=lanes,proto3" json:"lanes"`
+	Deposit    uint64      `protobuf:"varint,10,opt,name=deposit,proto3" json:"deposit,omitempty"`
+	Expires    uint64      `protobuf:"varint,11,opt,name=expires,proto3" json:"expires,omitempty"`
+	Bids       []Bid       `protobuf:"bytes,12,rep,name=bids,proto3" json:"bids"`
+	Reason     string      `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	Lease      []byte      `protobuf:"bytes,14,opt,name=lease,proto3" json:"lease,omitempty"`
+	Attributes []Attribute `protobuf:"bytes,15,rep,name=attributes,proto3" json:"attributes"`
+	Prune      uint64      `protobuf:"varint,16,opt,name=prune,proto3" json:"prune,omitempty"`
+}
+
+func (m *Demand) Reset()         { *m = Demand{} }
+func (m *Demand) String() string { return proto.CompactTextString(m) }
+func (*Demand) ProtoMessage()    {}
+func (*Demand) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2431fe6b54f10973, []int{5}
+}
+func (m *Demand) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Demand) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Demand.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Demand) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Demand.Merge(m, src)
+}
+func (m *Demand) XXX_Size() int {
+	return m.Size()
+}
+func (m *Demand) XXX_DiscardUnknown() {
+	xxx_messageInfo_Demand.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Demand proto.InternalMessageInfo
+
+func (m *Demand) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *Demand) GetBuyer() string {
+	if m != nil {
+		return m.Buyer
+	}
+	return ""
+}
+
+func (m *Demand) GetKind() string {
+	if m != nil {
+		return m.Kind
+	}
+	return ""
+}
+
+func (m *Demand) GetUse() Price {
+	if m != nil {
+		return m.Use
+	}
+	return Price{}
+}
+
+func (m *Demand) GetHold() Price {
+	if m != nil {
+		return m.Hold
+	}
+	return Price{}
+}
+
+func (m *Demand) GetCapacity() uint64 {
+	if m != nil {
+		return m.Capacity
+	}
+	return 0
+}
+
+func (m *Demand) GetTermEpochs() uint64 {
+	if m != nil {
+		return m.TermEpochs
+	}
+	return 0
+}
+
+func (m *Demand) GetHoldBudget() uint64 {
+	if m != nil {
+		return m.HoldBudget
+	}
+	return 0
+}
+
+func (m *Demand) GetLanes() []Lane {
+	if m != nil {
+		return m.Lanes
+	}
+	return nil
+}
+
+func (m *Demand) GetDeposit() uint64 {
+	if m != nil {
+		return m.Deposit
+	}
+	return 0
+}
+
+func (m *Demand) GetExpires() uint64 {
+	if m != nil {
+		return m.Expires
+	}
+	return 0
+}
+
+func (m *Demand) GetBids() []Bid {
+	if m != nil {
+		return m.Bids
+	}
+	return nil
+}
+
+func (m *Demand) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
+func (m *Demand) GetLease() []byte {
+	if m != nil {
+		return m.Lease
+	}
+	return nil
+}
+
+func (m *Demand) GetAttributes() []Attribute {
+	if m != nil {
+		return m.Attributes
+	}
+	return nil
+}
+
+func (m *Demand) GetPrune() uint64 {
+	if m != nil {
+		return m.Prune
+	}
+	return 0
+}
+
 // Lane is one payer session of a lease.
 type Lane struct {
 	Id      uint32 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -486,7 +797,7 @@ func (m *Lane) Reset()         { *m = Lane{} }
 func (m *Lane) String() string { return proto.CompactTextString(m) }
 func (*Lane) ProtoMessage()    {}
 func (*Lane) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{4}
+	return fileDescriptor_2431fe6b54f10973, []int{6}
 }
 func (m *Lane) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -575,7 +886,7 @@ func (m *Commitment) Reset()         { *m = Commitment{} }
 func (m *Commitment) String() string { return proto.CompactTextString(m) }
 func (*Commitment) ProtoMessage()    {}
 func (*Commitment) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{5}
+	return fileDescriptor_2431fe6b54f10973, []int{7}
 }
 func (m *Commitment) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -658,13 +969,14 @@ type Lease struct {
 	State         LeaseState   `protobuf:"varint,22,opt,name=state,proto3,enum=grange.market.v1.LeaseState" json:"state,omitempty"`
 	Until         uint64       `protobuf:"varint,23,opt,name=until,proto3" json:"until,omitempty"`
 	Reason        string       `protobuf:"bytes,24,opt,name=reason,proto3" json:"reason,omitempty"`
+	Successor     []byte       `protobuf:"bytes,25,opt,name=successor,proto3" json:"successor,omitempty"`
 }
 
 func (m *Lease) Reset()         { *m = Lease{} }
 func (m *Lease) String() string { return proto.CompactTextString(m) }
 func (*Lease) ProtoMessage()    {}
 func (*Lease) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{6}
+	return fileDescriptor_2431fe6b54f10973, []int{8}
 }
 func (m *Lease) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -861,6 +1173,462 @@ func (m *Lease) GetReason() string {
 	return ""
 }
 
+func (m *Lease) GetSuccessor() []byte {
+	if m != nil {
+		return m.Successor
+	}
+	return nil
+}
+
+// Statement is what the payer of a standing lease says it owes.
+type Statement struct {
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Root  []byte `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`
+	Size_ uint64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	Total uint64 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+}
+
+func (m *Statement) Reset()         { *m = Statement{} }
+func (m *Statement) String() string { return proto.CompactTextString(m) }
+func (*Statement) ProtoMessage()    {}
+func (*Statement) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2431fe6b54f10973, []int{9}
+}
+func (m *Statement) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Statement) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Statement.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Statement) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Statement.Merge(m, src)
+}
+func (m *Statement) XXX_Size() int {
+	return m.Size()
+}
+func (m *Statement) XXX_DiscardUnknown() {
+	xxx_messageInfo_Statement.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Statement proto.InternalMessageInfo
+
+func (m *Statement) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *Statement) GetRoot() []byte {
+	if m != nil {
+		return m.Root
+	}
+	return nil
+}
+
+func (m *Statement) GetSize_() uint64 {
+	if m != nil {
+		return m.Size_
+	}
+	return 0
+}
+
+func (m *Statement) GetTotal() uint64 {
+	if m != nil {
+		return m.Total
+	}
+	return 0
+}
+
+// Standing is a lease with one payer and any number of providers, as core/lease
+// defines it.
+type Standing struct {
+	Id         []byte      `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Payer      string      `protobuf:"bytes,2,opt,name=payer,proto3" json:"payer,omitempty"`
+	Kind       string      `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Attributes []Attribute `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes"`
+	Use        Price       `protobuf:"bytes,5,opt,name=use,proto3" json:"use"`
+	Lanes      []Lane      `protobuf:"bytes,6,rep,name=lanes,proto3" json:"lanes"`
+	Statements []Statement `protobuf:"bytes,7,rep,name=statements,proto3" json:"statements"`
+	Deposited  uint64      `protobuf:"varint,8,opt,name=deposited,proto3" json:"deposited,omitempty"`
+	Stated     uint64      `protobuf:"varint,9,opt,name=stated,proto3" json:"stated,omitempty"`
+	Disputed   uint64      `protobuf:"varint,10,opt,name=disputed,proto3" json:"disputed,omitempty"`
+	Refunded   uint64      `protobuf:"varint,11,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	Bond       uint64      `protobuf:"varint,12,opt,name=bond,proto3" json:"bond,omitempty"`
+	Forfeited  uint64      `protobuf:"varint,13,opt,name=forfeited,proto3" json:"forfeited,omitempty"`
+	Disputes   uint32      `protobuf:"varint,14,opt,name=disputes,proto3" json:"disputes,omitempty"`
+	Opened     uint64      `protobuf:"varint,15,opt,name=opened,proto3" json:"opened,omitempty"`
+	Expires    uint64      `protobuf:"varint,16,opt,name=expires,proto3" json:"expires,omitempty"`
+	State      LeaseState  `protobuf:"varint,17,opt,name=state,proto3,enum=grange.market.v1.LeaseState" json:"state,omitempty"`
+	Until      uint64      `protobuf:"varint,18,opt,name=until,proto3" json:"until,omitempty"`
+	Reason     string      `protobuf:"bytes,19,opt,name=reason,proto3" json:"reason,omitempty"`
+}
+
+func (m *Standing) Reset()         { *m = Standing{} }
+func (m *Standing) String() string { return proto.CompactTextString(m) }
+func (*Standing) ProtoMessage()    {}
+func (*Standing) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2431fe6b54f10973, []int{10}
+}
+func (m *Standing) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Standing) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Standing.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Standing) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Standing.Merge(m, src)
+}
+func (m *Standing) XXX_Size() int {
+	return m.Size()
+}
+func (m *Standing) XXX_DiscardUnknown() {
+	xxx_messageInfo_Standing.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Standing proto.InternalMessageInfo
+
+func (m *Standing) GetId() []byte {
+	if m != nil {
+		return m.Id
+	}
+	return nil
+}
+
+func (m *Standing) GetPayer() string {
+	if m != nil {
+		return m.Payer
+	}
+	return ""
+}
+
+func (m *Standing) GetKind() string {
+	if m != nil {
+		return m.Kind
+	}
+	return ""
+}
+
+func (m *Standing) GetAttributes() []Attribute {
+	if m != nil {
+		return m.Attributes
+	}
+	return nil
+}
+
+func (m *Standing) GetUse() Price {
+	if m != nil {
+		return m.Use
+	}
+	return Price{}
+}
+
+func (m *Standing) GetLanes() []Lane {
+	if m != nil {
+		return m.Lanes
+	}
+	return nil
+}
+
+func (m *Standing) GetStatements() []Statement {
+	if m != nil {
+		return m.Statements
+	}
+	return nil
+}
+
+func (m *Standing) GetDeposited() uint64 {
+	if m != nil {
+		return m.Deposited
+	}
+	return 0
+}
+
+func (m *Standing) GetStated() uint64 {
+	if m != nil {
+		return m.Stated
+	}
+	return 0
+}
+
+func (m *Standing) GetDisputed() uint64 {
+	if m != nil {
+		return m.Disputed
+	}
+	return 0
+}
+
+func (m *Standing) GetRefunded() uint64 {
+	if m != nil {
+		return m.Refunded
+	}
+	return 0
+}
+
+func (m *Standing) GetBond() uint64 {
+	if m != nil {
+		return m.Bond
+	}
+	return 0
+}
+
+func (m *Standing) GetForfeited() uint64 {
+	if m != nil {
+		return m.Forfeited
+	}
+	return 0
+}
+
+func (m *Standing) GetDisputes() uint32 {
+	if m != nil {
+		return m.Disputes
+	}
+	return 0
+}
+
+func (m *Standing) GetOpened() uint64 {
+	if m != nil {
+		return m.Opened
+	}
+	return 0
+}
+
+func (m *Standing) GetExpires() uint64 {
+	if m != nil {
+		return m.Expires
+	}
+	return 0
+}
+
+func (m *Standing) GetState() LeaseState {
+	if m != nil {
+		return m.State
+	}
+	return LEASE_STATE_UNSPECIFIED
+}
+
+func (m *Standing) GetUntil() uint64 {
+	if m != nil {
+		return m.Until
+	}
+	return 0
+}
+
+func (m *Standing) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
+// Account is what one device has been paid under a standing lease.
+type Account struct {
+	Standing []byte `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	Device   []byte `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Units    uint64 `protobuf:"varint,3,opt,name=units,proto3" json:"units,omitempty"`
+	Paid     uint64 `protobuf:"varint,4,opt,name=paid,proto3" json:"paid,omitempty"`
+}
+
+func (m *Account) Reset()         { *m = Account{} }
+func (m *Account) String() string { return proto.CompactTextString(m) }
+func (*Account) ProtoMessage()    {}
+func (*Account) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2431fe6b54f10973, []int{11}
+}
+func (m *Account) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Account) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Account.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Account) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Account.Merge(m, src)
+}
+func (m *Account) XXX_Size() int {
+	return m.Size()
+}
+func (m *Account) XXX_DiscardUnknown() {
+	xxx_messageInfo_Account.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Account proto.InternalMessageInfo
+
+func (m *Account) GetStanding() []byte {
+	if m != nil {
+		return m.Standing
+	}
+	return nil
+}
+
+func (m *Account) GetDevice() []byte {
+	if m != nil {
+		return m.Device
+	}
+	return nil
+}
+
+func (m *Account) GetUnits() uint64 {
+	if m != nil {
+		return m.Units
+	}
+	return 0
+}
+
+func (m *Account) GetPaid() uint64 {
+	if m != nil {
+		return m.Paid
+	}
+	return 0
+}
+
+type DisputePart struct {
+	Lane  uint32 `protobuf:"varint,1,opt,name=lane,proto3" json:"lane,omitempty"`
+	Units uint64 `protobuf:"varint,2,opt,name=units,proto3" json:"units,omitempty"`
+}
+
+func (m *DisputePart) Reset()         { *m = DisputePart{} }
+func (m *DisputePart) String() string { return proto.CompactTextString(m) }
+func (*DisputePart) ProtoMessage()    {}
+func (*DisputePart) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2431fe6b54f10973, []int{12}
+}
+func (m *DisputePart) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *DisputePart) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_DisputePart.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *DisputePart) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_DisputePart.Merge(m, src)
+}
+func (m *DisputePart) XXX_Size() int {
+	return m.Size()
+}
+func (m *DisputePart) XXX_DiscardUnknown() {
+	xxx_messageInfo_DisputePart.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_DisputePart proto.InternalMessageInfo
+
+func (m *DisputePart) GetLane() uint32 {
+	if m != nil {
+		return m.Lane
+	}
+	return 0
+}
+
+func (m *DisputePart) GetUnits() uint64 {
+	if m != nil {
+		return m.Units
+	}
+	return 0
+}
+
+// Dispute is a claim that statements leave a device short of its receipts.
+type Dispute struct {
+	Standing []byte        `protobuf:"bytes,1,opt,name=standing,proto3" json:"standing,omitempty"`
+	Device   []byte        `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Parts    []DisputePart `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts"`
+	Until    uint64        `protobuf:"varint,4,opt,name=until,proto3" json:"until,omitempty"`
+}
+
+func (m *Dispute) Reset()         { *m = Dispute{} }
+func (m *Dispute) String() string { return proto.CompactTextString(m) }
+func (*Dispute) ProtoMessage()    {}
+func (*Dispute) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2431fe6b54f10973, []int{13}
+}
+func (m *Dispute) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Dispute) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Dispute.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Dispute) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Dispute.Merge(m, src)
+}
+func (m *Dispute) XXX_Size() int {
+	return m.Size()
+}
+func (m *Dispute) XXX_DiscardUnknown() {
+	xxx_messageInfo_Dispute.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Dispute proto.InternalMessageInfo
+
+func (m *Dispute) GetStanding() []byte {
+	if m != nil {
+		return m.Standing
+	}
+	return nil
+}
+
+func (m *Dispute) GetDevice() []byte {
+	if m != nil {
+		return m.Device
+	}
+	return nil
+}
+
+func (m *Dispute) GetParts() []DisputePart {
+	if m != nil {
+		return m.Parts
+	}
+	return nil
+}
+
+func (m *Dispute) GetUntil() uint64 {
+	if m != nil {
+		return m.Until
+	}
+	return 0
+}
+
 // LeaseEpoch is what one epoch did to one lease: the terms behind a payment.
 type LeaseEpoch struct {
 	Device    []byte  `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -875,13 +1643,14 @@ type LeaseEpoch struct {
 	Take      uint64  `protobuf:"varint,10,opt,name=take,proto3" json:"take,omitempty"`
 	Net       uint64  `protobuf:"varint,11,opt,name=net,proto3" json:"net,omitempty"`
 	Seen      bool    `protobuf:"varint,12,opt,name=seen,proto3" json:"seen,omitempty"`
+	Penalty   uint64  `protobuf:"varint,13,opt,name=penalty,proto3" json:"penalty,omitempty"`
 }
 
 func (m *LeaseEpoch) Reset()         { *m = LeaseEpoch{} }
 func (m *LeaseEpoch) String() string { return proto.CompactTextString(m) }
 func (*LeaseEpoch) ProtoMessage()    {}
 func (*LeaseEpoch) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{7}
+	return fileDescriptor_2431fe6b54f10973, []int{14}
 }
 func (m *LeaseEpoch) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -994,6 +1763,13 @@ func (m *LeaseEpoch) GetSeen() bool {
 	return false
 }
 
+func (m *LeaseEpoch) GetPenalty() uint64 {
+	if m != nil {
+		return m.Penalty
+	}
+	return 0
+}
+
 // Usage is what a device was paid by settlements that ran in one epoch. It no
 // longer changes when the epoch is over, and is what rewards are computed from.
 type Usage struct {
@@ -1010,7 +1786,7 @@ func (m *Usage) Reset()         { *m = Usage{} }
 func (m *Usage) String() string { return proto.CompactTextString(m) }
 func (*Usage) ProtoMessage()    {}
 func (*Usage) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{8}
+	return fileDescriptor_2431fe6b54f10973, []int{15}
 }
 func (m *Usage) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1097,13 +1873,17 @@ type GenesisState struct {
 	Slashes     []Slash      `protobuf:"bytes,6,rep,name=slashes,proto3" json:"slashes"`
 	NextOffer   uint64       `protobuf:"varint,7,opt,name=next_offer,json=nextOffer,proto3" json:"next_offer,omitempty"`
 	NextLease   uint64       `protobuf:"varint,8,opt,name=next_lease,json=nextLease,proto3" json:"next_lease,omitempty"`
+	Demands     []Demand     `protobuf:"bytes,9,rep,name=demands,proto3" json:"demands"`
+	Standings   []Standing   `protobuf:"bytes,10,rep,name=standings,proto3" json:"standings"`
+	Accounts    []Account    `protobuf:"bytes,11,rep,name=accounts,proto3" json:"accounts"`
+	Disputes    []Dispute    `protobuf:"bytes,12,rep,name=disputes,proto3" json:"disputes"`
 }
 
 func (m *GenesisState) Reset()         { *m = GenesisState{} }
 func (m *GenesisState) String() string { return proto.CompactTextString(m) }
 func (*GenesisState) ProtoMessage()    {}
 func (*GenesisState) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{9}
+	return fileDescriptor_2431fe6b54f10973, []int{16}
 }
 func (m *GenesisState) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1188,6 +1968,34 @@ func (m *GenesisState) GetNextLease() uint64 {
 	return 0
 }
 
+func (m *GenesisState) GetDemands() []Demand {
+	if m != nil {
+		return m.Demands
+	}
+	return nil
+}
+
+func (m *GenesisState) GetStandings() []Standing {
+	if m != nil {
+		return m.Standings
+	}
+	return nil
+}
+
+func (m *GenesisState) GetAccounts() []Account {
+	if m != nil {
+		return m.Accounts
+	}
+	return nil
+}
+
+func (m *GenesisState) GetDisputes() []Dispute {
+	if m != nil {
+		return m.Disputes
+	}
+	return nil
+}
+
 // Slash marks a device and epoch whose fault has been taken from its bond.
 type Slash struct {
 	Epoch  uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -1199,7 +2007,7 @@ func (m *Slash) Reset()         { *m = Slash{} }
 func (m *Slash) String() string { return proto.CompactTextString(m) }
 func (*Slash) ProtoMessage()    {}
 func (*Slash) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2431fe6b54f10973, []int{10}
+	return fileDescriptor_2431fe6b54f10973, []int{17}
 }
 func (m *Slash) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1250,6 +2058,7 @@ func (m *Slash) GetAmount() uint64 {
 }
 
 func init() {
+	proto.RegisterEnum("grange.market.v1.Side", Side_name, Side_value)
 	proto.RegisterEnum("grange.market.v1.OfferStatus", OfferStatus_name, OfferStatus_value)
 	proto.RegisterEnum("grange.market.v1.LeaseState", LeaseState_name, LeaseState_value)
 	proto.RegisterEnum("grange.market.v1.Outcome", Outcome_name, Outcome_value)
@@ -1257,9 +2066,16 @@ func init() {
 	proto.RegisterType((*Price)(nil), "grange.market.v1.Price")
 	proto.RegisterType((*Attribute)(nil), "grange.market.v1.Attribute")
 	proto.RegisterType((*Offer)(nil), "grange.market.v1.Offer")
+	proto.RegisterType((*Bid)(nil), "grange.market.v1.Bid")
+	proto.RegisterType((*Demand)(nil), "grange.market.v1.Demand")
 	proto.RegisterType((*Lane)(nil), "grange.market.v1.Lane")
 	proto.RegisterType((*Commitment)(nil), "grange.market.v1.Commitment")
 	proto.RegisterType((*Lease)(nil), "grange.market.v1.Lease")
+	proto.RegisterType((*Statement)(nil), "grange.market.v1.Statement")
+	proto.RegisterType((*Standing)(nil), "grange.market.v1.Standing")
+	proto.RegisterType((*Account)(nil), "grange.market.v1.Account")
+	proto.RegisterType((*DisputePart)(nil), "grange.market.v1.DisputePart")
+	proto.RegisterType((*Dispute)(nil), "grange.market.v1.Dispute")
 	proto.RegisterType((*LeaseEpoch)(nil), "grange.market.v1.LeaseEpoch")
 	proto.RegisterType((*Usage)(nil), "grange.market.v1.Usage")
 	proto.RegisterType((*GenesisState)(nil), "grange.market.v1.GenesisState")
@@ -1269,102 +2085,139 @@ func init() {
 func init() { proto.RegisterFile("grange/market/v1/types.proto", fileDescriptor_2431fe6b54f10973) }
 
 var fileDescriptor_2431fe6b54f10973 = []byte{
-	// 1517 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x57, 0x49, 0x6f, 0x1b, 0xc7,
-	0x12, 0x16, 0xc9, 0x21, 0x29, 0x16, 0x29, 0x99, 0x6e, 0x6b, 0x19, 0xcb, 0xb2, 0xac, 0xc7, 0x87,
-	0x07, 0x08, 0x06, 0x9e, 0x08, 0x49, 0x6f, 0x39, 0x53, 0x12, 0x65, 0x2b, 0x90, 0x45, 0x62, 0x28,
-	0xc5, 0x40, 0x2e, 0xc4, 0x90, 0x53, 0xa2, 0x06, 0x9a, 0x2d, 0xd3, 0x3d, 0x5a, 0x0e, 0xb9, 0xe7,
-	0x12, 0xc0, 0xff, 0x21, 0x87, 0x9c, 0x72, 0xc8, 0xbf, 0xf0, 0xd1, 0xc8, 0x25, 0x39, 0x05, 0x81,
-	0xfd, 0x2b, 0x72, 0x0b, 0xba, 0xba, 0x87, 0x1c, 0x6a, 0x41, 0xe0, 0xdc, 0xba, 0xbe, 0xae, 0xea,
-	0xaa, 0xae, 0xfa, 0xaa, 0x7a, 0x06, 0x56, 0x47, 0xb1, 0x1d, 0x8c, 0xb0, 0xe9, 0xdb, 0xf1, 0x05,
-	0x8a, 0xe6, 0xe5, 0x56, 0x53, 0xdc, 0x44, 0xc8, 0x37, 0xa3, 0x38, 0x14, 0x21, 0xab, 0xab, 0xdd,
-	0x4d, 0xb5, 0xbb, 0x79, 0xb9, 0xb5, 0xb2, 0x30, 0x0a, 0x47, 0x21, 0x6d, 0x36, 0xe5, 0x4a, 0xe9,
-	0x35, 0x7e, 0xc9, 0x43, 0xa9, 0x6b, 0xc7, 0xb6, 0xcf, 0xd9, 0x3f, 0xa0, 0x36, 0x8a, 0xed, 0x21,
-	0xf6, 0x31, 0x0a, 0x87, 0xe7, 0xdc, 0xcc, 0xad, 0xe7, 0x36, 0x0c, 0xab, 0x4a, 0x58, 0x9b, 0x20,
-	0xf6, 0x4f, 0x98, 0xbb, 0x72, 0x03, 0x27, 0xbc, 0x4a, 0x75, 0xf2, 0xa4, 0x53, 0x53, 0xa0, 0x56,
-	0x7a, 0x01, 0xd5, 0x33, 0x3b, 0xf1, 0x44, 0xdf, 0x73, 0x7d, 0x57, 0x98, 0x85, 0xf5, 0xdc, 0xc6,
-	0x9c, 0x05, 0x04, 0x1d, 0x49, 0x84, 0x3d, 0x83, 0x0a, 0xf7, 0x6c, 0x7e, 0xde, 0x1f, 0x44, 0xdc,
-	0x34, 0x68, 0x7b, 0x96, 0x80, 0xdd, 0x88, 0xb3, 0xa7, 0x30, 0xeb, 0xbb, 0x41, 0x7f, 0x10, 0x06,
-	0x8e, 0x59, 0xa4, 0xd3, 0xcb, 0xbe, 0x1b, 0xec, 0x86, 0x81, 0xc3, 0x36, 0xa0, 0xee, 0xdb, 0xd7,
-	0x7d, 0x8e, 0x42, 0x78, 0xd8, 0x77, 0x05, 0xfa, 0xdc, 0x2c, 0x91, 0xf9, 0xbc, 0x6f, 0x5f, 0xf7,
-	0x08, 0x3e, 0x94, 0xa8, 0xd4, 0xf4, 0xd0, 0xe6, 0xc8, 0xfb, 0x11, 0xc6, 0xfd, 0x81, 0x17, 0x0e,
-	0x2f, 0xcc, 0xb2, 0xd2, 0x54, 0x78, 0x17, 0xe3, 0x5d, 0x89, 0xb2, 0x7f, 0xc1, 0xfc, 0xb9, 0xcb,
-	0x45, 0x18, 0xdf, 0xa4, 0x57, 0x9a, 0x25, 0xa7, 0x73, 0x1a, 0xd5, 0x77, 0xda, 0x82, 0x45, 0xe9,
-	0x3a, 0x73, 0xa8, 0x83, 0x97, 0xee, 0x10, 0xcd, 0x0a, 0x9d, 0xca, 0x7c, 0xfb, 0xfa, 0x28, 0x3d,
-	0x78, 0x9f, 0x76, 0x1a, 0x3b, 0x50, 0xec, 0xc6, 0xee, 0x10, 0x99, 0x09, 0xe5, 0x61, 0x8c, 0x8e,
-	0x2b, 0xd2, 0x94, 0xa6, 0x22, 0xab, 0x43, 0x21, 0xc2, 0x58, 0x27, 0x51, 0x2e, 0x1b, 0x3b, 0x50,
-	0x69, 0x09, 0x11, 0xbb, 0x83, 0x44, 0xa0, 0xdc, 0xbe, 0xc0, 0x1b, 0x32, 0xaa, 0x58, 0x72, 0xc9,
-	0x16, 0xa0, 0x78, 0x69, 0x7b, 0x09, 0x92, 0x49, 0xc5, 0x52, 0x42, 0xe3, 0xc7, 0x02, 0x14, 0x3b,
-	0x67, 0x67, 0x18, 0xb3, 0x79, 0xc8, 0xbb, 0x8e, 0xf6, 0x92, 0x77, 0x1d, 0xa9, 0x1f, 0x5e, 0x05,
-	0xda, 0x45, 0xc5, 0x52, 0x02, 0x5b, 0x82, 0x92, 0x8e, 0x5e, 0xd6, 0xa6, 0x66, 0x69, 0x89, 0x31,
-	0x30, 0x2e, 0xdc, 0xc0, 0xa1, 0x92, 0x54, 0x2c, 0x5a, 0xb3, 0x26, 0x14, 0x12, 0x8e, 0x54, 0x89,
-	0xea, 0xf6, 0xf2, 0xe6, 0x6d, 0x56, 0x6d, 0xd2, 0x15, 0x77, 0x8d, 0xf7, 0xbf, 0xbd, 0x98, 0xb1,
-	0xa4, 0x26, 0xdb, 0x02, 0xe3, 0x3c, 0xf4, 0x1c, 0x2a, 0xcc, 0x5f, 0x5a, 0x90, 0x2a, 0x5b, 0x81,
-	0xd9, 0xa1, 0x1d, 0xd9, 0x43, 0x57, 0xdc, 0x50, 0x95, 0x0c, 0x6b, 0x2c, 0xcb, 0x98, 0xb8, 0x3c,
-	0x4e, 0x55, 0x85, 0xd6, 0x12, 0x23, 0x7a, 0x54, 0x14, 0x26, 0xd7, 0x32, 0xc9, 0x44, 0x21, 0x74,
-	0x4c, 0x50, 0x49, 0xd6, 0xa2, 0xbc, 0xad, 0x2a, 0x9b, 0x59, 0xa5, 0x5a, 0x69, 0x89, 0xfd, 0x17,
-	0x4a, 0x5c, 0xd8, 0x22, 0xe1, 0x66, 0x6d, 0x3d, 0xb7, 0x31, 0xbf, 0xfd, 0xfc, 0x6e, 0xa8, 0x94,
-	0xd4, 0x1e, 0x29, 0x59, 0x5a, 0x99, 0xb5, 0x00, 0xec, 0xb4, 0x42, 0xdc, 0x9c, 0x5b, 0x2f, 0x6c,
-	0x54, 0xb7, 0x9f, 0xdd, 0x35, 0x1d, 0x57, 0x51, 0xdf, 0x34, 0x63, 0xd4, 0x78, 0x97, 0x03, 0xe3,
-	0xc8, 0x0e, 0x30, 0x53, 0xae, 0x39, 0x2a, 0x97, 0x2e, 0x78, 0x9e, 0xaa, 0x42, 0x05, 0xaf, 0x43,
-	0x61, 0x68, 0x47, 0x54, 0x27, 0xc3, 0x92, 0x4b, 0x79, 0x51, 0xbc, 0x8e, 0xdc, 0x18, 0x55, 0xeb,
-	0x18, 0x56, 0x2a, 0x4a, 0x5d, 0x8e, 0x5f, 0xeb, 0xa6, 0x91, 0x4b, 0x59, 0xfe, 0x24, 0x90, 0xbc,
-	0x2b, 0x11, 0xa6, 0x04, 0x99, 0xbe, 0xc8, 0x76, 0x1d, 0x9d, 0x6a, 0x5a, 0x37, 0x22, 0x80, 0xbd,
-	0xd0, 0xf7, 0x5d, 0xe1, 0x63, 0x20, 0x64, 0x41, 0x62, 0xbc, 0x74, 0xb9, 0x1b, 0x06, 0x9a, 0x4c,
-	0x63, 0x59, 0x5a, 0xc7, 0x61, 0x28, 0x74, 0x90, 0xb4, 0x9e, 0xf8, 0x29, 0x64, 0xfd, 0xac, 0x42,
-	0x05, 0xcf, 0xce, 0x70, 0x28, 0xdc, 0x4b, 0xd4, 0xb1, 0x4e, 0x80, 0xc6, 0x1f, 0x45, 0x28, 0x52,
-	0xcb, 0x64, 0xb2, 0x50, 0x1b, 0x93, 0x56, 0x26, 0x5e, 0xf7, 0x85, 0x12, 0x24, 0x1a, 0xd9, 0x37,
-	0x18, 0x93, 0x8f, 0x8a, 0xa5, 0x84, 0x09, 0xc1, 0x8d, 0xfb, 0x09, 0x5e, 0xbc, 0x97, 0xe0, 0xa5,
-	0xbb, 0x04, 0x2f, 0x7f, 0x36, 0xc1, 0x67, 0xff, 0x1e, 0xc1, 0x2b, 0xb7, 0x08, 0xfe, 0x02, 0xaa,
-	0x52, 0xa7, 0x3f, 0x48, 0x9c, 0x11, 0x0a, 0x4d, 0x5e, 0x90, 0xd0, 0x2e, 0x21, 0x72, 0x5a, 0x92,
-	0x02, 0xd5, 0xac, 0xaa, 0xac, 0x25, 0xd0, 0xb5, 0x5d, 0x87, 0xc6, 0x97, 0xdc, 0x8c, 0xd1, 0xb7,
-	0xdd, 0xc0, 0xc1, 0x98, 0xc8, 0x2c, 0xc7, 0x57, 0xe8, 0x39, 0x56, 0x0a, 0xb2, 0x6d, 0x28, 0x7a,
-	0x76, 0x30, 0xe6, 0xeb, 0xd2, 0xdd, 0xa0, 0x25, 0x1f, 0x75, 0xcc, 0x4a, 0x55, 0x96, 0xcf, 0xc1,
-	0x28, 0xe4, 0xae, 0x40, 0xc7, 0x9c, 0x57, 0xe5, 0x1b, 0x03, 0x8a, 0x22, 0x67, 0x49, 0xe0, 0xa0,
-	0x63, 0x3e, 0x4a, 0x29, 0xa2, 0x64, 0xb6, 0x0f, 0xd5, 0xe1, 0x98, 0x4c, 0xdc, 0xac, 0x93, 0xcf,
-	0xd5, 0xbb, 0x3e, 0x27, 0x8c, 0xd3, 0x9e, 0xb3, 0x66, 0xb2, 0x88, 0x61, 0x84, 0x01, 0x3a, 0xe6,
-	0x63, 0x3a, 0x5f, 0x4b, 0xd9, 0x06, 0x60, 0xd3, 0x0d, 0xc0, 0xc0, 0x08, 0xf0, 0x5a, 0x98, 0x4f,
-	0x14, 0xb1, 0xe5, 0x5a, 0x3e, 0x27, 0x94, 0x20, 0x0c, 0x1c, 0x73, 0x41, 0xa9, 0x4b, 0xb9, 0x1d,
-	0xd0, 0x60, 0xa0, 0x47, 0x89, 0x9b, 0x8b, 0x6a, 0x30, 0x28, 0x49, 0x26, 0x4b, 0xf6, 0x3a, 0x9a,
-	0x4b, 0x34, 0x17, 0xee, 0x09, 0x9c, 0x78, 0x2b, 0xe7, 0x02, 0x5a, 0x4a, 0x55, 0x75, 0x80, 0x70,
-	0x3d, 0x73, 0x39, 0xed, 0x00, 0xe1, 0x7a, 0xd2, 0x43, 0x8c, 0x36, 0x0f, 0x03, 0xd3, 0x24, 0xc6,
-	0x69, 0xa9, 0xf1, 0x73, 0x1e, 0x80, 0xce, 0xa0, 0xd7, 0x25, 0x43, 0xd7, 0xdc, 0x14, 0x5d, 0x17,
-	0xa0, 0x48, 0x6f, 0x52, 0xda, 0x08, 0x24, 0x48, 0x94, 0x26, 0x98, 0x1e, 0xde, 0x4a, 0x60, 0x3b,
-	0x50, 0x0e, 0x13, 0x31, 0x0c, 0x7d, 0xd5, 0x6a, 0xf3, 0xdb, 0x4f, 0xef, 0x19, 0x67, 0x4a, 0xc1,
-	0x4a, 0x35, 0xd9, 0x73, 0x00, 0x6a, 0xd5, 0xfe, 0x39, 0x7a, 0xe9, 0x6b, 0x5b, 0x21, 0xe4, 0x35,
-	0x7a, 0xce, 0x98, 0x79, 0xe1, 0x15, 0x3a, 0x7a, 0x84, 0x50, 0x32, 0x3b, 0x57, 0xe8, 0x4c, 0xd3,
-	0xb2, 0x7c, 0x8b, 0x96, 0xe3, 0x83, 0x13, 0x8e, 0xe9, 0xec, 0x56, 0x07, 0x9f, 0x72, 0x74, 0x64,
-	0x51, 0x12, 0x8e, 0xca, 0x54, 0xf5, 0x43, 0x39, 0xe1, 0x48, 0x96, 0x0c, 0x0c, 0x61, 0x5f, 0xa0,
-	0xee, 0x03, 0x5a, 0xcb, 0xc1, 0x16, 0xa0, 0xd0, 0xdc, 0x97, 0x4b, 0x7a, 0x15, 0x10, 0x03, 0x22,
-	0xfb, 0xac, 0x45, 0xeb, 0xc6, 0x4f, 0x39, 0x28, 0x9e, 0x72, 0x7b, 0x94, 0xc9, 0x5b, 0x2e, 0x9b,
-	0xb7, 0x49, 0x96, 0xf3, 0x53, 0x59, 0x9e, 0xba, 0x48, 0xe1, 0xd6, 0x45, 0xb2, 0x91, 0x1a, 0xd3,
-	0x91, 0x2e, 0x41, 0x69, 0x90, 0xc4, 0x92, 0x9f, 0x2a, 0x71, 0x5a, 0x4a, 0xa3, 0x2d, 0x4d, 0xa2,
-	0xcd, 0xbc, 0x4d, 0xe5, 0xa9, 0xb7, 0xa9, 0xf1, 0x43, 0x01, 0x6a, 0xaf, 0x30, 0x40, 0xee, 0x72,
-	0xa2, 0x13, 0xfb, 0x1f, 0x94, 0x22, 0xfa, 0x1a, 0xa3, 0xd8, 0xab, 0xdb, 0xe6, 0x3d, 0xe3, 0x85,
-	0xf6, 0x75, 0xc7, 0x68, 0x6d, 0xf9, 0x98, 0xd1, 0x98, 0x94, 0x5f, 0x64, 0x85, 0xfb, 0xc7, 0x12,
-	0x3d, 0x66, 0xa9, 0x99, 0x52, 0x96, 0x66, 0xfa, 0x6d, 0x2c, 0x3c, 0x64, 0x46, 0x3c, 0x4d, 0xcd,
-	0xf4, 0xd3, 0xd9, 0x86, 0x1a, 0xad, 0xd2, 0x4f, 0x26, 0xe3, 0xa1, 0x0e, 0x9f, 0x90, 0x3c, 0xed,
-	0x70, 0x6f, 0x8c, 0x70, 0xb6, 0x03, 0xc5, 0x44, 0x16, 0xcc, 0x2c, 0x3e, 0xe4, 0x9c, 0xea, 0x99,
-	0x8e, 0x25, 0xd2, 0x65, 0xff, 0x4f, 0x93, 0x29, 0x5f, 0xb5, 0x07, 0xcc, 0x7a, 0xf4, 0x31, 0xa9,
-	0xcc, 0x52, 0x6d, 0xc9, 0x49, 0x39, 0x11, 0xfa, 0xea, 0x6d, 0x51, 0x85, 0xa8, 0x48, 0x44, 0x7d,
-	0x3a, 0xa5, 0xdb, 0xaa, 0xb7, 0x66, 0x27, 0xdb, 0x74, 0x87, 0xc6, 0x1b, 0x28, 0xd2, 0xa9, 0x9f,
-	0x49, 0xae, 0x25, 0x28, 0xd9, 0x7e, 0x98, 0x04, 0x42, 0x33, 0x4b, 0x4b, 0x2f, 0xbf, 0x81, 0x6a,
-	0xe6, 0xe3, 0x82, 0xad, 0x82, 0xd9, 0x39, 0x38, 0x68, 0x5b, 0xfd, 0xde, 0x49, 0xeb, 0xe4, 0xb4,
-	0xd7, 0x3f, 0x3d, 0xee, 0x75, 0xdb, 0x7b, 0x87, 0x07, 0x87, 0xed, 0xfd, 0xfa, 0x0c, 0x5b, 0x84,
-	0xc7, 0x53, 0xbb, 0x9d, 0x6e, 0xfb, 0xb8, 0x9e, 0x63, 0xcb, 0xf0, 0x64, 0x0a, 0xee, 0xb6, 0x4e,
-	0x7b, 0xed, 0xfd, 0x7a, 0x9e, 0xad, 0xc0, 0xd2, 0xd4, 0xc6, 0xdb, 0xc3, 0x93, 0xd7, 0xfb, 0x56,
-	0xeb, 0xed, 0x71, 0xbd, 0xb0, 0x62, 0x7c, 0xfb, 0xfd, 0xda, 0xcc, 0xcb, 0xef, 0x72, 0x7a, 0x00,
-	0x29, 0xd6, 0x3d, 0x83, 0xe5, 0xa3, 0x76, 0xab, 0xd7, 0x26, 0x83, 0xf6, 0x2d, 0xef, 0x0b, 0x50,
-	0xcf, 0x6e, 0x6a, 0xe7, 0x8b, 0xf0, 0x38, 0x8b, 0xbe, 0xb2, 0x5a, 0x7b, 0xed, 0x7a, 0x5e, 0xc6,
-	0x94, 0x85, 0xf7, 0x8e, 0x3a, 0xbd, 0xc3, 0xe3, 0x57, 0xf5, 0x02, 0x5b, 0x02, 0x76, 0x7b, 0xa3,
-	0xbd, 0x5f, 0x37, 0x74, 0x3c, 0x5f, 0x40, 0x59, 0x0f, 0x27, 0x56, 0x87, 0x5a, 0xe7, 0xf4, 0x64,
-	0xaf, 0xf3, 0x46, 0xbb, 0x9a, 0x61, 0x0c, 0xe6, 0x53, 0xa4, 0x6b, 0x75, 0xbe, 0x24, 0xf7, 0x4f,
-	0xe0, 0x51, 0x8a, 0x1d, 0xb4, 0x4e, 0x8f, 0x4e, 0xe4, 0xbd, 0xd5, 0x59, 0xbb, 0xc7, 0xef, 0x3f,
-	0xae, 0xe5, 0x3e, 0x7c, 0x5c, 0xcb, 0xfd, 0xfe, 0x71, 0x2d, 0xf7, 0xee, 0xd3, 0xda, 0xcc, 0x87,
-	0x4f, 0x6b, 0x33, 0xbf, 0x7e, 0x5a, 0x9b, 0xf9, 0xea, 0x3f, 0x23, 0x57, 0x9c, 0x27, 0x83, 0xcd,
-	0x61, 0xe8, 0x37, 0x15, 0x67, 0xfe, 0x1d, 0xa0, 0xb8, 0x0a, 0xe3, 0x0b, 0x2d, 0x36, 0x3d, 0x74,
-	0x46, 0x18, 0x37, 0xed, 0xc8, 0xd5, 0xbf, 0x55, 0xd1, 0x60, 0x50, 0xa2, 0x1f, 0xa5, 0x9d, 0x3f,
-	0x03, 0x00, 0x00, 0xff, 0xff, 0x28, 0x8c, 0xe6, 0x03, 0x70, 0x0d, 0x00, 0x00,
+	// 2106 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x58, 0xcd, 0x6f, 0x23, 0x4b,
+	0x11, 0x8f, 0xed, 0xf1, 0xc7, 0x94, 0x9d, 0xec, 0x6c, 0x6f, 0x36, 0x3b, 0x9b, 0xcd, 0xcb, 0x2e,
+	0x46, 0x48, 0xab, 0x27, 0x91, 0x68, 0x13, 0xe0, 0x81, 0x90, 0x90, 0x9c, 0xd8, 0xbb, 0x2f, 0x28,
+	0x9b, 0x58, 0xe3, 0x84, 0x27, 0xb8, 0x58, 0x63, 0x4f, 0xc7, 0x19, 0xc5, 0x9e, 0x19, 0xa6, 0x67,
+	0xf2, 0x81, 0xc4, 0x9d, 0x0b, 0xe8, 0xdd, 0x38, 0x70, 0x84, 0x3b, 0xe2, 0x4f, 0xe0, 0xf6, 0x8e,
+	0xef, 0x88, 0x84, 0x84, 0xd0, 0xee, 0x95, 0xff, 0x01, 0x54, 0xd5, 0xdd, 0xe3, 0xb1, 0xe3, 0x88,
+	0x4d, 0x6e, 0x5d, 0xd5, 0x55, 0xfd, 0x51, 0xf5, 0xfb, 0x55, 0xd7, 0x0c, 0x6c, 0x8c, 0x62, 0x37,
+	0x18, 0xf1, 0xed, 0x89, 0x1b, 0x5f, 0xf0, 0x64, 0xfb, 0xf2, 0xcd, 0x76, 0x72, 0x13, 0x71, 0xb1,
+	0x15, 0xc5, 0x61, 0x12, 0x32, 0x4b, 0xce, 0x6e, 0xc9, 0xd9, 0xad, 0xcb, 0x37, 0xeb, 0xab, 0xa3,
+	0x70, 0x14, 0xd2, 0xe4, 0x36, 0x8e, 0xa4, 0x5d, 0xf3, 0x9f, 0x25, 0xa8, 0x74, 0xdd, 0xd8, 0x9d,
+	0x08, 0xf6, 0x1d, 0x68, 0x8c, 0x62, 0x77, 0xc8, 0xfb, 0x3c, 0x0a, 0x87, 0xe7, 0xc2, 0x2e, 0xbc,
+	0x2a, 0xbc, 0x36, 0x9c, 0x3a, 0xe9, 0x3a, 0xa4, 0x62, 0xdf, 0x85, 0xe5, 0x2b, 0x3f, 0xf0, 0xc2,
+	0x2b, 0x6d, 0x53, 0x24, 0x9b, 0x86, 0x54, 0x2a, 0xa3, 0x97, 0x50, 0x3f, 0x73, 0xd3, 0x71, 0xd2,
+	0x1f, 0xfb, 0x13, 0x3f, 0xb1, 0x4b, 0xaf, 0x0a, 0xaf, 0x97, 0x1d, 0x20, 0xd5, 0x21, 0x6a, 0xd8,
+	0x0b, 0x30, 0xc5, 0xd8, 0x15, 0xe7, 0xfd, 0x41, 0x24, 0x6c, 0x83, 0xa6, 0x6b, 0xa4, 0xd8, 0x8b,
+	0x04, 0x7b, 0x0e, 0xb5, 0x89, 0x1f, 0xf4, 0x07, 0x61, 0xe0, 0xd9, 0x65, 0x5a, 0xbd, 0x3a, 0xf1,
+	0x83, 0xbd, 0x30, 0xf0, 0xd8, 0x6b, 0xb0, 0x26, 0xee, 0x75, 0x5f, 0xf0, 0x24, 0x19, 0xf3, 0xbe,
+	0x9f, 0xf0, 0x89, 0xb0, 0x2b, 0xe4, 0xbe, 0x32, 0x71, 0xaf, 0x7b, 0xa4, 0x3e, 0x40, 0x2d, 0x5a,
+	0x8e, 0xb9, 0x2b, 0xb8, 0xe8, 0x47, 0x3c, 0xee, 0x0f, 0xc6, 0xe1, 0xf0, 0xc2, 0xae, 0x4a, 0x4b,
+	0xa9, 0xef, 0xf2, 0x78, 0x0f, 0xb5, 0xec, 0x7b, 0xb0, 0x72, 0xee, 0x8b, 0x24, 0x8c, 0x6f, 0xf4,
+	0x95, 0x6a, 0xb4, 0xe9, 0xb2, 0xd2, 0xaa, 0x3b, 0xbd, 0x81, 0xa7, 0xb8, 0x75, 0x6e, 0x51, 0x8f,
+	0x5f, 0xfa, 0x43, 0x6e, 0x9b, 0xb4, 0x2a, 0x9b, 0xb8, 0xd7, 0x87, 0x7a, 0xe1, 0x36, 0xcd, 0xe0,
+	0xca, 0x9e, 0x2f, 0xa2, 0x34, 0xc9, 0x02, 0x0a, 0x72, 0x65, 0xa5, 0x55, 0x2b, 0x3f, 0x87, 0x1a,
+	0xde, 0x95, 0x62, 0x51, 0xa7, 0xc5, 0xaa, 0x28, 0x63, 0x28, 0x5e, 0x42, 0x3d, 0xe2, 0x81, 0x3b,
+	0x4e, 0x6e, 0x68, 0xb6, 0x21, 0x03, 0xa9, 0x54, 0xca, 0x60, 0xe0, 0x7b, 0x7d, 0x8f, 0x47, 0xa1,
+	0xf0, 0x13, 0x7b, 0x99, 0xd6, 0x87, 0x81, 0xef, 0xb5, 0xa5, 0xa6, 0xb9, 0x0b, 0xe5, 0x6e, 0x8c,
+	0x87, 0xb1, 0xa1, 0x3a, 0x8c, 0xb9, 0xe7, 0x27, 0x3a, 0xad, 0x5a, 0x64, 0x16, 0x94, 0x22, 0x1e,
+	0xab, 0x44, 0xe2, 0xb0, 0xb9, 0x0b, 0x66, 0x2b, 0x49, 0x62, 0x7f, 0x90, 0x26, 0x1c, 0xa7, 0x2f,
+	0xf8, 0x0d, 0x39, 0x99, 0x0e, 0x0e, 0xd9, 0x2a, 0x94, 0x2f, 0xdd, 0x71, 0xca, 0xc9, 0xc5, 0x74,
+	0xa4, 0xd0, 0xfc, 0x7b, 0x09, 0xca, 0xc7, 0x67, 0x67, 0x3c, 0x66, 0x2b, 0x50, 0xf4, 0x3d, 0xb5,
+	0x4b, 0xd1, 0xf7, 0xd0, 0x3e, 0xbc, 0x0a, 0xd4, 0x16, 0xa6, 0x23, 0x05, 0xb6, 0x06, 0x15, 0x15,
+	0x41, 0xc4, 0x47, 0xc3, 0x51, 0x12, 0x63, 0x60, 0x5c, 0xf8, 0x81, 0x47, 0xb0, 0x30, 0x1d, 0x1a,
+	0xb3, 0x6d, 0x28, 0xa5, 0x82, 0x13, 0x1a, 0xea, 0x3b, 0xcf, 0xb6, 0xe6, 0x91, 0xbd, 0x45, 0x57,
+	0xdc, 0x33, 0xbe, 0xf9, 0xd7, 0xcb, 0x25, 0x07, 0x2d, 0xd9, 0x1b, 0x30, 0xce, 0xc3, 0xb1, 0x47,
+	0xe0, 0xf8, 0xbf, 0x1e, 0x64, 0xca, 0xd6, 0xa1, 0x36, 0x74, 0x23, 0x77, 0xe8, 0x27, 0x37, 0x84,
+	0x14, 0xc3, 0xc9, 0x64, 0x3c, 0x93, 0xc0, 0xe5, 0x24, 0x32, 0x68, 0x8c, 0x3a, 0x82, 0xa8, 0x29,
+	0x75, 0x38, 0xc6, 0x20, 0x13, 0x8c, 0xb9, 0xa7, 0x52, 0xad, 0x45, 0xbc, 0xad, 0x84, 0x8e, 0x4a,
+	0xb1, 0x92, 0xd8, 0x0f, 0xa1, 0x22, 0x12, 0x37, 0x49, 0x65, 0x72, 0x57, 0x76, 0x3e, 0xbb, 0x7d,
+	0x54, 0x0a, 0x6a, 0x8f, 0x8c, 0x1c, 0x65, 0xcc, 0x5a, 0x00, 0xae, 0xce, 0x90, 0xb0, 0x97, 0x5f,
+	0x95, 0x5e, 0xd7, 0x77, 0x5e, 0xdc, 0x76, 0xcd, 0xb2, 0xa8, 0x6e, 0x9a, 0x73, 0xa2, 0xf3, 0xfb,
+	0x9e, 0xb0, 0x57, 0xe8, 0x3c, 0x34, 0x6e, 0xfe, 0xb5, 0x00, 0xa5, 0x3d, 0x95, 0x31, 0xdc, 0x55,
+	0x25, 0x51, 0x0a, 0x77, 0xe4, 0x51, 0xe5, 0xa6, 0x74, 0xef, 0xdc, 0x18, 0x9f, 0x9e, 0x1b, 0x1b,
+	0xaa, 0x1a, 0xe2, 0xaa, 0x22, 0x28, 0xb1, 0xf9, 0x17, 0x03, 0x2a, 0x6d, 0x3e, 0x71, 0x03, 0x6f,
+	0x11, 0xec, 0x06, 0xe9, 0xcd, 0xf4, 0xb8, 0x24, 0x64, 0xf0, 0x2a, 0xdd, 0x86, 0x97, 0x71, 0xef,
+	0x2b, 0x94, 0x1f, 0x06, 0xaf, 0xca, 0x1c, 0xbc, 0x5e, 0x42, 0x3d, 0xe1, 0xf1, 0x44, 0x57, 0x09,
+	0x89, 0x3e, 0x40, 0xd5, 0xb4, 0xa0, 0xe2, 0x22, 0xfd, 0x41, 0xea, 0x8d, 0x78, 0xa2, 0x60, 0x08,
+	0xa8, 0xda, 0x23, 0x0d, 0xdb, 0x81, 0xf2, 0xd8, 0x0d, 0xb8, 0xb0, 0x4d, 0x82, 0xc2, 0xda, 0xed,
+	0x13, 0x1d, 0xba, 0x81, 0x3e, 0x90, 0x34, 0xcd, 0x07, 0x15, 0x66, 0x82, 0x8a, 0x33, 0xfc, 0x3a,
+	0xf2, 0x63, 0x85, 0x56, 0xc3, 0xd1, 0x22, 0xdb, 0x56, 0xa0, 0x69, 0xd0, 0x36, 0x4f, 0x6f, 0x6f,
+	0xb3, 0xe7, 0x7b, 0xfa, 0xda, 0x68, 0x88, 0xb8, 0x8f, 0xb9, 0x2b, 0xc2, 0x80, 0x6a, 0x93, 0xe9,
+	0x28, 0x09, 0x93, 0x43, 0x0c, 0x20, 0xf8, 0x35, 0x1c, 0x29, 0xcc, 0xc1, 0xfa, 0xd1, 0x43, 0x60,
+	0xbd, 0x0a, 0xe5, 0x28, 0x4e, 0x03, 0x6e, 0x5b, 0x12, 0xba, 0x24, 0x34, 0xbf, 0x2e, 0x80, 0x81,
+	0x11, 0xc8, 0x81, 0x64, 0x99, 0x40, 0xa2, 0xaa, 0x5b, 0x91, 0x4e, 0x41, 0xd5, 0xcd, 0x82, 0xd2,
+	0xd0, 0x8d, 0x08, 0x1f, 0x86, 0x83, 0xc3, 0x7c, 0x38, 0x8c, 0xd9, 0x70, 0x58, 0x50, 0x12, 0xfc,
+	0xd7, 0x0a, 0x93, 0x38, 0xc4, 0xed, 0xd3, 0x00, 0x8b, 0xac, 0xcc, 0xb1, 0x14, 0x10, 0x74, 0x91,
+	0xeb, 0x7b, 0x2a, 0xb3, 0x34, 0x6e, 0x46, 0x00, 0xfb, 0xe1, 0x64, 0xe2, 0x27, 0x13, 0x1e, 0x24,
+	0x08, 0x8f, 0x98, 0x5f, 0xfa, 0xc2, 0x0f, 0x03, 0x05, 0xe1, 0x4c, 0x46, 0xef, 0x38, 0x0c, 0x13,
+	0x75, 0x48, 0x1a, 0x4f, 0xf7, 0x29, 0xe5, 0xf7, 0xd9, 0x00, 0x93, 0x9f, 0x9d, 0xf1, 0x61, 0xe2,
+	0x5f, 0x72, 0x75, 0xd6, 0xa9, 0xa2, 0xf9, 0xc7, 0x0a, 0x94, 0xe9, 0x8d, 0xca, 0x45, 0xa1, 0x91,
+	0x55, 0x68, 0xe2, 0x7b, 0x71, 0x8e, 0xef, 0x91, 0x8b, 0x04, 0x92, 0x5c, 0x91, 0xc2, 0xb4, 0x0a,
+	0x18, 0x8b, 0xab, 0x79, 0x79, 0x61, 0x35, 0xaf, 0xdc, 0xa6, 0x5b, 0xf5, 0xde, 0x74, 0xab, 0x3d,
+	0x8c, 0x6e, 0xe6, 0x6d, 0xba, 0xe5, 0xd9, 0x04, 0xb7, 0xd8, 0xf4, 0x02, 0x4c, 0x32, 0xa0, 0x9c,
+	0x49, 0x06, 0xd4, 0x50, 0xd1, 0x75, 0x7d, 0x8f, 0xfa, 0x05, 0x9c, 0x8c, 0xf9, 0xc4, 0xf5, 0x03,
+	0x8f, 0xc7, 0x54, 0xb9, 0xb1, 0x5f, 0x08, 0xc7, 0x9e, 0xa3, 0x95, 0x53, 0x46, 0x2e, 0x7f, 0x3a,
+	0x23, 0x37, 0xc0, 0x54, 0x14, 0xe4, 0x1e, 0x11, 0xc3, 0x70, 0xa6, 0x0a, 0x09, 0x91, 0xb3, 0x34,
+	0xf0, 0xb8, 0x67, 0x3f, 0xd2, 0x10, 0x91, 0x32, 0x6b, 0x43, 0x7d, 0x98, 0x81, 0x49, 0xd8, 0x16,
+	0xed, 0xb9, 0x71, 0x7b, 0xcf, 0x29, 0xe2, 0xd4, 0xce, 0x79, 0x37, 0x4c, 0x62, 0x18, 0xf1, 0x80,
+	0x7b, 0xf6, 0x63, 0x5a, 0x5f, 0x49, 0x79, 0x02, 0xb0, 0x59, 0x02, 0x30, 0x30, 0x02, 0x7e, 0x9d,
+	0xd8, 0x4f, 0x24, 0xb0, 0x71, 0x8c, 0xfd, 0x0c, 0x05, 0x88, 0x07, 0x9e, 0xbd, 0x2a, 0xcd, 0x51,
+	0xee, 0x04, 0xf4, 0x0a, 0x52, 0x17, 0x28, 0xec, 0xa7, 0xf2, 0x15, 0x94, 0x12, 0x06, 0x0b, 0x1f,
+	0x36, 0x6e, 0xaf, 0xd1, 0x23, 0xb8, 0xe0, 0xe0, 0x84, 0x5b, 0x7c, 0x04, 0xb9, 0x23, 0x4d, 0x25,
+	0x03, 0x12, 0x7f, 0x6c, 0x3f, 0xd3, 0x0c, 0x48, 0xfc, 0x71, 0xae, 0xde, 0xd8, 0x33, 0xf5, 0x66,
+	0x03, 0x4c, 0x91, 0x0e, 0x87, 0x5c, 0x88, 0x30, 0xb6, 0x9f, 0x13, 0x44, 0xa7, 0x8a, 0x66, 0x1f,
+	0x4c, 0x5a, 0x9b, 0xa8, 0xb8, 0x0a, 0x65, 0x2a, 0xc4, 0xfa, 0xf1, 0x23, 0x61, 0x21, 0x09, 0xb1,
+	0x2d, 0xf0, 0x7f, 0xc3, 0x15, 0x07, 0x69, 0x8c, 0xde, 0x49, 0x98, 0xb8, 0x63, 0x45, 0x3f, 0x29,
+	0x34, 0xff, 0x6b, 0x40, 0xad, 0x97, 0xb8, 0x81, 0xe7, 0x07, 0xa3, 0x45, 0xec, 0x93, 0x3c, 0x2b,
+	0xe6, 0x79, 0xb6, 0xe8, 0xa1, 0x9a, 0xad, 0x8f, 0xc6, 0x43, 0xea, 0xe3, 0xbd, 0x5b, 0xa9, 0x0c,
+	0xc8, 0x95, 0x4f, 0x07, 0x72, 0x0b, 0x40, 0xe8, 0x78, 0xe2, 0x7b, 0x76, 0xc7, 0x39, 0xb3, 0x98,
+	0xeb, 0x73, 0x4e, 0x9d, 0x66, 0xb9, 0x50, 0x9b, 0xe7, 0xc2, 0x9a, 0x6c, 0x9b, 0xb8, 0x6e, 0xbf,
+	0x94, 0x84, 0x1c, 0x51, 0xcd, 0xb5, 0xee, 0xc0, 0x32, 0x79, 0x86, 0x3f, 0xf5, 0x39, 0xfe, 0xe8,
+	0x66, 0xae, 0x91, 0x6b, 0xe6, 0x36, 0xc0, 0x3c, 0x0b, 0xe3, 0x33, 0x4e, 0x27, 0x90, 0x9d, 0xf5,
+	0x54, 0x91, 0xdb, 0x49, 0xb7, 0x50, 0x99, 0x9c, 0xe3, 0xd1, 0xa3, 0xbb, 0x78, 0x64, 0xcd, 0xf2,
+	0x28, 0x23, 0xc0, 0xe3, 0x07, 0x10, 0x80, 0x2d, 0x26, 0xc0, 0x93, 0x3c, 0x01, 0x9a, 0x23, 0xa8,
+	0xb6, 0x86, 0xc3, 0x30, 0x95, 0x6f, 0x8d, 0x50, 0x58, 0x54, 0x28, 0xcc, 0xe4, 0x5c, 0x1d, 0x2f,
+	0xce, 0xd4, 0xf1, 0xc5, 0xef, 0x8d, 0x7e, 0xd7, 0x8c, 0xdc, 0xbb, 0xf6, 0x05, 0xd4, 0xdb, 0x32,
+	0x10, 0x5d, 0x37, 0x26, 0x8e, 0x20, 0x26, 0xd4, 0x93, 0x4b, 0xe3, 0xe9, 0x62, 0xc5, 0xdc, 0x62,
+	0xcd, 0x3f, 0x14, 0xa0, 0xaa, 0x3c, 0x1f, 0x74, 0xc4, 0x9f, 0x20, 0x8d, 0x62, 0x3a, 0x22, 0xe2,
+	0x6d, 0x41, 0x27, 0x9d, 0x3b, 0x97, 0xc6, 0x2b, 0x79, 0x4c, 0x43, 0x69, 0xe4, 0x42, 0xd9, 0xfc,
+	0x4f, 0x11, 0x80, 0xc2, 0x4e, 0x5d, 0x58, 0x6e, 0xdf, 0xc2, 0x7c, 0x68, 0x64, 0xbd, 0x28, 0xe6,
+	0xeb, 0x45, 0xd6, 0xe0, 0x94, 0xf2, 0x0d, 0xce, 0x2e, 0x54, 0xc3, 0x34, 0x19, 0x86, 0x13, 0xf9,
+	0x3c, 0xaf, 0xec, 0x3c, 0x5f, 0xd0, 0xef, 0x4b, 0x03, 0x47, 0x5b, 0xb2, 0xcf, 0x00, 0x28, 0x42,
+	0xfd, 0x73, 0x3e, 0xd6, 0x9f, 0xc4, 0x26, 0x69, 0xbe, 0xe4, 0x63, 0x2f, 0x7b, 0xad, 0xc2, 0x2b,
+	0xee, 0xe9, 0xd6, 0x12, 0x15, 0xc7, 0x57, 0xdc, 0x9b, 0x7d, 0xca, 0xaa, 0x73, 0x4f, 0x59, 0xb6,
+	0x70, 0x2a, 0xa6, 0x24, 0x23, 0xcd, 0xa9, 0xe0, 0x1e, 0x16, 0xf2, 0x54, 0x70, 0xe9, 0x2a, 0x69,
+	0x56, 0x4d, 0x05, 0x27, 0x4f, 0x06, 0x46, 0xe2, 0x5e, 0x70, 0xc5, 0x31, 0x1a, 0x63, 0x33, 0x14,
+	0xf0, 0x44, 0x51, 0x0b, 0x87, 0x54, 0x1f, 0x39, 0x0f, 0x88, 0x55, 0x35, 0x87, 0xc6, 0xc8, 0x01,
+	0xf5, 0xfd, 0xaa, 0x38, 0xa5, 0xc5, 0xe6, 0xdf, 0x0a, 0x50, 0x3e, 0x15, 0xee, 0x88, 0xdf, 0x51,
+	0x81, 0xef, 0xca, 0xfb, 0xcc, 0x15, 0x4b, 0x73, 0x57, 0xcc, 0xdf, 0xc1, 0x98, 0xbd, 0xc3, 0x1a,
+	0x54, 0x06, 0x69, 0x8c, 0x2c, 0x95, 0x21, 0x55, 0x92, 0xbe, 0x47, 0x65, 0x7a, 0x8f, 0xdc, 0x67,
+	0x5d, 0x75, 0xe6, 0xb3, 0xae, 0xf9, 0xa7, 0x32, 0x34, 0xde, 0xf1, 0x80, 0x0b, 0x5f, 0x10, 0x37,
+	0xd9, 0x8f, 0xa0, 0x12, 0xd1, 0xcf, 0x14, 0x3a, 0x7b, 0x7d, 0xc7, 0x5e, 0x50, 0x61, 0x69, 0x5e,
+	0x01, 0x50, 0x59, 0xe3, 0x77, 0x20, 0x35, 0x5d, 0xc8, 0x89, 0xd2, 0xe2, 0xca, 0x4c, 0xdf, 0x81,
+	0xda, 0x4d, 0x1a, 0xa3, 0x9b, 0xfa, 0xac, 0x2c, 0xdd, 0xe5, 0x46, 0x08, 0xd6, 0x6e, 0xea, 0xab,
+	0xb3, 0x03, 0x0d, 0x1a, 0xe9, 0x2f, 0x0e, 0xe3, 0xae, 0x7e, 0x61, 0x0a, 0x7f, 0xdd, 0x2f, 0x8c,
+	0x33, 0x8d, 0x60, 0xbb, 0x50, 0x4e, 0x31, 0x61, 0x76, 0xf9, 0xae, 0xcd, 0x29, 0x9f, 0x9a, 0x6b,
+	0x64, 0xcb, 0xbe, 0xd0, 0xc1, 0xd4, 0x2f, 0xca, 0x02, 0xb7, 0x1e, 0xfd, 0x0b, 0x92, 0x6e, 0xda,
+	0x1a, 0xd1, 0x8a, 0xfd, 0x45, 0x5f, 0x76, 0xaa, 0x32, 0x11, 0x26, 0x6a, 0xe4, 0x5f, 0x07, 0x3d,
+	0x2d, 0x59, 0x57, 0x9b, 0x4e, 0xcb, 0x96, 0xf7, 0xc7, 0xf8, 0xb5, 0x83, 0xdf, 0x89, 0xfa, 0x1b,
+	0x69, 0x41, 0x66, 0xe4, 0x87, 0xa4, 0xde, 0x57, 0x99, 0xb3, 0x9f, 0x81, 0xa9, 0x6b, 0x8f, 0xb0,
+	0x81, 0x7c, 0xd7, 0x17, 0xbe, 0x65, 0x64, 0xa2, 0xbc, 0xa7, 0x2e, 0xec, 0xa7, 0x50, 0x73, 0x65,
+	0xe5, 0xc5, 0xcf, 0x29, 0x74, 0x5f, 0x40, 0x7a, 0x55, 0x9b, 0x95, 0x77, 0xe6, 0x80, 0xce, 0xd9,
+	0x33, 0xd3, 0xb8, 0xcb, 0x59, 0xd5, 0x35, 0xed, 0xac, 0x1d, 0x9a, 0xef, 0xa1, 0x4c, 0x91, 0xbc,
+	0x27, 0xa1, 0xd6, 0xa0, 0xe2, 0x4e, 0x70, 0x7b, 0xc5, 0x26, 0x25, 0x7d, 0xde, 0x02, 0xa3, 0xe7,
+	0x7b, 0x9c, 0x3d, 0x82, 0x7a, 0xef, 0xa0, 0xdd, 0xe9, 0xf7, 0x4e, 0xbb, 0xdd, 0xc3, 0x5f, 0x5a,
+	0x4b, 0x99, 0xa2, 0xdd, 0x79, 0xdf, 0x3a, 0x6a, 0x5b, 0x05, 0xf6, 0x18, 0x96, 0xa5, 0xc5, 0x49,
+	0xeb, 0xa8, 0x7d, 0x70, 0xf4, 0xce, 0x2a, 0xae, 0x1b, 0xbf, 0xfb, 0xf3, 0xe6, 0xd2, 0xe7, 0xbf,
+	0x85, 0x7a, 0xee, 0x77, 0x06, 0xdb, 0x00, 0xfb, 0xf8, 0xed, 0xdb, 0x8e, 0x83, 0x86, 0x27, 0xa7,
+	0xbd, 0xfe, 0xe9, 0x51, 0xaf, 0xdb, 0xd9, 0x3f, 0x78, 0x7b, 0xd0, 0x69, 0x5b, 0x4b, 0xec, 0x29,
+	0x3c, 0x9e, 0x99, 0x3d, 0xee, 0x76, 0x8e, 0xac, 0x02, 0x7b, 0x06, 0x4f, 0x66, 0xd4, 0xdd, 0xd6,
+	0x69, 0xaf, 0xd3, 0xb6, 0x8a, 0x6c, 0x1d, 0xd6, 0x66, 0x26, 0xbe, 0x3a, 0x38, 0xf9, 0xb2, 0xed,
+	0xb4, 0xbe, 0x3a, 0xb2, 0x4a, 0x6a, 0xfb, 0xdf, 0x17, 0x54, 0x45, 0x97, 0x64, 0x7d, 0x01, 0xcf,
+	0x0e, 0x3b, 0xad, 0x1e, 0x9d, 0xf3, 0xa4, 0x33, 0xb7, 0xfb, 0x2a, 0x58, 0xf9, 0x49, 0xb5, 0xf9,
+	0x53, 0x78, 0x9c, 0xd7, 0xbe, 0x73, 0x5a, 0xfb, 0x1d, 0xab, 0x88, 0x67, 0xca, 0xab, 0xf7, 0x0f,
+	0x8f, 0x7b, 0x78, 0xed, 0x12, 0x5b, 0x03, 0x36, 0x3f, 0xd1, 0x69, 0x5b, 0x86, 0x3a, 0xcf, 0xcf,
+	0xa1, 0xaa, 0xaa, 0x3d, 0xb3, 0xa0, 0x71, 0x7c, 0x7a, 0xb2, 0x7f, 0xfc, 0x5e, 0x6d, 0xb5, 0xc4,
+	0x18, 0xac, 0x68, 0x4d, 0xd7, 0x39, 0xfe, 0x05, 0x6d, 0xff, 0x04, 0x1e, 0x69, 0xdd, 0xdb, 0xd6,
+	0xe9, 0xe1, 0x09, 0xde, 0x5b, 0xae, 0xb5, 0x77, 0xf4, 0xcd, 0x87, 0xcd, 0xc2, 0xb7, 0x1f, 0x36,
+	0x0b, 0xff, 0xfe, 0xb0, 0x59, 0xf8, 0xfa, 0xe3, 0xe6, 0xd2, 0xb7, 0x1f, 0x37, 0x97, 0xfe, 0xf1,
+	0x71, 0x73, 0xe9, 0x57, 0x3f, 0x18, 0xf9, 0xc9, 0x79, 0x3a, 0xd8, 0x1a, 0x86, 0x93, 0x6d, 0x89,
+	0x9d, 0xef, 0x07, 0x3c, 0xb9, 0x0a, 0xe3, 0x0b, 0x25, 0x6e, 0x8f, 0xb9, 0x37, 0xe2, 0xf1, 0xb6,
+	0x1b, 0xf9, 0xea, 0x67, 0x72, 0x34, 0x18, 0x54, 0xe8, 0xf7, 0xf0, 0xee, 0xff, 0x02, 0x00, 0x00,
+	0xff, 0xff, 0x02, 0x7e, 0x2f, 0xe6, 0x66, 0x16, 0x00, 0x00,
 }
 
 func (m *Params) Marshal() (dAtA []byte, err error) {
@@ -1387,6 +2240,26 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.BidDeposit != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.BidDeposit))
+		i--
+		dAtA[i] = 0x68
+	}
+	if m.PenaltyBps != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.PenaltyBps))
+		i--
+		dAtA[i] = 0x60
+	}
+	if m.BondBps != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.BondBps))
+		i--
+		dAtA[i] = 0x58
+	}
+	if m.DisputeEpochs != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.DisputeEpochs))
+		i--
+		dAtA[i] = 0x50
+	}
 	if m.MaxLeasesPerDevice != 0 {
 		i = encodeVarintTypes(dAtA, i, uint64(m.MaxLeasesPerDevice))
 		i--
@@ -1525,6 +2398,11 @@ func (m *Offer) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Bids != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Bids))
+		i--
+		dAtA[i] = 0x70
+	}
 	if len(m.Attributes) > 0 {
 		for iNdEx := len(m.Attributes) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -1607,6 +2485,216 @@ func (m *Offer) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i -= len(m.Owner)
 		copy(dAtA[i:], m.Owner)
 		i = encodeVarintTypes(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Id != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Bid) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Bid) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Bid) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Deposit != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Deposit))
+		i--
+		dAtA[i] = 0x28
+	}
+	{
+		size, err := m.Hold.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTypes(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x22
+	{
+		size, err := m.Use.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTypes(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1a
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Offer != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Offer))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Demand) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Demand) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Demand) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Prune != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Prune))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x80
+	}
+	if len(m.Attributes) > 0 {
+		for iNdEx := len(m.Attributes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Attributes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x7a
+		}
+	}
+	if len(m.Lease) > 0 {
+		i -= len(m.Lease)
+		copy(dAtA[i:], m.Lease)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Lease)))
+		i--
+		dAtA[i] = 0x72
+	}
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0x6a
+	}
+	if len(m.Bids) > 0 {
+		for iNdEx := len(m.Bids) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Bids[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x62
+		}
+	}
+	if m.Expires != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Expires))
+		i--
+		dAtA[i] = 0x58
+	}
+	if m.Deposit != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Deposit))
+		i--
+		dAtA[i] = 0x50
+	}
+	if len(m.Lanes) > 0 {
+		for iNdEx := len(m.Lanes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Lanes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x4a
+		}
+	}
+	if m.HoldBudget != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.HoldBudget))
+		i--
+		dAtA[i] = 0x40
+	}
+	if m.TermEpochs != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.TermEpochs))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.Capacity != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Capacity))
+		i--
+		dAtA[i] = 0x30
+	}
+	{
+		size, err := m.Hold.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTypes(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x2a
+	{
+		size, err := m.Use.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTypes(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x22
+	if len(m.Kind) > 0 {
+		i -= len(m.Kind)
+		copy(dAtA[i:], m.Kind)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Kind)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Buyer) > 0 {
+		i -= len(m.Buyer)
+		copy(dAtA[i:], m.Buyer)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Buyer)))
 		i--
 		dAtA[i] = 0x12
 	}
@@ -1743,6 +2831,15 @@ func (m *Lease) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Successor) > 0 {
+		i -= len(m.Successor)
+		copy(dAtA[i:], m.Successor)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Successor)))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xca
+	}
 	if len(m.Reason) > 0 {
 		i -= len(m.Reason)
 		copy(dAtA[i:], m.Reason)
@@ -1924,6 +3021,353 @@ func (m *Lease) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Statement) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Statement) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Statement) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Total != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Total))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Size_ != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Size_))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Root) > 0 {
+		i -= len(m.Root)
+		copy(dAtA[i:], m.Root)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Root)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Standing) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Standing) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Standing) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x9a
+	}
+	if m.Until != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Until))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x90
+	}
+	if m.State != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.State))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x88
+	}
+	if m.Expires != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Expires))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x80
+	}
+	if m.Opened != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Opened))
+		i--
+		dAtA[i] = 0x78
+	}
+	if m.Disputes != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Disputes))
+		i--
+		dAtA[i] = 0x70
+	}
+	if m.Forfeited != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Forfeited))
+		i--
+		dAtA[i] = 0x68
+	}
+	if m.Bond != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Bond))
+		i--
+		dAtA[i] = 0x60
+	}
+	if m.Refunded != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Refunded))
+		i--
+		dAtA[i] = 0x58
+	}
+	if m.Disputed != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Disputed))
+		i--
+		dAtA[i] = 0x50
+	}
+	if m.Stated != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Stated))
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.Deposited != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Deposited))
+		i--
+		dAtA[i] = 0x40
+	}
+	if len(m.Statements) > 0 {
+		for iNdEx := len(m.Statements) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Statements[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x3a
+		}
+	}
+	if len(m.Lanes) > 0 {
+		for iNdEx := len(m.Lanes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Lanes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x32
+		}
+	}
+	{
+		size, err := m.Use.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTypes(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x2a
+	if len(m.Attributes) > 0 {
+		for iNdEx := len(m.Attributes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Attributes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if len(m.Kind) > 0 {
+		i -= len(m.Kind)
+		copy(dAtA[i:], m.Kind)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Kind)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Payer) > 0 {
+		i -= len(m.Payer)
+		copy(dAtA[i:], m.Payer)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Payer)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Account) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Account) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Account) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Paid != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Paid))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Units != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Units))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Device) > 0 {
+		i -= len(m.Device)
+		copy(dAtA[i:], m.Device)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Device)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Standing) > 0 {
+		i -= len(m.Standing)
+		copy(dAtA[i:], m.Standing)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Standing)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *DisputePart) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *DisputePart) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *DisputePart) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Units != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Units))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Lane != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Lane))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Dispute) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Dispute) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Dispute) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Until != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Until))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Parts) > 0 {
+		for iNdEx := len(m.Parts) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Parts[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
+	if len(m.Device) > 0 {
+		i -= len(m.Device)
+		copy(dAtA[i:], m.Device)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Device)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Standing) > 0 {
+		i -= len(m.Standing)
+		copy(dAtA[i:], m.Standing)
+		i = encodeVarintTypes(dAtA, i, uint64(len(m.Standing)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *LeaseEpoch) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1944,6 +3388,11 @@ func (m *LeaseEpoch) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Penalty != 0 {
+		i = encodeVarintTypes(dAtA, i, uint64(m.Penalty))
+		i--
+		dAtA[i] = 0x68
+	}
 	if m.Seen {
 		i--
 		if m.Seen {
@@ -2096,6 +3545,62 @@ func (m *GenesisState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Disputes) > 0 {
+		for iNdEx := len(m.Disputes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Disputes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x62
+		}
+	}
+	if len(m.Accounts) > 0 {
+		for iNdEx := len(m.Accounts) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Accounts[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x5a
+		}
+	}
+	if len(m.Standings) > 0 {
+		for iNdEx := len(m.Standings) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Standings[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x52
+		}
+	}
+	if len(m.Demands) > 0 {
+		for iNdEx := len(m.Demands) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Demands[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTypes(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x4a
+		}
+	}
 	if m.NextLease != 0 {
 		i = encodeVarintTypes(dAtA, i, uint64(m.NextLease))
 		i--
@@ -2273,6 +3778,18 @@ func (m *Params) Size() (n int) {
 	if m.MaxLeasesPerDevice != 0 {
 		n += 1 + sovTypes(uint64(m.MaxLeasesPerDevice))
 	}
+	if m.DisputeEpochs != 0 {
+		n += 1 + sovTypes(uint64(m.DisputeEpochs))
+	}
+	if m.BondBps != 0 {
+		n += 1 + sovTypes(uint64(m.BondBps))
+	}
+	if m.PenaltyBps != 0 {
+		n += 1 + sovTypes(uint64(m.PenaltyBps))
+	}
+	if m.BidDeposit != 0 {
+		n += 1 + sovTypes(uint64(m.BidDeposit))
+	}
 	return n
 }
 
@@ -2356,6 +3873,100 @@ func (m *Offer) Size() (n int) {
 			l = e.Size()
 			n += 1 + l + sovTypes(uint64(l))
 		}
+	}
+	if m.Bids != 0 {
+		n += 1 + sovTypes(uint64(m.Bids))
+	}
+	return n
+}
+
+func (m *Bid) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Offer != 0 {
+		n += 1 + sovTypes(uint64(m.Offer))
+	}
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	l = m.Use.Size()
+	n += 1 + l + sovTypes(uint64(l))
+	l = m.Hold.Size()
+	n += 1 + l + sovTypes(uint64(l))
+	if m.Deposit != 0 {
+		n += 1 + sovTypes(uint64(m.Deposit))
+	}
+	return n
+}
+
+func (m *Demand) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovTypes(uint64(m.Id))
+	}
+	l = len(m.Buyer)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	l = len(m.Kind)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	l = m.Use.Size()
+	n += 1 + l + sovTypes(uint64(l))
+	l = m.Hold.Size()
+	n += 1 + l + sovTypes(uint64(l))
+	if m.Capacity != 0 {
+		n += 1 + sovTypes(uint64(m.Capacity))
+	}
+	if m.TermEpochs != 0 {
+		n += 1 + sovTypes(uint64(m.TermEpochs))
+	}
+	if m.HoldBudget != 0 {
+		n += 1 + sovTypes(uint64(m.HoldBudget))
+	}
+	if len(m.Lanes) > 0 {
+		for _, e := range m.Lanes {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	if m.Deposit != 0 {
+		n += 1 + sovTypes(uint64(m.Deposit))
+	}
+	if m.Expires != 0 {
+		n += 1 + sovTypes(uint64(m.Expires))
+	}
+	if len(m.Bids) > 0 {
+		for _, e := range m.Bids {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	l = len(m.Reason)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	l = len(m.Lease)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	if len(m.Attributes) > 0 {
+		for _, e := range m.Attributes {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	if m.Prune != 0 {
+		n += 2 + sovTypes(uint64(m.Prune))
 	}
 	return n
 }
@@ -2501,6 +4112,174 @@ func (m *Lease) Size() (n int) {
 	if l > 0 {
 		n += 2 + l + sovTypes(uint64(l))
 	}
+	l = len(m.Successor)
+	if l > 0 {
+		n += 2 + l + sovTypes(uint64(l))
+	}
+	return n
+}
+
+func (m *Statement) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Epoch != 0 {
+		n += 1 + sovTypes(uint64(m.Epoch))
+	}
+	l = len(m.Root)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	if m.Size_ != 0 {
+		n += 1 + sovTypes(uint64(m.Size_))
+	}
+	if m.Total != 0 {
+		n += 1 + sovTypes(uint64(m.Total))
+	}
+	return n
+}
+
+func (m *Standing) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	l = len(m.Payer)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	l = len(m.Kind)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	if len(m.Attributes) > 0 {
+		for _, e := range m.Attributes {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	l = m.Use.Size()
+	n += 1 + l + sovTypes(uint64(l))
+	if len(m.Lanes) > 0 {
+		for _, e := range m.Lanes {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	if len(m.Statements) > 0 {
+		for _, e := range m.Statements {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	if m.Deposited != 0 {
+		n += 1 + sovTypes(uint64(m.Deposited))
+	}
+	if m.Stated != 0 {
+		n += 1 + sovTypes(uint64(m.Stated))
+	}
+	if m.Disputed != 0 {
+		n += 1 + sovTypes(uint64(m.Disputed))
+	}
+	if m.Refunded != 0 {
+		n += 1 + sovTypes(uint64(m.Refunded))
+	}
+	if m.Bond != 0 {
+		n += 1 + sovTypes(uint64(m.Bond))
+	}
+	if m.Forfeited != 0 {
+		n += 1 + sovTypes(uint64(m.Forfeited))
+	}
+	if m.Disputes != 0 {
+		n += 1 + sovTypes(uint64(m.Disputes))
+	}
+	if m.Opened != 0 {
+		n += 1 + sovTypes(uint64(m.Opened))
+	}
+	if m.Expires != 0 {
+		n += 2 + sovTypes(uint64(m.Expires))
+	}
+	if m.State != 0 {
+		n += 2 + sovTypes(uint64(m.State))
+	}
+	if m.Until != 0 {
+		n += 2 + sovTypes(uint64(m.Until))
+	}
+	l = len(m.Reason)
+	if l > 0 {
+		n += 2 + l + sovTypes(uint64(l))
+	}
+	return n
+}
+
+func (m *Account) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Standing)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	l = len(m.Device)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	if m.Units != 0 {
+		n += 1 + sovTypes(uint64(m.Units))
+	}
+	if m.Paid != 0 {
+		n += 1 + sovTypes(uint64(m.Paid))
+	}
+	return n
+}
+
+func (m *DisputePart) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Lane != 0 {
+		n += 1 + sovTypes(uint64(m.Lane))
+	}
+	if m.Units != 0 {
+		n += 1 + sovTypes(uint64(m.Units))
+	}
+	return n
+}
+
+func (m *Dispute) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Standing)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	l = len(m.Device)
+	if l > 0 {
+		n += 1 + l + sovTypes(uint64(l))
+	}
+	if len(m.Parts) > 0 {
+		for _, e := range m.Parts {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	if m.Until != 0 {
+		n += 1 + sovTypes(uint64(m.Until))
+	}
 	return n
 }
 
@@ -2547,6 +4326,9 @@ func (m *LeaseEpoch) Size() (n int) {
 	}
 	if m.Seen {
 		n += 2
+	}
+	if m.Penalty != 0 {
+		n += 1 + sovTypes(uint64(m.Penalty))
 	}
 	return n
 }
@@ -2625,6 +4407,30 @@ func (m *GenesisState) Size() (n int) {
 	}
 	if m.NextLease != 0 {
 		n += 1 + sovTypes(uint64(m.NextLease))
+	}
+	if len(m.Demands) > 0 {
+		for _, e := range m.Demands {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	if len(m.Standings) > 0 {
+		for _, e := range m.Standings {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	if len(m.Accounts) > 0 {
+		for _, e := range m.Accounts {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
+	}
+	if len(m.Disputes) > 0 {
+		for _, e := range m.Disputes {
+			l = e.Size()
+			n += 1 + l + sovTypes(uint64(l))
+		}
 	}
 	return n
 }
@@ -2850,6 +4656,82 @@ func (m *Params) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.MaxLeasesPerDevice |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DisputeEpochs", wireType)
+			}
+			m.DisputeEpochs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.DisputeEpochs |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BondBps", wireType)
+			}
+			m.BondBps = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.BondBps |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PenaltyBps", wireType)
+			}
+			m.PenaltyBps = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PenaltyBps |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BidDeposit", wireType)
+			}
+			m.BidDeposit = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.BidDeposit |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -3437,6 +5319,692 @@ func (m *Offer) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 14:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bids", wireType)
+			}
+			m.Bids = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bids |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTypes(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Bid) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTypes
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Bid: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Bid: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Offer", wireType)
+			}
+			m.Offer = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Offer |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Use", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Use.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Hold", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Hold.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			m.Deposit = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deposit |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTypes(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Demand) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTypes
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Demand: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Demand: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Buyer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Buyer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Kind = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Use", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Use.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Hold", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Hold.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Capacity", wireType)
+			}
+			m.Capacity = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Capacity |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TermEpochs", wireType)
+			}
+			m.TermEpochs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TermEpochs |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HoldBudget", wireType)
+			}
+			m.HoldBudget = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.HoldBudget |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Lanes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Lanes = append(m.Lanes, Lane{})
+			if err := m.Lanes[len(m.Lanes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			m.Deposit = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deposit |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Expires", wireType)
+			}
+			m.Expires = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Expires |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bids", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Bids = append(m.Bids, Bid{})
+			if err := m.Bids[len(m.Bids)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 13:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 14:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Lease", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Lease = append(m.Lease[:0], dAtA[iNdEx:postIndex]...)
+			if m.Lease == nil {
+				m.Lease = []byte{}
+			}
+			iNdEx = postIndex
+		case 15:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attributes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Attributes = append(m.Attributes, Attribute{})
+			if err := m.Attributes[len(m.Attributes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Prune", wireType)
+			}
+			m.Prune = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Prune |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTypes(dAtA[iNdEx:])
@@ -4422,6 +6990,1120 @@ func (m *Lease) Unmarshal(dAtA []byte) error {
 			}
 			m.Reason = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 25:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Successor", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Successor = append(m.Successor[:0], dAtA[iNdEx:postIndex]...)
+			if m.Successor == nil {
+				m.Successor = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTypes(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Statement) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTypes
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Statement: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Statement: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Root", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Root = append(m.Root[:0], dAtA[iNdEx:postIndex]...)
+			if m.Root == nil {
+				m.Root = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Size_", wireType)
+			}
+			m.Size_ = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Size_ |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Total", wireType)
+			}
+			m.Total = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Total |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTypes(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Standing) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTypes
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Standing: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Standing: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
+			if m.Id == nil {
+				m.Id = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Payer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Payer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Kind = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attributes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Attributes = append(m.Attributes, Attribute{})
+			if err := m.Attributes[len(m.Attributes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Use", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Use.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Lanes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Lanes = append(m.Lanes, Lane{})
+			if err := m.Lanes[len(m.Lanes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Statements", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Statements = append(m.Statements, Statement{})
+			if err := m.Statements[len(m.Statements)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposited", wireType)
+			}
+			m.Deposited = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deposited |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stated", wireType)
+			}
+			m.Stated = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Stated |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Disputed", wireType)
+			}
+			m.Disputed = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Disputed |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refunded", wireType)
+			}
+			m.Refunded = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Refunded |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bond", wireType)
+			}
+			m.Bond = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bond |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Forfeited", wireType)
+			}
+			m.Forfeited = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Forfeited |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 14:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Disputes", wireType)
+			}
+			m.Disputes = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Disputes |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 15:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Opened", wireType)
+			}
+			m.Opened = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Opened |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Expires", wireType)
+			}
+			m.Expires = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Expires |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 17:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field State", wireType)
+			}
+			m.State = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.State |= LeaseState(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 18:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Until", wireType)
+			}
+			m.Until = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Until |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 19:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTypes(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Account) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTypes
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Account: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Account: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standing", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Standing = append(m.Standing[:0], dAtA[iNdEx:postIndex]...)
+			if m.Standing == nil {
+				m.Standing = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Device", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Device = append(m.Device[:0], dAtA[iNdEx:postIndex]...)
+			if m.Device == nil {
+				m.Device = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Units", wireType)
+			}
+			m.Units = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Units |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Paid", wireType)
+			}
+			m.Paid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Paid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTypes(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *DisputePart) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTypes
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: DisputePart: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: DisputePart: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Lane", wireType)
+			}
+			m.Lane = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Lane |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Units", wireType)
+			}
+			m.Units = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Units |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTypes(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Dispute) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTypes
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Dispute: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Dispute: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standing", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Standing = append(m.Standing[:0], dAtA[iNdEx:postIndex]...)
+			if m.Standing == nil {
+				m.Standing = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Device", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Device = append(m.Device[:0], dAtA[iNdEx:postIndex]...)
+			if m.Device == nil {
+				m.Device = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Parts", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Parts = append(m.Parts, DisputePart{})
+			if err := m.Parts[len(m.Parts)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Until", wireType)
+			}
+			m.Until = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Until |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTypes(dAtA[iNdEx:])
@@ -4731,6 +8413,25 @@ func (m *LeaseEpoch) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.Seen = bool(v != 0)
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Penalty", wireType)
+			}
+			m.Penalty = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Penalty |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTypes(dAtA[iNdEx:])
@@ -5220,6 +8921,142 @@ func (m *GenesisState) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Demands", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Demands = append(m.Demands, Demand{})
+			if err := m.Demands[len(m.Demands)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Standings", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Standings = append(m.Standings, Standing{})
+			if err := m.Standings[len(m.Standings)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Accounts", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Accounts = append(m.Accounts, Account{})
+			if err := m.Accounts[len(m.Accounts)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 12:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Disputes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTypes
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTypes
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTypes
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Disputes = append(m.Disputes, Dispute{})
+			if err := m.Disputes[len(m.Disputes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTypes(dAtA[iNdEx:])
