@@ -40,6 +40,7 @@ type door struct {
 	work   sync.WaitGroup
 
 	packs     chan struct{} // something was journaled
+	damaged   sync.Map      // BlobID: journaled blobs that cannot be read
 	journaled atomic.Int64  // bytes in the journal, or a little more
 	garbage   chan struct{} // something was discarded
 }

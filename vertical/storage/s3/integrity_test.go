@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -270,6 +272,46 @@ func TestCompaction(t *testing.T) {
 	for k, data := range keep {
 		f.same(k, data)
 	}
+	f.settled()
+}
+
+// A record that rots in the journal is never served and keeps nothing back.
+func TestDamagedJournal(t *testing.T) {
+	f := begin(t)
+	data := map[string][]byte{}
+	for i := range 5 {
+		key := name("k%d", i)
+		data[key] = noise(uint64(i), 20_000)
+		f.put(key, data[key])
+	}
+	files, err := filepath.Glob(filepath.Join(f.home, "door", "journal", "journal-*"))
+	f.must(err)
+	if len(files) != 1 {
+		t.Fatalf("journal files %v", files)
+	}
+	raw, err := os.ReadFile(files[0])
+	f.must(err)
+	at := bytes.Index(raw, data["k2"][100:200])
+	file, err := os.OpenFile(files[0], os.O_WRONLY, 0)
+	f.must(err)
+	_, err = file.WriteAt([]byte("rot"), int64(at))
+	f.must(err)
+	f.must(file.Close())
+	delete(data, "k2")
+	for range 2 {
+		for key, want := range data {
+			f.same(key, want)
+		}
+		_, err = f.read(&sdk.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k2")})
+		f.refused(err, "InternalError", 500)
+		f.must(f.door.Pack())
+	}
+	u, err := f.door.Usage()
+	f.must(err)
+	if u.JournaledBlobs != 1 || u.Packs != 1 {
+		t.Fatalf("after packing: %+v", u)
+	}
+	f.remove("k2")
 	f.settled()
 }
 

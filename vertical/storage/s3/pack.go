@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/grange-network/grange/vertical/storage/s3/internal/catalog"
@@ -101,14 +102,19 @@ func (d *door) packOnce(ctx context.Context, all bool) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	blobs = slices.DeleteFunc(blobs, func(s catalog.Small) bool {
+		_, bad := d.damaged.Load(s.ID)
+		return bad
+	})
 	size := total(blobs)
 	if len(blobs) == 0 || !all && size < fullPack {
 		d.journaled.Store(size)
 		return false, nil
 	}
-	err = d.repack(ctx, blobs, func(s catalog.Small, p []byte) error {
-		return d.jr.Check(p, journal.Entry{File: s.File, Offset: s.Offset, Length: s.Size})
-	})
+	err = d.repack(ctx, blobs, d.readJournaled)
+	if errors.Is(err, journal.ErrCorrupt) {
+		return true, nil // again, without the damaged one
+	}
 	if err != nil {
 		return false, err
 	}
@@ -117,6 +123,17 @@ func (d *door) packOnce(ctx context.Context, all bool) (more bool, err error) {
 		return false, err
 	}
 	return size >= fullPack, nil
+}
+
+// readJournaled reads one blob from the journal. A damaged one is left where it
+// is, so that it does not keep the others back.
+func (d *door) readJournaled(s catalog.Small, p []byte) error {
+	err := d.jr.Check(p, journal.Entry{File: s.File, Offset: s.Offset, Length: s.Size})
+	if errors.Is(err, journal.ErrCorrupt) {
+		d.damaged.Store(s.ID, true)
+		d.log.Error("a small object is damaged in the journal and is not packed", "blob", s.ID, "bytes", s.Size, "err", err)
+	}
+	return err
 }
 
 func total(blobs []catalog.Small) (n int64) {

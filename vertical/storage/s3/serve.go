@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v3"
@@ -104,7 +105,7 @@ func (d *door) serve(ctx context.Context, addr string) error {
 }
 
 func frontEnd(cfg Config, addr string, accounts auth.IAMService) *embedgw.Config {
-	opts := []s3api.Option{s3api.WithMiddleware("/", annotate)}
+	opts := []s3api.Option{s3api.WithMiddleware("/", annotate(cfg.Logger))}
 	if cfg.Ready != nil {
 		opts = append(opts, s3api.WithOnListen(func() { cfg.Ready(addr) }))
 	}
@@ -151,13 +152,22 @@ type (
 )
 
 // annotate gives each request a trace id (taken over from a valid traceparent
-// header) and hands on what the front end does not pass to its backend.
-func annotate(c fiber.Ctx) error {
-	trace := newTrace(c.Get("Traceparent"))
-	c.RequestCtx().SetUserValue(traceKey{}, trace)
-	c.Set("Traceparent", trace.String())
-	if c.Query("encoding-type") == "url" {
-		c.RequestCtx().SetUserValue(encodingKey{}, true)
+// header), hands on what the front end does not pass to its backend, and logs
+// the request at debug level, without its query, which may be signed.
+func annotate(log *slog.Logger) fiber.Handler {
+	return func(c fiber.Ctx) error {
+		trace := newTrace(c.Get("Traceparent"))
+		c.RequestCtx().SetUserValue(traceKey{}, trace)
+		c.Set("Traceparent", trace.String())
+		if c.Query("encoding-type") == "url" {
+			c.RequestCtx().SetUserValue(encodingKey{}, true)
+		}
+		began := time.Now()
+		err := c.Next()
+		if log.Enabled(c.RequestCtx(), slog.LevelDebug) {
+			log.DebugContext(c.RequestCtx(), "s3 request", "method", c.Method(), "path", strings.Clone(c.Path()),
+				"status", c.Response().StatusCode(), "took", time.Since(began), "trace", trace.String())
+		}
+		return err
 	}
-	return c.Next()
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -173,24 +172,9 @@ func (j *Journal) Unpin(n uint64) {
 	}
 }
 
-// ReadAt reads len(p) bytes of a record's data from off bytes into it. It does
-// not verify the record; Check does. The file must be pinned or known to stay.
-func (j *Journal) ReadAt(p []byte, e Entry, off int64) error {
-	if off < 0 || off+int64(len(p)) > e.Length {
-		return fmt.Errorf("read %d bytes at %d of a journal record of %d bytes: out of range", len(p), off, e.Length)
-	}
-	f := j.file(e.File)
-	if f == nil {
-		return fmt.Errorf("read journal: file %s is gone", name(e.File))
-	}
-	if _, err := f.ReadAt(p, e.Offset+off); err != nil {
-		return fmt.Errorf("read journal file %s at %d: %w", name(e.File), e.Offset+off, err)
-	}
-	return nil
-}
-
 // Check reads a whole record into p, which must be e.Length long, and verifies
-// it against its header. A mismatch wraps ErrCorrupt.
+// it against its header. A mismatch wraps ErrCorrupt. The file must be pinned or
+// known to stay.
 func (j *Journal) Check(p []byte, e Entry) error {
 	f := j.file(e.File)
 	if f == nil {
@@ -200,8 +184,8 @@ func (j *Journal) Check(p []byte, e Entry) error {
 	if _, err := f.ReadAt(h[:], e.Offset-HeaderSize); err != nil {
 		return fmt.Errorf("read journal file %s at %d: %w", name(e.File), e.Offset-HeaderSize, err)
 	}
-	if err := j.ReadAt(p, e, 0); err != nil {
-		return err
+	if _, err := f.ReadAt(p, e.Offset); err != nil {
+		return fmt.Errorf("read journal file %s at %d: %w", name(e.File), e.Offset, err)
 	}
 	if h != header(p) {
 		return fmt.Errorf("check journal file %s at %d: %w", name(e.File), e.Offset, ErrCorrupt)
@@ -429,17 +413,3 @@ func syncDir(dir string) error {
 	}
 	return nil
 }
-
-// Reader returns a reader of part of a record's data. The file must stay pinned
-// while it is used.
-func (j *Journal) Reader(e Entry, off, length int64) io.Reader {
-	f := j.file(e.File)
-	if f == nil {
-		return errReader{fmt.Errorf("read journal: file %s is gone", name(e.File))}
-	}
-	return io.NewSectionReader(f, e.Offset+off, length)
-}
-
-type errReader struct{ err error }
-
-func (r errReader) Read([]byte) (int, error) { return 0, r.err }
