@@ -59,7 +59,7 @@ func BenchmarkOneStream(b *testing.B) {
 			to := direct(base, key)
 			if mode == "routed" {
 				r := router(b, loopback(b), Options{})
-				l.Register(r.Addr().String())
+				_ = l.Register(r.Addr().String())
 				if err := l.Registered(context.Background(), r.Addr().String()); err != nil {
 					b.Fatal(err)
 				}
@@ -79,7 +79,7 @@ func BenchmarkOneStream(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer s.Close()
-			io.ReadFull(s, make([]byte, 1))
+			_, _ = io.ReadFull(s, make([]byte, 1))
 			benchOneWay(b, c, s)
 		})
 	}

@@ -208,11 +208,11 @@ func (d *Dialer) throughRouter(ctx context.Context, raw net.Conn, key PublicKey)
 	if err != nil {
 		return nil, err
 	}
-	conn.SetDeadline(time.Now().Add(d.opts.HandshakeTimeout))
+	_ = conn.SetDeadline(time.Now().Add(d.opts.HandshakeTimeout))
 	if err := askRouter(conn, hello{kind: helloDial, key: key}); err != nil {
 		conn.Close()
 		return nil, err
 	}
-	conn.SetDeadline(time.Time{})
+	_ = conn.SetDeadline(time.Time{})
 	return conn, nil
 }

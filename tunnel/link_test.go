@@ -90,7 +90,7 @@ func (l *testLink) pass(dst, src net.Conn) {
 			continue
 		}
 		if _, err := dst.Write(buf[:n]); err != nil {
-			io.Copy(io.Discard, src)
+			_, _ = io.Copy(io.Discard, src)
 			return
 		}
 	}

@@ -179,7 +179,7 @@ func (l *Listener) acceptStreams(session *yamux.Session, peer PublicKey) {
 		select {
 		case l.streams <- &Conn{Stream: stream, peer: peer}:
 		case <-l.ctx.Done():
-			stream.Reset()
+			_ = stream.Reset()
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -29,10 +30,10 @@ func (r *route) set(up bool, err error) {
 	r.ch = make(chan struct{})
 }
 
-func (r *route) state() (bool, error, <-chan struct{}) {
+func (r *route) state() (up bool, changed <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.up, r.err, r.ch
+	return r.up, r.ch, r.err
 }
 
 // Register keeps this listener registered by its key with the router at addr
@@ -68,7 +69,7 @@ func (l *Listener) Registered(ctx context.Context, addr string) error {
 		return fmt.Errorf("wait for router %s: not registered with it", addr)
 	}
 	for {
-		up, err, changed := r.state()
+		up, changed, err := r.state()
 		if up {
 			return nil
 		}
@@ -77,7 +78,7 @@ func (l *Listener) Registered(ctx context.Context, addr string) error {
 		case <-l.ctx.Done():
 			return net.ErrClosed
 		case <-ctx.Done():
-			return fmt.Errorf("wait for router %s: %w (last: %v)", addr, ctx.Err(), err)
+			return fmt.Errorf("wait for router %s: %w", addr, errors.Join(ctx.Err(), err))
 		}
 	}
 }
@@ -110,12 +111,12 @@ func (l *Listener) serveRoute(ctx context.Context, r *route) error {
 	if err != nil {
 		return err
 	}
-	conn.SetDeadline(time.Now().Add(l.opts.HandshakeTimeout))
+	_ = conn.SetDeadline(time.Now().Add(l.opts.HandshakeTimeout))
 	if err := askRouter(conn, hello{kind: helloRegister, key: l.key}); err != nil {
 		conn.Close()
 		return err
 	}
-	conn.SetDeadline(time.Time{})
+	_ = conn.SetDeadline(time.Time{})
 	session, err := newSession(conn, false, l.opts)
 	if err != nil {
 		conn.Close()

@@ -116,7 +116,7 @@ func (r *Router) serve(raw net.Conn) {
 	defer stop()
 	defer conn.Close()
 	if !r.take() {
-		r.answer(conn, statusFull)
+		_ = r.answer(conn, statusFull)
 		return
 	}
 	defer r.give()
@@ -126,7 +126,7 @@ func (r *Router) serve(raw net.Conn) {
 	case h.key == peer:
 		r.register(conn, peer)
 	default:
-		r.answer(conn, statusRefused)
+		_ = r.answer(conn, statusRefused)
 	}
 }
 
@@ -135,24 +135,23 @@ func (r *Router) greet(raw net.Conn) (*tls.Conn, PublicKey, hello, error) {
 	if err != nil {
 		return nil, peer, hello{}, err
 	}
-	conn.SetDeadline(time.Now().Add(r.opts.HandshakeTimeout))
+	_ = conn.SetDeadline(time.Now().Add(r.opts.HandshakeTimeout))
 	h, err := readHello(conn)
 	if err != nil {
 		conn.Close()
 		return nil, peer, hello{}, err
 	}
-	conn.SetDeadline(time.Time{})
+	_ = conn.SetDeadline(time.Time{})
 	return conn, peer, h, nil
 }
 
 func (r *Router) answer(conn net.Conn, status byte) error {
 	frame := encodeAnswer(status)
-	conn.SetWriteDeadline(time.Now().Add(r.opts.WriteTimeout))
-	defer conn.SetWriteDeadline(time.Time{})
+	_ = conn.SetWriteDeadline(time.Now().Add(r.opts.WriteTimeout))
 	if _, err := conn.Write(frame[:]); err != nil {
 		return fmt.Errorf("answer peer: %w", err)
 	}
-	return nil
+	return conn.SetWriteDeadline(time.Time{})
 }
 
 func (r *Router) take() bool {
@@ -229,18 +228,18 @@ func (r *Router) registered(key PublicKey) *yamux.Session {
 func (r *Router) splice(conn *tls.Conn, key PublicKey) {
 	session := r.registered(key)
 	if session == nil {
-		r.answer(conn, statusUnknown)
+		_ = r.answer(conn, statusUnknown)
 		return
 	}
 	if session.NumStreams() >= r.opts.MaxStreams {
-		r.answer(conn, statusFull)
+		_ = r.answer(conn, statusFull)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.opts.HandshakeTimeout)
 	stream, err := session.OpenStream(ctx)
 	cancel()
 	if err != nil {
-		r.answer(conn, statusUnknown)
+		_ = r.answer(conn, statusUnknown)
 		return
 	}
 	far := &Conn{Stream: stream}
@@ -257,7 +256,7 @@ func join(a, b net.Conn) {
 	var wg sync.WaitGroup
 	copyAll := func(dst, src net.Conn) {
 		buf := make([]byte, 64<<10)
-		io.CopyBuffer(writerOnly{dst}, readerOnly{src}, buf)
+		_, _ = io.CopyBuffer(writerOnly{dst}, readerOnly{src}, buf)
 		a.Close()
 		b.Close()
 	}

@@ -22,7 +22,7 @@ func TestRouterRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Register(addr)
+	_ = l.Register(addr)
 	if err := l.Registered(bounded(t), addr); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestRouterLimitsAndImpostors(t *testing.T) {
 	r := router(t, loopback(t), Options{MaxSessions: 2})
 	l := listen(t, nil, serverKey, Options{})
 	echo(t, l)
-	l.Register(r.Addr().String())
+	_ = l.Register(r.Addr().String())
 	if err := l.Registered(bounded(t), r.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
@@ -125,8 +125,8 @@ func TestRouterSeesOnlyCiphertext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Write(secret)
-	s.CloseWrite()
+	_, _ = s.Write(secret)
+	_ = s.CloseWrite()
 	if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, secret) {
 		t.Fatalf("echo: %d bytes, %v", len(got), err)
 	}
@@ -169,13 +169,13 @@ func TestNewerRegistrationReplacesOlder(t *testing.T) {
 	r := router(t, loopback(t), Options{})
 	first := listen(t, nil, key, Options{MinBackoff: time.Hour, MaxBackoff: time.Hour})
 	echo(t, first)
-	first.Register(r.Addr().String())
+	_ = first.Register(r.Addr().String())
 	if err := first.Registered(bounded(t), r.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
 	second := listen(t, nil, key, Options{})
 	echo(t, second)
-	second.Register(r.Addr().String())
+	_ = second.Register(r.Addr().String())
 	if err := second.Registered(bounded(t), r.Addr().String()); err != nil {
 		t.Fatal(err)
 	}

@@ -151,7 +151,7 @@ func (c *Conn) PeerKey() PublicKey { return c.peer }
 // is what a plain yamux close would leave it with.
 func (c *Conn) Close() error {
 	err := c.Stream.CloseWrite()
-	c.Stream.Reset()
+	_ = c.Stream.Reset()
 	return err
 }
 

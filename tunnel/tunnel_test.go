@@ -92,7 +92,7 @@ func echo(t testing.TB, l *Listener) {
 			}
 			wg.Go(func() {
 				defer c.Close()
-				io.Copy(c, c)
+				_, _ = io.Copy(c, c)
 			})
 		}
 	})
@@ -114,14 +114,14 @@ func exchange(ctx context.Context, d *Dialer, to Target, size int) error {
 	}
 	defer c.Close()
 	if deadline, ok := ctx.Deadline(); ok {
-		c.SetDeadline(deadline)
+		_ = c.SetDeadline(deadline)
 	}
 	sent := make([]byte, size)
 	rand.Read(sent)
 	writeErr := make(chan error, 1)
 	go func() {
 		_, err := c.Write(sent)
-		c.CloseWrite()
+		_ = c.CloseWrite()
 		writeErr <- err
 	}()
 	got, err := io.ReadAll(c)
@@ -182,7 +182,7 @@ func TestWrongKeyIsRefused(t *testing.T) {
 	l := listen(t, base, serverKey, Options{})
 	echo(t, l)
 	r := router(t, loopback(t), Options{})
-	l.Register(r.Addr().String())
+	_ = l.Register(r.Addr().String())
 	if err := l.Registered(bounded(t), r.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestStrangersAreRefused(t *testing.T) {
 				return
 			}
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(5 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 			if n, err := c.Read(make([]byte, 1)); err == nil || n > 0 {
 				t.Fatalf("read %d bytes, %v: the stranger was let in", n, err)
 			}
@@ -238,7 +238,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 		if _, err := io.ReadAll(c); errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal("a silent connection outlives the handshake timeout")
 		}
@@ -262,7 +262,7 @@ func TestHTTPOverTunnelKnowsThePeer(t *testing.T) {
 		}),
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { srv.Serve(l) })
+	wg.Go(func() { _ = srv.Serve(l) })
 	defer wg.Wait()
 	defer srv.Close()
 	d := dialer(t, clientKey, Options{})
@@ -303,7 +303,7 @@ func TestAbandonedReadFreesTheServer(t *testing.T) {
 		done <- err
 	})}
 	var wg sync.WaitGroup
-	wg.Go(func() { srv.Serve(l) })
+	wg.Go(func() { _ = srv.Serve(l) })
 	defer wg.Wait()
 	defer srv.Close()
 	d := dialer(t, newKey(t), Options{MaxWindow: 256 << 10})
@@ -312,7 +312,7 @@ func TestAbandonedReadFreesTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.ReadFull(res.Body, make([]byte, 1000))
+	_, _ = io.ReadFull(res.Body, make([]byte, 1000))
 	res.Body.Close()
 	select {
 	case err := <-done:
@@ -336,7 +336,7 @@ func TestBackpressure(t *testing.T) {
 	o := Options{MaxWindow: 512 << 10}
 	l := listen(t, base, serverKey, o)
 	r := router(t, loopback(t), o)
-	l.Register(r.Addr().String())
+	_ = l.Register(r.Addr().String())
 	if err := l.Registered(bounded(t), r.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +361,7 @@ func TestBackpressure(t *testing.T) {
 				defer close(stopped)
 				buf := make([]byte, 64<<10)
 				for {
-					s.SetWriteDeadline(time.Now().Add(time.Second))
+					_ = s.SetWriteDeadline(time.Now().Add(time.Second))
 					n, err := s.Write(buf)
 					written.Add(int64(n))
 					if err != nil {
@@ -405,7 +405,7 @@ func TestHalfOpenIsNoticed(t *testing.T) {
 	}
 	defer s.Close()
 	link.freeze()
-	s.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = s.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := s.Read(make([]byte, 1)); err == nil || isTimeout(err) {
 		t.Fatalf("read on a dead link: %v, want the session to end", err)
 	}

@@ -193,6 +193,7 @@ func (c *client) payReceipt(ctx context.Context, r receipt.Receipt) (receipt.Rec
 	if err != nil {
 		return receipt.Receipt{}, fmt.Errorf("pay: %w", err)
 	}
+	defer finish(res)
 	return readReceipt("pay", res)
 }
 
@@ -204,8 +205,8 @@ func (c *client) lastReceipt(ctx context.Context, lane uint32) (r receipt.Receip
 	if err != nil {
 		return receipt.Receipt{}, false, fmt.Errorf("ask for the last receipt: %w", err)
 	}
+	defer finish(res)
 	if res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusNoContent {
-		finish(res)
 		return receipt.Receipt{}, false, nil
 	}
 	r, err = readReceipt("ask for the last receipt", res)
@@ -213,7 +214,6 @@ func (c *client) lastReceipt(ctx context.Context, lane uint32) (r receipt.Receip
 }
 
 func readReceipt(op string, res *http.Response) (receipt.Receipt, error) {
-	defer finish(res)
 	if res.StatusCode/100 != 2 {
 		return receipt.Receipt{}, refusal(op, res)
 	}
@@ -230,7 +230,7 @@ func readReceipt(op string, res *http.Response) (receipt.Receipt, error) {
 
 // finish drains a little and closes, so that the connection is used again.
 func finish(res *http.Response) {
-	io.CopyN(io.Discard, res.Body, 64<<10)
+	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
 	res.Body.Close()
 }
 

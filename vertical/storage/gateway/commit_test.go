@@ -41,12 +41,12 @@ func TestCommitmentsFollowTheSet(t *testing.T) {
 		}
 	}
 	check(2)
-	nw.engine.Delete(nw.ctx(), a)
+	_ = nw.engine.Delete(nw.ctx(), a)
 	if err := nw.engine.Commit(nw.ctx()); err != nil {
 		t.Fatal(err)
 	}
 	check(1)
-	nw.engine.Delete(nw.ctx(), b)
+	_ = nw.engine.Delete(nw.ctx(), b)
 	nw.waitFor("empty sets", func() bool {
 		for _, p := range nw.providers {
 			if n, _ := p.Committed(nw.ledger.LeasesOf(p.Device())[0].ID); n != 0 {

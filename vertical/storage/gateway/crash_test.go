@@ -76,7 +76,7 @@ func TestCrashes(t *testing.T) {
 	}
 	// Delete what is there, acknowledged or not, and let everybody sweep.
 	var all []gateway.SegmentID
-	nw.engine.List(nw.ctx(), func(id gateway.SegmentID) error { all = append(all, id); return nil })
+	_ = nw.engine.List(nw.ctx(), func(id gateway.SegmentID) error { all = append(all, id); return nil })
 	if len(all) < len(stored) {
 		t.Errorf("%d segments listed, %d acknowledged", len(all), len(stored))
 	}

@@ -319,7 +319,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("health after restart: %+v", h)
 	}
 	var n int
-	nw.engine.List(nw.ctx(), func(got gateway.SegmentID) error {
+	_ = nw.engine.List(nw.ctx(), func(got gateway.SegmentID) error {
 		if got == id {
 			n++
 		}
@@ -401,8 +401,8 @@ func TestConcurrent(t *testing.T) {
 	wg.Go(func() {
 		for range 5 {
 			nw.ledger.Turn()
-			nw.engine.Commit(nw.ctx())
-			nw.engine.Repair(nw.ctx())
+			_ = nw.engine.Commit(nw.ctx())
+			_, _ = nw.engine.Repair(nw.ctx())
 		}
 	})
 	wg.Wait()

@@ -187,7 +187,7 @@ func (l *link) read(ctx context.Context, c *client, root piece.Root, size, off i
 		case err == nil:
 			l.pulse.ok(time.Since(began))
 			if signed == nil {
-				l.pay(ctx, c, false)
+				_ = l.pay(ctx, c, false)
 			}
 		case isCode(err, codeReceiptDue) && refusals < 4:
 			refusals++

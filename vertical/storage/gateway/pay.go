@@ -12,9 +12,6 @@ import (
 	"github.com/grange-network/grange/vertical/storage/piece"
 )
 
-// errUnpaid is a provider's refusal to serve before it is paid.
-var errUnpaid = errors.New("provider waits for a receipt")
-
 // meter is the paying side of one lane under concurrent requests. Units under
 // way and units not signed for together never exceed the window the provider is
 // known to grant, so a well-behaved provider never has to refuse.

@@ -105,11 +105,11 @@ func (r *realProvider) start(t testing.TB, capacity int64) {
 		t.Fatal(err)
 	}
 	r.server = &http.Server{Handler: r.p.Handler(), ConnContext: tunnel.ConnContext}
-	r.wg.Go(func() { r.server.Serve(r.listener) })
+	r.wg.Go(func() { _ = r.server.Serve(r.listener) })
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	blocks := make(chan struct{}, 1)
-	r.wg.Go(func() { r.p.Run(ctx, blocks) })
+	r.wg.Go(func() { _ = r.p.Run(ctx, blocks) })
 	r.wg.Go(func() { // a block every 10 ms
 		for {
 			select {
@@ -308,7 +308,7 @@ func TestStateRolledBack(t *testing.T) {
 	nw.waitFor("agreement on the sets", func() bool { return nw.engine.Commit(nw.ctx()) == nil })
 	nw.want(id3, third)
 	nw.waitFor("the forgotten segment's pieces to be released", func() bool {
-		nw.engine.Commit(nw.ctx())
+		_ = nw.engine.Commit(nw.ctx())
 		h := nw.health()
 		for _, l := range h.Leases {
 			if l.Committed != l.Stored {
@@ -335,7 +335,7 @@ func BenchmarkEngine(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			nw.engine.Delete(context.Background(), id)
+			_ = nw.engine.Delete(context.Background(), id)
 		}
 	})
 	b.Run("read64MiB", func(b *testing.B) {

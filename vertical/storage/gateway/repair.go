@@ -143,12 +143,12 @@ func (e *Engine) resettle(ctx context.Context, seg Segment, usable map[int]*link
 // bound reports whether the provider is still bound to a piece that it lost:
 // sent again now, it would be taken for one that is there.
 func (e *Engine) bound(p Piece) (yes bool) {
-	e.store.db.View(func(tx *bbolt.Tx) error {
-		h, ok, _ := getHolding(tx, p.Lease, p.Root)
+	err := e.store.db.View(func(tx *bbolt.Tx) error {
+		h, ok, err := getHolding(tx, p.Lease, p.Root)
 		yes = ok && (h.Mark == markHeld || h.Mark == markDrop)
-		return nil
+		return err
 	})
-	return yes
+	return yes || err != nil
 }
 
 // rebuild spools the missing pieces and checks them against their roots. A

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -270,6 +269,3 @@ func putJSON(tx *bbolt.Tx, bucket, key []byte, v any) error {
 	}
 	return tx.Bucket(bucket).Put(key, b)
 }
-
-// errStop ends an iteration early.
-var errStop = errors.New("stop")

@@ -113,7 +113,7 @@ func (p *Provider) serve(base net.Listener) error {
 	}
 	p.listener = l
 	p.server = &http.Server{Handler: p.handler(), ConnContext: tunnel.ConnContext, ReadHeaderTimeout: 10 * time.Second}
-	p.wg.Go(func() { p.server.Serve(l) })
+	p.wg.Go(func() { _ = p.server.Serve(l) })
 	return nil
 }
 
@@ -217,7 +217,7 @@ func (p *Provider) handler() http.Handler {
 	mux.HandleFunc("GET /v1/receipts", p.authorised(p.lastReceipt))
 	mux.HandleFunc("POST /v1/commitments", p.authorised(p.commit))
 	mux.HandleFunc("GET /v1/sets", p.authorised(p.sets))
-	mux.HandleFunc("GET /v1/status", p.authorised(func(w http.ResponseWriter, r *http.Request, a *account) { io.WriteString(w, "{}") }))
+	mux.HandleFunc("GET /v1/status", p.authorised(func(w http.ResponseWriter, r *http.Request, a *account) { _, _ = io.WriteString(w, "{}") }))
 	return mux
 }
 
@@ -228,14 +228,14 @@ func refuse(w http.ResponseWriter, status int, code, message string, more map[st
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
+	_ = json.NewEncoder(w).Encode(body)
 }
 
 // authorised finds the lease whose lane has the peer's key.
 func (p *Provider) authorised(next func(http.ResponseWriter, *http.Request, *account)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if p.Faults.Stall.Load() {
-			io.Copy(io.Discard, r.Body) // so that the server notices the client going away
+			_, _ = io.Copy(io.Discard, r.Body) // so that the server notices the client going away
 			<-r.Context().Done()
 			return
 		}
@@ -308,7 +308,7 @@ func (p *Provider) put(w http.ResponseWriter, r *http.Request, a *account) {
 		return
 	}
 	var h piece.Hasher
-	h.Write(data)
+	_, _ = h.Write(data)
 	got, outboard := h.Outboard()
 	if got != root {
 		refuse(w, http.StatusUnprocessableEntity, "root", "bytes have another root", nil)
@@ -374,7 +374,7 @@ func (p *Provider) get(w http.ResponseWriter, r *http.Request, a *account) {
 		data[off+n/2] ^= 1
 	}
 	p.Faults.Reads.Add(1)
-	piece.WriteSlice(w, bytes.NewReader(data), bytes.NewReader(h.outboard), int64(len(data)), off, n)
+	_ = piece.WriteSlice(w, bytes.NewReader(data), bytes.NewReader(h.outboard), int64(len(data)), off, n)
 }
 
 func (p *Provider) accept(a *account, raw []byte) (receipt.Receipt, error) {
@@ -450,7 +450,7 @@ func (p *Provider) commit(w http.ResponseWriter, r *http.Request, a *account) {
 	if p.Faults.LoseAnswer.Load() {
 		panic(http.ErrAbortHandler)
 	}
-	json.NewEncoder(w).Encode(map[string]any{
+	_ = json.NewEncoder(w).Encode(map[string]any{
 		"lease": hex.EncodeToString(c.Lease[:]), "revision": c.Revision, "root": body.Root, "units": c.Units,
 		"payer_sig": body.PayerSig, "provider_sig": hex.EncodeToString(c.ProviderSig[:])})
 }
@@ -466,7 +466,7 @@ func (p *Provider) sets(w http.ResponseWriter, _ *http.Request, a *account) {
 	for pc := range a.set.All() {
 		list = append(list, entry{pc.Root.String(), pc.Size})
 	}
-	json.NewEncoder(w).Encode(map[string]any{"revision": a.last.Revision, "pieces": list})
+	_ = json.NewEncoder(w).Encode(map[string]any{"revision": a.last.Revision, "pieces": list})
 }
 
 func (p *Provider) apply(a *account, add, remove []string) (proof.Set, error) {
