@@ -139,7 +139,7 @@ func (c *Client) call(ctx context.Context, method, path string, into any) error 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("%w at %s: %v", ErrNotRunning, c.home, err)
+		return fmt.Errorf("%w at %s: %w", ErrNotRunning, c.home, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))

@@ -194,6 +194,21 @@ func TestAFailureStaysInSightAndIsNotRestarted(t *testing.T) {
 	}
 }
 
+func TestAnOptionalFailureDoesNotStopTheStart(t *testing.T) {
+	broken := failing("disk", 1, errors.New("no disk"))
+	broken.Optional = true
+	s := newSupervisor(t, nil, quiet("chain", 0), broken, quiet("door", 2))
+	if err := s.StartAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := states(s); got != "chain=ready disk=failed door=ready" {
+		t.Errorf("states: %s", got)
+	}
+	if len(s.Problems()) != 1 {
+		t.Errorf("problems: %v", s.Problems())
+	}
+}
+
 func TestARoleThatReturnsEarlyHasFailed(t *testing.T) {
 	s := newSupervisor(t, nil, failing("a", 0, nil))
 	if err := s.Start(t.Context(), "a"); !errors.Is(err, errEarlyReturn) {

@@ -11,7 +11,6 @@ import (
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/client/flags"
 	"github.com/cosmos/cosmos-sdk/crypto/keyring"
-	"github.com/cosmos/cosmos-sdk/types/module"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -51,8 +50,6 @@ func addChain(root *cobra.Command, g *globals) error {
 	for name, m := range a.Manager.Modules {
 		if am, ok := m.(appmodule.AppModule); ok {
 			modules[name] = am
-		} else if am, ok := m.(module.AppModule); ok {
-			modules[name] = module.CoreAppModuleAdaptor(name, am)
 		}
 	}
 	c := client.Context{

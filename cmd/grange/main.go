@@ -25,6 +25,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	g := new(globals)
 	root := newRoot(g)
 	root.SetOut(os.Stdout) // generated commands print with Println, whose default is stderr

@@ -100,6 +100,7 @@ func up(ctx context.Context, out io.Writer, g *globals, o local.Options, p *prog
 	if n.Created() {
 		p.say("made keys, chain and plan of a new network with %d storage providers", len(n.Plan().Providers))
 	}
+	defer context.AfterFunc(ctx, func() { p.say("stopping") })()
 	err = n.Run(ctx, func(e local.Endpoints) {
 		p.done()
 		if g.json {

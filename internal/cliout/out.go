@@ -36,13 +36,23 @@ func (c Colors) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// Bold, Dim, Red, Green, Yellow and Cyan paint s.
-func (c Colors) Bold(s string) string   { return c.paint("1", s) }
-func (c Colors) Dim(s string) string    { return c.paint("2", s) }
-func (c Colors) Red(s string) string    { return c.paint("31", s) }
-func (c Colors) Green(s string) string  { return c.paint("32", s) }
+// Bold paints s for headings.
+func (c Colors) Bold(s string) string { return c.paint("1", s) }
+
+// Dim paints s for what matters less.
+func (c Colors) Dim(s string) string { return c.paint("2", s) }
+
+// Red paints s for failures.
+func (c Colors) Red(s string) string { return c.paint("31", s) }
+
+// Green paints s for what went well.
+func (c Colors) Green(s string) string { return c.paint("32", s) }
+
+// Yellow paints s for what needs a look.
 func (c Colors) Yellow(s string) string { return c.paint("33", s) }
-func (c Colors) Cyan(s string) string   { return c.paint("36", s) }
+
+// Cyan paints s for addresses.
+func (c Colors) Cyan(s string) string { return c.paint("36", s) }
 
 // Out writes the result of one command.
 type Out struct {

@@ -74,6 +74,9 @@ func (p *Port) WaitEpoch(ctx context.Context, after uint64) (uint64, error) {
 		if err == nil && e > after {
 			return e, nil
 		}
+		if ctx.Err() != nil {
+			return 0, fmt.Errorf("wait for the epoch after %d: %w", after, ctx.Err())
+		}
 		if err != nil && !errors.Is(err, client.ErrUnavailable) {
 			return 0, err
 		}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/grange-network/grange/node"
 )
 
 func TestParsePorts(t *testing.T) {
@@ -181,6 +184,27 @@ func TestLayoutFollowsTheNumberOfOwners(t *testing.T) {
 		if l.String() != want || l.Validate() != nil {
 			t.Errorf("%d owners: %v, want %s", n, l, want)
 		}
+	}
+}
+
+func TestProblemsThatRolesTell(t *testing.T) {
+	status := json.RawMessage(`{"used":1,"problems":[{"last":"2030-01-02T03:04:05Z","count":3,"topic":"prove","error":"damaged"},{"count":1,"topic":"sweep","error":"slow"}]}`)
+	got := told(node.Info{Name: "storage-01", Status: status})
+	if len(got) != 2 || got[0].What != "prove: damaged (3 times)" || got[0].Role != "storage-01" || got[0].Time.Year() != 2030 || got[1].What != "sweep: slow" {
+		t.Errorf("problems: %+v", got)
+	}
+	for _, status := range []any{nil, 7, map[string]int{"problems": 1}} {
+		if got := told(node.Info{Status: status}); len(got) != 0 {
+			t.Errorf("problems of %v: %v", status, got)
+		}
+	}
+}
+
+func TestListenEverywhereIsReachedHere(t *testing.T) {
+	p := planOf(1)
+	p.Listen = "0.0.0.0"
+	if p.listenAddr(5) != "0.0.0.0:5" || p.addr(5) != "127.0.0.1:5" {
+		t.Errorf("listen on %s, reached at %s", p.listenAddr(5), p.addr(5))
 	}
 }
 

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	sdk "github.com/cosmos/cosmos-sdk/types"
-
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/node"
@@ -88,7 +86,7 @@ func (e *env) onboard(ctx context.Context, c *client.Client, pr ProviderPlan) (*
 	if err := ledgerport.New(c, sponsor, nil).Sponsor(ctx, pr.Owner.Address, allowance); err != nil {
 		return nil, supply, err
 	}
-	port := ledgerport.New(c, owner, sdk.AccAddress(sponsor.Address()))
+	port := ledgerport.New(c, owner, sponsor.Address())
 	_, err = port.Onboard(ctx, supply)
 	return port, supply, err
 }

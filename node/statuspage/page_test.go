@@ -37,7 +37,7 @@ func sample() Snapshot {
 func get(t *testing.T, path string, s Snapshot) (int, string, http.Header) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	Handler(func() Snapshot { return s }, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	Handler(func() Snapshot { return s }, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	b, err := io.ReadAll(w.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grange-network/grange/core/score"
+	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/node/ledgerview"
+	"github.com/grange-network/grange/verify"
+)
+
+// books is what verification reads of the ledger.
+type books interface {
+	Report(ctx context.Context, vertical string, epoch uint64) (ledgerview.Report, error)
+	Inputs(ctx context.Context, vertical string, epoch uint64) (score.Terms, []score.Usage, error)
+}
+
+// Results of a comparison.
+const (
+	verdictEqual     = "equal"
+	verdictDifferent = "different"
+	verdictGone      = "not kept by the ledger"
+)
+
+// verification is the JSON form of grange verify.
+type verification struct {
+	Vertical   string      `json:"vertical"`
+	Epoch      uint64      `json:"epoch"`
+	Result     string      `json:"result"` // equal, different
+	File       string      `json:"file"`
+	From       uint64      `json:"from_epoch"` // leaves it started from; 0: none
+	Recomputed int         `json:"recomputed_epochs"`
+	Published  roots       `json:"published"`
+	Ledger     roots       `json:"ledger"`
+	Power      uint64      `json:"power"`
+	TotalPower uint64      `json:"total_power"`
+	Inputs     string      `json:"inputs"` // terms and usage against the ledger's own
+	Problems   []string    `json:"problems"`
+	Steps      []stepCheck `json:"steps"`
+}
+
+type roots struct {
+	Reward string `json:"reward_root"`
+	Inputs string `json:"inputs_root"`
+	Total  uint64 `json:"total_ugrain"`
+	Leaves uint64 `json:"leaves"`
+}
+
+// stepCheck is one epoch that was recomputed.
+type stepCheck struct {
+	Epoch   uint64 `json:"epoch"`
+	Devices int    `json:"devices"`
+	Inputs  string `json:"inputs"`
+}
+
+func newVerify(g *globals) *cobra.Command {
+	var epoch uint64
+	var vertical, published string
+	var whole bool
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Recompute what an epoch paid and compare it with the ledger",
+		Long: "Verify recomputes the rewards of an epoch from the published inputs and compares the roots with the report that\n" +
+			"the ledger accepted. It starts from the newest earlier epoch whose report was accepted, or with --whole from the first one.\n" +
+			"It ends with 0 when everything is equal, 4 when something differs, 3 when the epoch is not published or not reported.",
+		Args: args(), Example: "grange verify --epoch 12\ngrange verify --epoch 12 --published ./copy --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("epoch") || epoch == 0 {
+				return cliout.Failf(cliout.Usage, "grange verify --help", "grange verify needs --epoch, a number from 1")
+			}
+			if filepath.Base(vertical) != vertical || vertical == "." || vertical == ".." {
+				return cliout.Failf(cliout.Usage, "grange verify --help", "read vertical %q: want a plain name", vertical)
+			}
+			if published == "" {
+				published = filepath.Join(g.home, "data", "verifier", "epochs")
+			}
+			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
+				x, err := recompute(ctx, v, shelfDir(published), vertical, epoch, whole)
+				if err != nil {
+					return err
+				}
+				if err := g.out(c).Emit(x, x.write); err != nil || x.Result == verdictEqual {
+					return err
+				}
+				return cliout.Failf(cliout.Refused, "", "verify %s, epoch %d: what was published and what the ledger has are different", vertical, epoch)
+			})
+		},
+	}
+	f := c.Flags()
+	f.Uint64Var(&epoch, "epoch", 0, "epoch to verify")
+	f.StringVar(&vertical, "vertical", "storage", "kind of work")
+	f.StringVar(&published, "published", "", "directory of published epochs, VERTICAL/EPOCH.json (default: the verifier's of --home)")
+	f.BoolVar(&whole, "whole", false, "recompute all epochs from the first, whatever the ledger accepted of them")
+	return c
+}
+
+// shelfDir is a directory of published epochs.
+type shelfDir string
+
+func (s shelfDir) path(vertical string, epoch uint64) string {
+	return filepath.Join(string(s), vertical, strconv.FormatUint(epoch, 10)+".json")
+}
+
+func (s shelfDir) read(vertical string, epoch uint64) (verify.Published, error) {
+	path := s.path(vertical, epoch)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return verify.Published{}, cliout.Failf(cliout.NotFound, "copy the file from a verifier that has it", "epoch %d of %s is not published at %s", epoch, vertical, path)
+	}
+	if err != nil {
+		return verify.Published{}, err
+	}
+	p, err := verify.DecodePublished(raw)
+	if err == nil && (p.Vertical != vertical || p.Epoch != epoch) {
+		err = fmt.Errorf("it is of %s, epoch %d", p.Vertical, p.Epoch)
+	}
+	if err == nil && p.Previous >= p.Epoch {
+		err = fmt.Errorf("epoch %d follows epoch %d", p.Epoch, p.Previous)
+	}
+	if err != nil {
+		return p, cliout.Failf(cliout.Refused, "copy the file from another verifier", "read %s: %w", path, err)
+	}
+	return p, nil
+}
+
+// recompute checks an epoch and those before it down to one whose root the
+// ledger accepted, and compares the result with the ledger's report.
+func recompute(ctx context.Context, ledger books, shelf shelfDir, vertical string, epoch uint64, whole bool) (verification, error) {
+	x := verification{Vertical: vertical, Epoch: epoch, File: shelf.path(vertical, epoch), Problems: []string{}, Inputs: verdictEqual, Result: verdictEqual}
+	p, err := shelf.read(vertical, epoch)
+	if err != nil {
+		return x, err
+	}
+	r, err := ledger.Report(ctx, vertical, epoch)
+	if errors.Is(err, ledgerview.ErrNotFound) {
+		return x, cliout.Failf(cliout.NotFound, "grange query oracle reports "+vertical, "the ledger has accepted no report on epoch %d of %s: %w", epoch, vertical, err)
+	}
+	if err != nil {
+		return x, err
+	}
+	x.Published = roots{p.RewardRoot, p.InputsRoot, p.Total, uint64(len(p.Leaves))}
+	x.Ledger = roots{r.RewardRoot, r.InputsRoot, r.Total, r.Leaves}
+	x.Power, x.TotalPower = r.Power, r.TotalPower
+	if x.Published != x.Ledger {
+		x.differ("the ledger accepted reward root %s, inputs root %s and %d ugrain in %d leaves; published are %s, %s and %d in %d",
+			r.RewardRoot, r.InputsRoot, r.Total, r.Leaves, p.RewardRoot, p.InputsRoot, p.Total, len(p.Leaves))
+	}
+	return x, x.walk(ctx, ledger, shelf, p, whole)
+}
+
+// walk recomputes p from its predecessor, that one from its own, and so on to
+// an accepted epoch.
+func (x *verification) walk(ctx context.Context, ledger books, shelf shelfDir, p verify.Published, whole bool) error {
+	for {
+		var before verify.Published
+		if p.Previous > 0 {
+			var err error
+			if before, err = shelf.read(p.Vertical, p.Previous); err != nil {
+				return err
+			}
+		}
+		if err := p.Check(before); err != nil {
+			x.differ("%v", err)
+		}
+		if err := x.step(ctx, ledger, p); err != nil {
+			return err
+		}
+		x.From = p.Previous
+		if p.Previous == 0 {
+			return nil
+		}
+		accepted, err := ledger.Report(ctx, before.Vertical, before.Epoch)
+		if err != nil && !errors.Is(err, ledgerview.ErrNotFound) {
+			return err
+		}
+		if err == nil && accepted.RewardRoot != before.RewardRoot {
+			x.differ("the ledger accepted reward root %s for epoch %d, published is %s", accepted.RewardRoot, before.Epoch, before.RewardRoot)
+			return nil
+		}
+		if err == nil && !whole {
+			return nil
+		}
+		p = before
+	}
+}
+
+// step compares an epoch's terms and usage with what the ledger recorded.
+func (x *verification) step(ctx context.Context, ledger books, p verify.Published) error {
+	s := stepCheck{Epoch: p.Epoch, Devices: len(p.Usage), Inputs: verdictEqual}
+	terms, usage, err := ledger.Inputs(ctx, p.Vertical, p.Epoch)
+	switch {
+	case errors.Is(err, ledgerview.ErrNotFound):
+		s.Inputs = verdictGone
+		if x.Inputs == verdictEqual {
+			x.Inputs = verdictGone
+		}
+	case err != nil:
+		return err
+	default:
+		if why := compareInputs(p, terms, usage); why != "" {
+			s.Inputs, x.Inputs = verdictDifferent, verdictDifferent
+			x.differ("epoch %d: %s", p.Epoch, why)
+		}
+	}
+	x.Steps = append(x.Steps, s)
+	x.Recomputed = len(x.Steps)
+	return nil
+}
+
+// compareInputs says how the published inputs differ from the ledger's, or "".
+func compareInputs(p verify.Published, terms score.Terms, usage []score.Usage) string {
+	want := verify.PublishedTerms{Pool: uint64(terms.Pool), Rebate: uint32(terms.Rebate), Price: terms.Price}
+	if p.Terms != want {
+		return fmt.Sprintf("the ledger's terms are pool %d ugrain, rebate %d, price %d; published are %d, %d, %d",
+			want.Pool, want.Rebate, want.Price, p.Terms.Pool, p.Terms.Rebate, p.Terms.Price)
+	}
+	burned := map[string]uint64{}
+	for _, u := range usage {
+		burned[hex.EncodeToString(u.Device[:])] += uint64(u.Burned)
+	}
+	for _, u := range p.Usage {
+		if have, known := burned[u.Device]; !known || have != u.Burned {
+			return fmt.Sprintf("device %s burned %d ucredit on the ledger, published are %d", u.Device, have, u.Burned)
+		}
+		delete(burned, u.Device)
+	}
+	var missing []string
+	for device, b := range burned {
+		if b > 0 {
+			missing = append(missing, device)
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return fmt.Sprintf("device %s burned %d ucredit on the ledger and is left out", missing[0], burned[missing[0]])
+	}
+	return ""
+}
+
+func (x *verification) differ(format string, args ...any) {
+	x.Result = verdictDifferent
+	x.Problems = append(x.Problems, fmt.Sprintf(format, args...))
+}
+
+// write shows the comparison side by side.
+func (x verification) write(w io.Writer) error {
+	c := cliout.ColorsFor(w)
+	verdict := c.Green(x.Result)
+	if x.Result != verdictEqual {
+		verdict = c.Red(x.Result)
+	}
+	fmt.Fprintf(w, "%s: %s\n", c.Bold(fmt.Sprintf("%s, epoch %d", x.Vertical, x.Epoch)), verdict)
+	from := "nothing"
+	if x.From > 0 {
+		from = fmt.Sprintf("epoch %d", x.From)
+	}
+	fmt.Fprintf(w, "  recomputed %d epochs from %s on, from %s\n", x.Recomputed, from, filepath.Dir(x.File))
+	fmt.Fprintf(w, "  the ledger accepted the report with %d of %d power; terms and usage: %s\n\n", x.Power, x.TotalPower, x.Inputs)
+	t := cliout.NewTable("", "PUBLISHED", "LEDGER", "")
+	for _, r := range [][3]string{
+		{"reward root", x.Published.Reward, x.Ledger.Reward}, {"inputs root", x.Published.Inputs, x.Ledger.Inputs},
+		{"earned so far", cliout.Grains(x.Published.Total), cliout.Grains(x.Ledger.Total)},
+		{"devices", fmt.Sprint(x.Published.Leaves), fmt.Sprint(x.Ledger.Leaves)},
+	} {
+		same := "equal"
+		if r[1] != r[2] {
+			same = "DIFFERENT"
+		}
+		t.Row(r[0], r[1], r[2], same)
+	}
+	if err := t.Write(w); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for _, p := range x.Problems {
+		fmt.Fprintf(&b, "\n%s %s\n", c.Red("different:"), p)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
