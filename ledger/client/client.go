@@ -19,6 +19,7 @@ import (
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	"google.golang.org/grpc"
+	backoffconfig "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/grange-network/grange/ledger/encoding"
@@ -26,6 +27,17 @@ import (
 
 // maxMessage bounds a gRPC answer in bytes.
 const maxMessage = 10 << 20
+
+// requestTimeout bounds one RPC request: a node that accepts and says nothing is
+// not waited for longer.
+const requestTimeout = 30 * time.Second
+
+// reconnect keeps a node that comes back from being found late: gRPC's own
+// backoff grows to two minutes.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoffconfig.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+	MinConnectTimeout: 5 * time.Second,
+}
 
 // Endpoints are the host:port of a node's gRPC and CometBFT RPC servers.
 type Endpoints struct {
@@ -71,6 +83,7 @@ func Dial(ctx context.Context, e Endpoints) (*Client, error) {
 	conn, err := grpc.NewClient(e.GRPC,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(mapErrors),
+		grpc.WithConnectParams(reconnect),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodec(codec.NewProtoCodec(enc.Registry).GRPCCodec()),
 			grpc.MaxCallRecvMsgSize(maxMessage)))
@@ -81,7 +94,7 @@ func Dial(ctx context.Context, e Endpoints) (*Client, error) {
 	if !strings.Contains(remote, "://") {
 		remote = "tcp://" + remote
 	}
-	rpc, err := rpchttp.New(remote, "/websocket")
+	rpc, err := rpchttp.NewWithTimeout(remote, "/websocket", uint(requestTimeout/time.Second))
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to ledger RPC %s: %w", e.RPC, err)

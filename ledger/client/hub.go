@@ -142,6 +142,9 @@ func (h *hub) add(b Block) {
 	if b.Height <= h.head.Height {
 		return
 	}
+	if b.Height != h.head.Height+1 {
+		clear(h.recent)
+	}
 	h.head = b
 	h.recent[b.Height] = b
 	delete(h.recent, b.Height-keepBlocks)

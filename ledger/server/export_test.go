@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,9 +22,14 @@ func grain(n int64) sdk.Coins { return sdk.NewCoins(sdk.NewInt64Coin(chain.Grain
 
 func dial(t *testing.T, n *server.Node) *client.Client {
 	t.Helper()
+	return dialAt(t, n.Endpoints().GRPC, n.Endpoints().RPC)
+}
+
+func dialAt(t *testing.T, grpc, rpc string) *client.Client {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	c, err := client.Dial(ctx, client.Endpoints{GRPC: n.Endpoints().GRPC, RPC: n.Endpoints().RPC})
+	c, err := client.Dial(ctx, client.Endpoints{GRPC: grpc, RPC: rpc, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,13 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
+	"os"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -13,25 +17,60 @@ import (
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	"github.com/grange-network/grange/ledger/chain"
+	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/ledger/server"
 )
 
-// cluster is a chain of several validators in this process.
+// A validator of a cluster is this test's program started again: only a process
+// of its own can be killed. Its configuration is in the environment.
+const childConfig = "GRANGE_TEST_NODE"
+
+type child struct {
+	Home, RPC, GRPC, P2P string
+	Peers                []string
+}
+
+// runChild is the whole of such a program.
+func runChild(raw string) {
+	var c child
+	if err := json.Unmarshal([]byte(raw), &c); err != nil {
+		log.Fatal(err)
+	}
+	err := server.Run(context.Background(), server.Config{
+		Home: c.Home, RPCAddr: c.RPC, GRPCAddr: c.GRPC, P2PAddr: c.P2P, PersistentPeers: c.Peers,
+		CommitTimeout: 100 * time.Millisecond,
+		Logger:        slog.New(slog.DiscardHandler), // peers that go are errors to the others
+	})
+	log.Fatal(err)
+}
+
+// cluster is a chain of several validators, each a process.
 type cluster struct {
 	*testing.T
-	homes, p2p, peers []string
-	nodes             []*server.Node
-	keys              []server.NodeKeys
+	nodes []child
+	keys  []server.NodeKeys
+	procs []*exec.Cmd
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func newCluster(t *testing.T, size int) *cluster {
 	t.Helper()
-	cl := &cluster{T: t, nodes: make([]*server.Node, size)}
+	cl := &cluster{T: t, procs: make([]*exec.Cmd, size)}
 	g := server.Genesis{}
+	var peers []string
 	for range size {
-		home := t.TempDir()
-		k, err := server.InitNode(home)
+		c := child{Home: t.TempDir(), RPC: freeAddr(t), GRPC: freeAddr(t), P2P: freeAddr(t)}
+		k, err := server.InitNode(c.Home)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,28 +80,22 @@ func newCluster(t *testing.T, size int) *cluster {
 		}
 		g.Gentxs = append(g.Gentxs, gentx)
 		g.Balances = append(g.Balances, server.Balance{Address: k.Operator.Address(), Coins: grain(2_000_000_000)})
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-		cl.homes = append(cl.homes, home)
-		cl.keys = append(cl.keys, k)
-		cl.p2p = append(cl.p2p, l.Addr().String())
-		cl.peers = append(cl.peers, k.NodeID+"@"+l.Addr().String())
+		cl.nodes, cl.keys = append(cl.nodes, c), append(cl.keys, k)
+		peers = append(peers, k.NodeID+"@"+c.P2P)
 	}
 	document, err := g.DocumentJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range size {
-		if err := server.WriteGenesis(cl.homes[i], document); err != nil {
+		cl.nodes[i].Peers = slices.Delete(slices.Clone(peers), i, i+1)
+		if err := server.WriteGenesis(cl.nodes[i].Home, document); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Cleanup(func() {
-		for i := range cl.nodes {
-			cl.stop(i)
+		for i := range cl.procs {
+			cl.kill(i)
 		}
 	})
 	return cl
@@ -70,33 +103,40 @@ func newCluster(t *testing.T, size int) *cluster {
 
 func (cl *cluster) start(i int) {
 	cl.Helper()
-	peers := slices.Delete(slices.Clone(cl.peers), i, i+1)
-	n, err := server.Start(context.Background(), server.Config{
-		Home: cl.homes[i], P2PAddr: cl.p2p[i], PersistentPeers: peers, CommitTimeout: 100 * time.Millisecond,
-		Logger: slog.New(slog.DiscardHandler), // peers that go are errors to the others
-	})
+	raw, err := json.Marshal(cl.nodes[i])
 	if err != nil {
 		cl.Fatal(err)
 	}
-	cl.nodes[i] = n
+	p := exec.Command(os.Args[0])
+	p.Env = append(os.Environ(), childConfig+"="+string(raw))
+	p.Stderr = os.Stderr
+	if err := p.Start(); err != nil {
+		cl.Fatal(err)
+	}
+	cl.procs[i] = p
 }
 
-func (cl *cluster) stop(i int) {
+// kill gives the node no chance to put anything in order.
+func (cl *cluster) kill(i int) {
 	cl.Helper()
-	if cl.nodes[i] == nil {
+	if cl.procs[i] == nil {
 		return
 	}
-	began := time.Now()
-	defer func() { cl.Logf("node %d took %s to stop", i, time.Since(began)) }()
-	if err := cl.nodes[i].Stop(); err != nil {
-		cl.Error("stop:", err)
+	if err := cl.procs[i].Process.Kill(); err != nil {
+		cl.Error("kill:", err)
 	}
-	cl.nodes[i] = nil
+	_ = cl.procs[i].Wait() // says that it was killed
+	cl.procs[i] = nil
+}
+
+func (cl *cluster) dial(i int) *client.Client {
+	cl.Helper()
+	return dialAt(cl.T, cl.nodes[i].GRPC, cl.nodes[i].RPC)
 }
 
 func (cl *cluster) appHash(i int, height int64) string {
 	cl.Helper()
-	rpc, err := rpchttp.New("tcp://"+cl.nodes[i].Endpoints().RPC, "/websocket")
+	rpc, err := rpchttp.New("tcp://"+cl.nodes[i].RPC, "/websocket")
 	if err != nil {
 		cl.Fatal(err)
 	}
@@ -115,7 +155,7 @@ func TestFourValidators(t *testing.T) {
 	for i := range 4 {
 		cl.start(i)
 	}
-	c := dial(t, cl.nodes[0])
+	c := cl.dial(0)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, to := c.Signer(cl.keys[0].Operator, nil), key.New().Address()
@@ -126,11 +166,11 @@ func TestFourValidators(t *testing.T) {
 	if err := pay(ctx); err != nil {
 		t.Fatal("four of four:", err)
 	}
-	cl.stop(3)
+	cl.kill(3)
 	if err := pay(ctx); err != nil {
 		t.Fatal("three of four:", err)
 	}
-	cl.stop(2)
+	cl.kill(2)
 	short, done := context.WithTimeout(ctx, 5*time.Second)
 	defer done()
 	if err := pay(short); !errors.Is(err, context.DeadlineExceeded) {
@@ -142,7 +182,7 @@ func TestFourValidators(t *testing.T) {
 	}
 	cl.start(3)
 	height, _ := c.Head()
-	behind := dial(t, cl.nodes[3])
+	behind := cl.dial(3)
 	if err := behind.WaitHeight(ctx, height+1); err != nil {
 		t.Fatal("the one that was away does not catch up:", err)
 	}

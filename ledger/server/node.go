@@ -152,10 +152,12 @@ func (n *Node) open(ctx context.Context, cmt *cmtcfg.Config, genesis *cmttypes.G
 // that the node could not be started again in this process.
 func (n *Node) openDB(c *cmtcfg.DBContext) (cmtdb.DB, error) {
 	db, err := cmtcfg.DefaultDBProvider(c)
-	if err == nil {
-		n.dbs = append(n.dbs, db)
+	if err != nil {
+		return nil, err
 	}
-	return db, err
+	calm := &calmDB{DB: db}
+	n.dbs = append(n.dbs, calm)
+	return calm, nil
 }
 
 // Endpoints says where the node listens.
@@ -170,7 +172,9 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 // Done is closed when the node has stopped.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
-// Stop stops the node and waits until it has.
+// Stop stops the node and waits until it has. Where the process goes on, peers
+// may hold on to a dead connection until their next ping, up to two minutes:
+// CometBFT leaves accepted sockets to the end of the process.
 func (n *Node) Stop() error {
 	n.cancel()
 	return n.Wait()

@@ -231,7 +231,9 @@ func (n *Node) close() error {
 		n.comet.Wait()
 	}
 	for _, db := range n.dbs {
-		_ = db.Close() // fails for those CometBFT has closed
+		if err := db.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close database: %w", err))
+		}
 	}
 	if n.app != nil {
 		if err := n.app.Close(); err != nil {

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/grange-network/grange/ledger/server"
 )
@@ -37,6 +40,7 @@ func startLocal(t *testing.T, home string, g server.LocalGenesis) *server.Node {
 
 func latestHeight(t *testing.T, n *server.Node) string {
 	t.Helper()
+	defer http.DefaultClient.CloseIdleConnections()
 	resp, err := http.Get("http://" + n.Endpoints().REST + "/cosmos/base/tendermint/v1beta1/blocks/latest")
 	if err != nil {
 		t.Fatal(err)
@@ -61,4 +65,20 @@ func TestStartStopContinue(t *testing.T) {
 	}
 	m := startLocal(t, home, server.LocalGenesis{})
 	t.Log("height", latestHeight(t, m))
+}
+
+func TestMain(m *testing.M) {
+	if raw := os.Getenv(childConfig); raw != "" {
+		runChild(raw)
+	}
+	goleak.VerifyTestMain(m,
+		// Started by a package, for the life of the process.
+		goleak.IgnoreAnyFunction("github.com/desertbit/timer.timerRoutine"),
+		// Ends some seconds after its database is closed.
+		goleak.IgnoreAnyFunction("github.com/syndtr/goleveldb/leveldb.(*DB).mpoolDrain"),
+		// CometBFT leaves these behind when a node stops.
+		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/libs/autofile.OpenAutoFile.func1"),
+		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/libs/autofile.(*AutoFile).closeFileRoutine"),
+		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/proxy.(*multiAppConn).killTMOnClientError"),
+	)
 }

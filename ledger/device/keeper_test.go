@@ -1,0 +1,248 @@
+package device
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"cosmossdk.io/math"
+	"github.com/cosmos/cosmos-sdk/codec"
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
+	"github.com/cosmos/cosmos-sdk/runtime"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
+	"github.com/cosmos/cosmos-sdk/testutil"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"pgregory.net/rapid"
+
+	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/ledger/api/devicepb"
+	"github.com/grange-network/grange/ledger/encoding"
+)
+
+// ledgerBank keeps what modules paid to whom.
+type ledgerBank map[string]uint64
+
+func (b ledgerBank) BlockedAddr(a sdk.AccAddress) bool { return a[0] == 0xff }
+
+func (b ledgerBank) SendCoinsFromModuleToAccount(_ context.Context, _ string, to sdk.AccAddress, amt sdk.Coins) error {
+	b[to.String()] += amt[0].Amount.Uint64()
+	return nil
+}
+
+func (b ledgerBank) FundCommunityPool(context.Context, sdk.Coins, sdk.AccAddress) error {
+	return errors.New("no money")
+}
+
+func newKeeper(t testing.TB) (*Keeper, sdk.Context, ledgerBank) {
+	t.Helper()
+	key := storetypes.NewKVStoreKey(ModuleName)
+	ctx := testutil.DefaultContext(key, storetypes.NewTransientStoreKey("t")).WithChainID("c")
+	bank := ledgerBank{}
+	k := NewKeeper(Config{
+		Codec: codec.NewProtoCodec(codectypes.NewInterfaceRegistry()), Store: runtime.NewKVStoreService(key),
+		Authority: account(9), Accounts: encoding.AccountAddresses(), Bank: bank, Community: bank,
+	})
+	if err := k.InitGenesis(ctx, DefaultGenesis()); err != nil {
+		t.Fatal(err)
+	}
+	return k, ctx, bank
+}
+
+func account(n byte) string {
+	a := sha256.Sum256([]byte{n})
+	a[0] &= 0x7f
+	return sdk.AccAddress(a[:20]).String()
+}
+
+// put registers a device through the message server.
+func put(t testing.TB, k *Keeper, ctx sdk.Context, seed byte, owner string) device.ID {
+	t.Helper()
+	private := ed25519.NewKeyFromSeed(append(make([]byte, 31), seed))
+	public := private.Public().(ed25519.PublicKey)
+	address, err := sdk.AccAddressFromBech32(owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := device.RegisterBytes("c", address, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewMsgServer(k).Register(ctx, &devicepb.MsgRegister{
+		Owner: owner, KeyType: devicepb.KEY_TYPE_ED25519, PublicKey: public, Nonce: 1,
+		Signature: ed25519.Sign(private, message), Profile: devicepb.Profile{Class: devicepb.CLASS_DRN},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := device.ParseID(r.Id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestGenesisRoundTrip(t *testing.T) {
+	k, ctx, _ := newKeeper(t)
+	for seed := range byte(5) {
+		id := put(t, k, ctx, seed, account(seed%2))
+		splits := []devicepb.PayoutSplit{{To: account(7), Bps: 100, Denom: "ucredit", Cap: 50, Lien: true}}
+		_, err := NewMsgServer(k).Update(ctx, &devicepb.MsgUpdate{Owner: account(seed % 2), Device: id.String(), Payouts: &devicepb.Payouts{Splits: splits}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := k.ExportGenesis(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ValidateGenesis(first); err != nil {
+		t.Fatal(err)
+	}
+	other, otherCtx, _ := newKeeper(t)
+	if err := other.InitGenesis(otherCtx, first); err != nil {
+		t.Fatal(err)
+	}
+	second, err := other.ExportGenesis(otherCtx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(first, second) {
+		t.Fatal("exported, imported and exported again: states differ")
+	}
+	if n, err := other.count(otherCtx, mustAddress(t, account(0))); err != nil || n != 3 {
+		t.Fatalf("owner has %d devices, want 3: %v", n, err)
+	}
+}
+
+func mustAddress(t testing.TB, text string) []byte {
+	t.Helper()
+	a, err := sdk.AccAddressFromBech32(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestValidateGenesisRefuses(t *testing.T) {
+	k, ctx, _ := newKeeper(t)
+	put(t, k, ctx, 1, account(1))
+	for name, change := range map[string]func(g *devicepb.GenesisState){
+		"device twice":     func(g *devicepb.GenesisState) { g.Devices = append(g.Devices, g.Devices[0]) },
+		"id of other key":  func(g *devicepb.GenesisState) { g.Devices[0].Id = device.ID{1}.String() },
+		"did of other key": func(g *devicepb.GenesisState) { g.Devices[0].Did = "did:key:z6Mk" },
+		"bad owner":        func(g *devicepb.GenesisState) { g.Devices[0].Owner = "cosmos1xyz" },
+		"bad key":          func(g *devicepb.GenesisState) { g.Devices[0].PublicKey = nil },
+		"bad class":        func(g *devicepb.GenesisState) { g.Devices[0].Profile.Class = 0 },
+		"bad splits":       func(g *devicepb.GenesisState) { g.Devices[0].Payouts = []devicepb.PayoutSplit{{Bps: 1}} },
+		"no device limit":  func(g *devicepb.GenesisState) { g.Params.MaxDevicesPerOwner = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, err := k.ExportGenesis(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(g)
+			if err := ValidateGenesis(g); err == nil {
+				t.Fatal("accepted")
+			}
+		})
+	}
+}
+
+// Payments conserve the amount and a lien never gets more than its cap, however
+// the payments come.
+func TestPayoutsConserve(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		k, ctx, bank := newKeeper(t)
+		id := put(t, k, ctx, 1, account(1))
+		capped := rapid.Uint64Range(1, 1<<40).Draw(rt, "cap")
+		_, err := NewMsgServer(k).Update(ctx, &devicepb.MsgUpdate{Owner: account(1), Device: id.String(), Payouts: &devicepb.Payouts{Splits: []devicepb.PayoutSplit{
+			{To: account(2), Bps: rapid.Uint32Range(1, 10_000).Draw(rt, "lien"), Denom: "ucredit", Cap: capped, Lien: true},
+			{To: account(3), Bps: rapid.Uint32Range(1, 10_000).Draw(rt, "share")},
+		}}})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var total uint64
+		for range rapid.IntRange(1, 10).Draw(rt, "payments") {
+			amount := rapid.Uint64Range(0, 1<<41).Draw(rt, "amount")
+			if err := k.Payout(ctx, "market", id, sdk.NewCoin("ucredit", math.NewIntFromUint64(amount))); err != nil {
+				rt.Fatal(err)
+			}
+			total += amount
+		}
+		if sum := bank[account(1)] + bank[account(2)] + bank[account(3)]; sum != total {
+			rt.Fatalf("paid %d of %d", sum, total)
+		}
+		if bank[account(2)] > capped {
+			rt.Fatalf("lien got %d, cap is %d", bank[account(2)], capped)
+		}
+		splits, err := k.PayoutSplits(ctx, id)
+		if err != nil || splits[0].Paid != bank[account(2)] {
+			rt.Fatalf("recorded %d, paid %d: %v", splits[0].Paid, bank[account(2)], err)
+		}
+	})
+}
+
+func TestMovingCostsTheFee(t *testing.T) {
+	k, ctx, _ := newKeeper(t)
+	id := put(t, k, ctx, 1, account(1))
+	move := func(cell uint64, after int64) error {
+		ctx = ctx.WithBlockTime(time.Unix(after, 0).UTC())
+		_, err := NewMsgServer(k).Update(ctx, &devicepb.MsgUpdate{Owner: account(1), Device: id.String(), Profile: &devicepb.Profile{
+			Class: devicepb.CLASS_DRN, Status: devicepb.STATUS_ACTIVE, Cell: cell,
+		}})
+		return err
+	}
+	if err := move(0x872830828ffffff, 1000); err != nil {
+		t.Fatal("the first assertion is free:", err)
+	}
+	if err := move(0x87194ad14ffffff, 2000); !errors.Is(err, ErrCooldown) {
+		t.Fatal(err)
+	}
+	if err := move(0, 2000); !errors.Is(err, ErrCooldown) {
+		t.Fatal("taking the place back is a move:", err)
+	}
+	if err := move(0x87194ad14ffffff, 1000+24*3600); err == nil || errors.Is(err, ErrCooldown) {
+		t.Fatal("want the fee to be asked:", err)
+	}
+}
+
+func TestRetiredIsForGood(t *testing.T) {
+	k, ctx, _ := newKeeper(t)
+	id := put(t, k, ctx, 1, account(1))
+	set := func(s devicepb.Status) error {
+		_, err := NewMsgServer(k).Update(ctx, &devicepb.MsgUpdate{Owner: account(1), Device: id.String(), Profile: &devicepb.Profile{Class: devicepb.CLASS_DRN, Status: s}})
+		return err
+	}
+	if err := set(devicepb.STATUS_RETIRED); err != nil {
+		t.Fatal(err)
+	}
+	if err := set(devicepb.STATUS_ACTIVE); !errors.Is(err, ErrRetired) {
+		t.Fatal(err)
+	}
+}
+
+func TestBeneficiariesMustBePayable(t *testing.T) {
+	k, ctx, _ := newKeeper(t)
+	id := put(t, k, ctx, 1, account(1))
+	blocked := make([]byte, 20)
+	blocked[0] = 0xff
+	for name, s := range map[string]devicepb.PayoutSplit{
+		"not an address": {To: "grange1qqq", Bps: 1},
+		"module account": {To: sdk.AccAddress(blocked).String(), Bps: 1},
+		"bad coin":       {To: account(2), Bps: 1, Denom: "!"},
+		"paid already":   {To: account(2), Bps: 1, Denom: "ucredit", Cap: 5, Paid: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := NewMsgServer(k).Update(ctx, &devicepb.MsgUpdate{Owner: account(1), Device: id.String(), Payouts: &devicepb.Payouts{Splits: []devicepb.PayoutSplit{s}}})
+			if !errors.Is(err, ErrSplits) {
+				t.Fatalf("error is %v", err)
+			}
+		})
+	}
+}
