@@ -41,7 +41,7 @@ $(TOOLS)/golangci-lint $(TOOLS)/govulncheck &: tools/go.mod tools/go.sum
 	@scripts/progress "building the pinned tools" $(GO) build -C tools -p 2 -o "$(TOOLS)/" github.com/golangci/golangci-lint/v2/cmd/golangci-lint golang.org/x/vuln/cmd/govulncheck
 
 lint: tools ## golangci-lint with the import rules
-	$(TOOLS)/golangci-lint run
+	$(TOOLS)/golangci-lint run --allow-parallel-runners
 
 vuln: tools ## known vulnerabilities (VULNDB=DIR for an offline database)
 	@scripts/vuln

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +62,7 @@ func TestStandardLibrarySurvivesThreeKilledProviders(t *testing.T) {
 		t.Skip("copies hundreds of megabytes: not with -short")
 	}
 	n := network.Start(t, "--epoch", epoch, "--processes")
-	src := filepath.Join(runtime.GOROOT(), "src")
+	src := filepath.Join(goroot(t), "src")
 	big := filepath.Join(t.TempDir(), "big.bin")
 	network.RandomFile(t, big, 1<<30, 1)
 
@@ -141,6 +140,16 @@ func deviceNames(t *testing.T, n *network.Network) map[string]string {
 	return out
 }
 
+// goroot is where the Go standard library is.
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatalf("go env GOROOT: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 func only(all map[string]string, name string) map[string]string {
 	return map[string]string{name: all[name]}
 }
@@ -155,7 +164,7 @@ func timed(t *testing.T, what string, f func()) {
 // Other clients do the same: rclone and s3cmd copy a tree in and out.
 func TestRcloneAndS3cmd(t *testing.T) {
 	n := shared(t)
-	src := filepath.Join(runtime.GOROOT(), "src", "net")
+	src := filepath.Join(goroot(t), "src", "net")
 	want := network.Digests(t, src)
 
 	t.Run("rclone", func(t *testing.T) {
