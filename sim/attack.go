@@ -12,17 +12,25 @@ type Attack struct {
 	Title string
 	About string // what it does, and what its dollars mean
 	// Closed says that the ledger's rules make it lose. Those that are not are
-	// known holes; Closes names the proposed rule that closes it.
-	Closed bool
-	Closes string
-	begin  func(Attacker) attack
+	// known holes; Proposal names the change of rules that closes it.
+	Closed   bool
+	Proposal string
+	close    func(*Rules)
+	begin    func(Attacker) attack
+}
+
+// Close makes the proposed change to r; an attack that loses anyway has none.
+func (a Attack) Close(r *Rules) {
+	if a.close != nil {
+		a.close(r)
+	}
 }
 
 // Attacks are all kinds, in the order in which they are shown.
 var Attacks = []Attack{
-	{"self", "buy from oneself", "pays its own device its dollars every day and claims the bonus", true, "",
+	{"self", "buy from oneself", "pays its own device its dollars every day and claims the bonus", true, "", nil,
 		func(a Attacker) attack { return &dealer{volume: a.USD, devices: max(a.Parties, 1)} }},
-	{"ring", "ring of sybils", "accounts pay each other's devices in a circle, its dollars every day in all", true, "",
+	{"ring", "ring of sybils", "accounts pay each other's devices in a circle, its dollars every day in all", true, "", nil,
 		func(a Attacker) attack {
 			n := a.Parties
 			if n == 0 {
@@ -30,7 +38,7 @@ var Attacks = []Attack{
 			}
 			return &dealer{volume: a.USD, devices: n, ring: true}
 		}},
-	{"split", "split a device into k", "as from oneself, through k devices with equal parts", true, "",
+	{"split", "split a device into k", "as from oneself, through k devices with equal parts", true, "", nil,
 		func(a Attacker) attack {
 			n := a.Parties
 			if n == 0 {
@@ -38,23 +46,24 @@ var Attacks = []Attack{
 			}
 			return &dealer{volume: a.USD, devices: n}
 		}},
-	{"timing", "time the lag of the averages", "deals with itself only in the last round of epochs in which others burned far less than their average", true, "",
+	{"timing", "time the lag of the averages", "deals with itself only in the last round of epochs in which others burned far less than their average", true, "", nil,
 		func(a Attacker) attack { return &dealer{volume: a.USD, devices: max(a.Parties, 1), dips: true} }},
-	{"tiny", "tiny settlements with oneself", "deals with itself in payments of 33 to 100 ucredit, so that the take rounds to nothing", true, "",
+	{"tiny", "tiny settlements with oneself", "deals with itself in payments of 33 to 100 ucredit, so that the take rounds to nothing", true, "", nil,
 		func(a Attacker) attack { return &tiny{limit: a.USD} }},
-	{"run", "run on the redemptions", "holds its dollars in credits and redeems them all when GRAIN falls, before others do", true, "",
+	{"run", "run on the redemptions", "holds its dollars in credits and redeems them all when GRAIN falls, before others do", true, "", nil,
 		func(a Attacker) attack { return &runner{usd: a.USD} }},
-	{"lien", "cheat a lender's lien", "tries every day to put others before the lien on its device; half of what it earns is the lender's", true, "",
+	{"lien", "cheat a lender's lien", "tries every day to put others before the lien on its device; half of what it earns is the lender's", true, "", nil,
 		func(a Attacker) attack { return &debtor{volume: a.USD} }},
-	{"cartel", "validators deal with themselves", "a part of the validators buys from itself, gets its part of the take back, and votes the price its way", true, "",
+	{"cartel", "validators deal with themselves", "a part of the validators buys from itself, gets its part of the take back, and votes the price its way", true, "", nil,
 		func(a Attacker) attack { return &cartel{dealer: dealer{volume: a.USD, devices: 1}, power: a.PowerBPS} }},
-	{"evade", "evade the take by rounding", "serves real buyers through many leases that each pay 33 ucredit a day; profit is what an honest provider would have paid", false, "carry_take",
+	{"evade", "evade the take by rounding", "serves real buyers through many leases that each pay 33 ucredit a day; profit is what an honest provider would have paid", false, "carry the rounding of the take from payment to payment (carry_take)", func(r *Rules) { r.CarryTake = true },
 		func(a Attacker) attack { return &evader{leases: max(a.Parties, 1)} }},
-	{"latency", "trade on a price the ledger has not seen", "between two rounds buys credits after a fall and redeems them after a rise of GRAIN", false, "forward_redeem, forward_buy",
+	{"latency", "trade on a price the ledger has not seen", "between two rounds buys credits after a fall and redeems them after a rise of GRAIN", false, "trade at the price of the next round (forward_buy, forward_redeem)",
+		func(r *Rules) { r.ForwardBuy, r.ForwardRedeem = true, true },
 		func(a Attacker) attack { return &sniper{usd: a.USD} }},
-	{"pump", "pump the price and burn", "collects GRAIN, pushes its price up for some minutes, and burns all of it for credits", false, "weight_bps 10",
+	{"pump", "pump the price and burn", "collects GRAIN, pushes its price up for some minutes, and burns all of it for credits", false, "an average of hours instead of seconds (weight_bps 2500 to 10)", func(r *Rules) { r.WeightBPS = 10 },
 		func(a Attacker) attack { return &pumper{usd: a.USD} }},
-	{"stale", "deal with oneself on a stale price", "deals with itself only while validators are silent and GRAIN has risen far above the ledger's price", false, "stale_no_bonus",
+	{"stale", "deal with oneself on a stale price", "deals with itself only while validators are silent and GRAIN has risen far above the ledger's price", false, "no bonus for an epoch that ends with a stale price (stale_no_bonus)", func(r *Rules) { r.StaleNoBonus = true },
 		func(a Attacker) attack { return &dealer{volume: a.USD, devices: max(a.Parties, 1), stale: true} }},
 }
 

@@ -160,11 +160,20 @@ func Names() []string {
 // ErrUnknown is returned for a scenario that is not shipped.
 var ErrUnknown = errors.New("no such scenario")
 
-// Load reads a shipped scenario by its name.
-func Load(name string) (Scenario, error) {
+// Source is the file of a shipped scenario.
+func Source(name string) ([]byte, error) {
 	data, err := shipped.ReadFile(path.Join("scenarios", name+".yaml"))
 	if err != nil {
-		return Scenario{}, fmt.Errorf("%w: %q; shipped are %s", ErrUnknown, name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("%w: %q; shipped are %s", ErrUnknown, name, strings.Join(Names(), ", "))
+	}
+	return data, nil
+}
+
+// Load reads a shipped scenario by its name.
+func Load(name string) (Scenario, error) {
+	data, err := Source(name)
+	if err != nil {
+		return Scenario{}, err
 	}
 	s, err := Parse(data)
 	if err != nil {
