@@ -148,6 +148,7 @@ func (a *Answer) common(e *atlas.Entry, largest map[atlas.Vertical]int, pays []s
 	} else {
 		a.Against = append(a.Against, Reason{Text: "no source says how large it is"})
 	}
+	known := false
 	for _, group := range [][]string{{"revenue", "fees"}, {"utilisation", "gpus-active"}, pays} {
 		for _, m := range group {
 			c := atlas.Shown(e.Claims, m)
@@ -155,6 +156,7 @@ func (a *Answer) common(e *atlas.Entry, largest map[atlas.Vertical]int, pays []s
 				continue
 			}
 			a.number(*c)
+			known = true
 			if m == "revenue" && c.Point() != nil && c.Point().Cmp(littleRevenue) < 0 {
 				a.Against = append(a.Against, Reason{Text: "hardly any revenue was seen: $" + c.Point().FloatString(2) + " a month", Sources: []string{c.Source}})
 			} else {
@@ -164,7 +166,7 @@ func (a *Answer) common(e *atlas.Entry, largest map[atlas.Vertical]int, pays []s
 		}
 	}
 	values["demand"] = min(1000, values["demand"])
-	if values["demand"] == 0 && len(a.Numbers) == 0 {
+	if !known {
 		a.Against = append(a.Against, Reason{Text: "no source says what its customers pay or how much of it is used"})
 	}
 	return values
