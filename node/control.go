@@ -36,7 +36,7 @@ func Control(ctx context.Context, l net.Listener, s *Supervisor, stop func()) er
 func controlHandler(s *Supervisor, stop func()) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/roles", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, rolesAnswer{PID: os.Getpid(), Roles: s.List(), Problems: s.Problems()})
+		answer(w, http.StatusOK, rolesAnswer{PID: os.Getpid(), Roles: s.List(), Problems: append([]Problem{}, s.Problems()...)})
 	})
 	acts := map[string]func(context.Context, string) error{
 		"start": s.Start,

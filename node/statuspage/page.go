@@ -83,7 +83,7 @@ func Handler(src Source, log *slog.Logger) http.Handler {
 		send(w, "text/html; charset=utf-8", b.Bytes())
 	})
 	mux.HandleFunc("GET /status.json", func(w http.ResponseWriter, _ *http.Request) {
-		b, err := json.MarshalIndent(src(), "", "  ")
+		b, err := json.MarshalIndent(src().filled(), "", "  ")
 		if err != nil {
 			http.Error(w, "encode status: "+err.Error(), http.StatusInternalServerError)
 			return

@@ -75,6 +75,9 @@ func TestJSONAndMetrics(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &back); err != nil || back.Leases[0].Left != 75 {
 		t.Errorf("status.json: %v, %+v", err, back.Leases)
 	}
+	if _, body, _ = get(t, "/status.json", Snapshot{}); strings.Contains(body, "null") {
+		t.Errorf("status.json has null: %s", body)
+	}
 	_, body, _ = get(t, "/metrics", sample())
 	for _, want := range []string{
 		`grange_role_ready{kind="validator",role="validator"} 1`, `grange_role_ready{kind="provider",role="storage-01"} 0`,

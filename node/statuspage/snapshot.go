@@ -72,3 +72,18 @@ type Receipt struct {
 	Paid  uint64 `json:"paid_ucredit"`
 	Cap   uint64 `json:"cap_ucredit"`
 }
+
+// filled has empty lists where there were none, so that the JSON form has the
+// same types always.
+func (s Snapshot) filled() Snapshot {
+	s.Endpoints, s.Roles, s.Devices = list(s.Endpoints), list(s.Roles), list(s.Devices)
+	s.Leases, s.Receipts, s.Problems = list(s.Leases), list(s.Receipts), list(s.Problems)
+	return s
+}
+
+func list[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
