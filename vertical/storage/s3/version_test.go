@@ -165,33 +165,41 @@ func TestObjectLock(t *testing.T) {
 	f := start(t, "", nil)
 	_, err := f.CreateBucket(f.ctx(), &sdk.CreateBucketInput{Bucket: aws.String(bucket), ObjectLockEnabledForBucket: aws.Bool(true)})
 	f.must(err)
-	until := time.Now().Add(3 * time.Second).UTC().Truncate(time.Second)
-	out, err := f.PutObject(f.ctx(), &sdk.PutObjectInput{
-		Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("kept"),
-		ObjectLockMode: types.ObjectLockModeCompliance, ObjectLockRetainUntilDate: &until,
-	})
-	f.must(err)
-	remove := func() error {
-		_, err := f.DeleteObject(f.ctx(), &sdk.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), VersionId: out.VersionId})
+	put := func(key string, until time.Time) *string {
+		out, err := f.PutObject(f.ctx(), &sdk.PutObjectInput{
+			Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("kept"),
+			ObjectLockMode: types.ObjectLockModeCompliance, ObjectLockRetainUntilDate: &until,
+		})
+		f.must(err)
+		return out.VersionId
+	}
+	remove := func(key string, version *string) error {
+		_, err := f.DeleteObject(f.ctx(), &sdk.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key, VersionId: version})
 		return err
 	}
-	f.refused(remove(), "AccessDenied", 403)
-	h, err := f.HeadObject(f.ctx(), &sdk.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
-	f.must(err)
-	if h.ObjectLockMode != types.ObjectLockModeCompliance || !h.ObjectLockRetainUntilDate.Equal(until) {
-		t.Fatalf("lock %v until %v", h.ObjectLockMode, h.ObjectLockRetainUntilDate)
-	}
-	hold := func(status types.ObjectLockLegalHoldStatus) {
+	hold := func(key string, status types.ObjectLockLegalHoldStatus) {
 		_, err := f.PutObjectLegalHold(f.ctx(), &sdk.PutObjectLegalHoldInput{
-			Bucket: aws.String(bucket), Key: aws.String("k"), LegalHold: &types.ObjectLockLegalHold{Status: status},
+			Bucket: aws.String(bucket), Key: &key, LegalHold: &types.ObjectLockLegalHold{Status: status},
 		})
 		f.must(err)
 	}
-	hold(types.ObjectLockLegalHoldStatusOn)
-	time.Sleep(time.Until(until) + 1100*time.Millisecond)
-	f.refused(remove(), "AccessDenied", 403)
-	hold(types.ObjectLockLegalHoldStatusOff)
-	f.must(remove())
+	soon := time.Now().Add(3 * time.Second).UTC().Truncate(time.Second)
+	late := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	short, long := put("short", soon), put("long", late)
+	f.refused(remove("long", long), "AccessDenied", 403)
+	h, err := f.HeadObject(f.ctx(), &sdk.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("long")})
+	f.must(err)
+	if h.ObjectLockMode != types.ObjectLockModeCompliance || !h.ObjectLockRetainUntilDate.Equal(late) {
+		t.Fatalf("lock %v until %v", h.ObjectLockMode, h.ObjectLockRetainUntilDate)
+	}
+	f.must(remove("long", nil)) // only puts a delete marker in front
+	f.refused(remove("long", long), "AccessDenied", 403)
+
+	hold("short", types.ObjectLockLegalHoldStatusOn)
+	time.Sleep(time.Until(soon) + 1100*time.Millisecond)
+	f.refused(remove("short", short), "AccessDenied", 403)
+	hold("short", types.ObjectLockLegalHoldStatusOff)
+	f.must(remove("short", short))
 	f.makeBucket("plain")
 	_, err = f.PutObject(f.ctx(), &sdk.PutObjectInput{
 		Bucket: aws.String("plain"), Key: aws.String("k"), Body: strings.NewReader("x"),
