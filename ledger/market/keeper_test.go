@@ -97,6 +97,8 @@ type world struct {
 	id      [32]byte
 	payer   sdk.AccAddress
 	owner   sdk.AccAddress
+	others  map[[32]byte]unit // more devices, see addUnit
+	minted  uint64            // ucredit in all accounts
 }
 
 func (w *world) CurrentEpoch(context.Context) (uint64, error) { return w.epoch, nil }
@@ -109,13 +111,22 @@ func (w *world) LeaseOutcome(_ context.Context, _ [32]byte, epoch uint64) (lease
 }
 
 func (w *world) Info(_ context.Context, id [32]byte) (DeviceInfo, error) {
+	if u, ok := w.others[id]; ok {
+		return DeviceInfo{Owner: u.owner.String(), Key: [32]byte(u.key.Public().(ed25519.PublicKey)), Ed25519: true, Active: true}, nil
+	}
 	if id != w.id {
 		return DeviceInfo{}, fmt.Errorf("not registered")
 	}
 	return DeviceInfo{Owner: w.owner.String(), Key: [32]byte(w.device.Public().(ed25519.PublicKey)), Ed25519: true, Active: true}, nil
 }
 
-func (w *world) Split(_ context.Context, _ [32]byte, _ string, amount uint64) ([]Payout, error) {
+func (w *world) Split(_ context.Context, id [32]byte, _ string, amount uint64) ([]Payout, error) {
+	if u, ok := w.others[id]; ok {
+		return []Payout{{To: u.owner, Amount: amount}}, nil
+	}
+	if id != w.id {
+		return nil, fmt.Errorf("not registered")
+	}
 	return []Payout{{To: w.owner, Amount: amount}}, nil
 }
 
@@ -140,6 +151,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.msgs = NewMsgServer(w.Keeper)
+	w.minted = 1_000_000
 	w.add(w.payer.String(), money.CreditDenom, big.NewInt(1_000_000))
 	w.add(w.owner.String(), money.GrainDenom, big.NewInt(10_000))
 	return w
@@ -441,29 +453,33 @@ func TestMarketConservesValue(t *testing.T) {
 	})
 }
 
-func (w *world) checkBooks(r *rapid.T) {
+func (w *world) checkBooks(r fataler) {
 	leases, err := values(w.ctx, w.Leases)
 	if err != nil {
-		r.Fatal(err)
+		r.Fatalf("%v", err)
 	}
 	var held money.Credit
 	for _, p := range leases {
 		l, err := LeaseOf(p)
 		if err != nil {
-			r.Fatal(err)
+			r.Fatalf("%v", err)
 		}
 		held += l.Held()
 	}
+	held += w.heldByOrders(r)
 	if got := w.of(ModuleName, money.CreditDenom); got != uint64(held) {
 		r.Fatalf("the market holds %d ucredit, its leases %d", got, held)
 	}
 	offers, err := values(w.ctx, w.Offers)
 	if err != nil {
-		r.Fatal(err)
+		r.Fatalf("%v", err)
 	}
-	var bonds uint64
+	bonds := w.bidDeposits(r)
 	for _, o := range offers {
 		bonds += o.Bond
+		if o.Sold > o.Capacity {
+			r.Fatalf("offer %d has sold %d of %d units", o.Id, o.Sold, o.Capacity)
+		}
 	}
 	if got := w.of(ModuleName, money.GrainDenom); got != bonds {
 		r.Fatalf("the market holds %d ugrain, its offers bond %d", got, bonds)
@@ -472,8 +488,8 @@ func (w *world) checkBooks(r *rapid.T) {
 	for who := range w.vault {
 		sum += w.of(who, money.CreditDenom)
 	}
-	if sum != 1_000_000 {
-		r.Fatalf("%d ucredit in all accounts, want 1000000", sum)
+	if sum != w.minted {
+		r.Fatalf("%d ucredit in all accounts, want %d", sum, w.minted)
 	}
 }
 
