@@ -94,7 +94,7 @@ func newVerify(g *globals) *cobra.Command {
 				if err := g.out(c).Emit(x, x.write); err != nil || x.Result == verdictEqual {
 					return err
 				}
-				return cliout.Failf(cliout.Refused, "", "verify %s, epoch %d: what was published and what the ledger has are different", vertical, epoch)
+				return cliout.Failf(cliout.Refused, "grange verify --whole with the --published files of another verifier", "verify %s, epoch %d: what was published and what the ledger has are different", vertical, epoch)
 			})
 		},
 	}
