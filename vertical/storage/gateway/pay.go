@@ -26,6 +26,7 @@ type meter struct {
 	mu      sync.Mutex
 	payer   *receipt.Payer
 	window  uint64
+	failed  error         // why the payer's state could not be stored: nothing is signed or sent any more
 	flight  uint64        // units of requests under way
 	settled chan struct{} // closed and renewed whenever flight falls or a receipt is honoured
 }
@@ -53,6 +54,10 @@ type grant struct {
 func (m *meter) begin(ctx context.Context, n uint64) (grant, error) {
 	for {
 		m.mu.Lock()
+		if m.failed != nil {
+			m.mu.Unlock()
+			return grant{}, m.failed
+		}
 		left, wait := m.payer.Remaining(), m.settled
 		if used := m.payer.Last().Units + m.payer.Unsigned(); left < used/3 && !m.low() && left <= m.flight {
 			m.mu.Unlock()
@@ -118,7 +123,18 @@ func (m *meter) sign() error {
 	if err != nil {
 		return err
 	}
-	return m.save(m.payer.State())
+	return m.keep()
+}
+
+// keep stores the payer's state. After a failure the receipt in memory is not
+// the one on disk, so it must never leave: the meter stops until the gateway is
+// started again. Call with mu held.
+func (m *meter) keep() error {
+	if err := m.save(m.payer.State()); err != nil {
+		m.failed = fmt.Errorf("store receipt %d: %w", m.payer.Last().Seq, err)
+		return m.failed
+	}
+	return nil
 }
 
 // honoured takes a receipt the provider countersigned.
@@ -134,7 +150,7 @@ func (m *meter) honoured(r receipt.Receipt) error {
 	}
 	m.window = max(m.payer.Window(), 1)
 	m.wake()
-	return m.save(m.payer.State())
+	return m.keep()
 }
 
 // refused takes the counts of a provider that would not serve. With nothing
@@ -179,6 +195,9 @@ func (m *meter) idle(ctx context.Context) error {
 func (m *meter) due(all bool) (receipt.Receipt, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.failed != nil {
+		return receipt.Receipt{}, false, m.failed
+	}
 	if all || m.payer.Due() {
 		if err := m.sign(); err != nil {
 			return receipt.Receipt{}, false, err
