@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/grange-network/grange/vertical/storage/s3/internal/catalog"
@@ -37,22 +38,42 @@ func (d *door) recover(ctx context.Context) error {
 }
 
 // orphans lists the segments that the catalog does not know, if the store can
-// list.
+// list. A crash leaves few of them. If there are more than that, or the catalog
+// is new, then rather the catalog is not the one that belongs to the store, and
+// nothing may be deleted.
 func (d *door) orphans(ctx context.Context) ([]SegmentID, error) {
 	l, ok := d.seg.(SegmentLister)
 	if !ok {
 		return nil, nil
 	}
 	var out []SegmentID
+	known := 0
 	err := l.List(ctx, func(id SegmentID) error {
 		return d.cat.View(func(tx *catalog.Tx) error {
-			if !tx.Knows(id) {
+			if tx.Knows(id) {
+				known++
+			} else {
 				out = append(out, id)
 			}
 			return nil
 		})
 	})
-	return out, err
+	if err != nil {
+		return nil, fmt.Errorf("list stored segments: %w", err)
+	}
+	fresh := true
+	err = d.cat.View(func(tx *catalog.Tx) error {
+		return tx.Buckets("", func(string, *catalog.Bucket) bool { fresh = false; return false })
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(out) > 0 && (fresh || len(out) > max(known, d.cfg.MaxConcurrent)) {
+		d.log.Warn("the store has segments that this catalog does not know; they are left alone",
+			"unknown", len(out), "known", known, "home", d.cfg.Home)
+		return nil, nil
+	}
+	return out, nil
 }
 
 // collectLoop deletes discarded segments.

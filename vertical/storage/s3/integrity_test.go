@@ -22,6 +22,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/grange-network/grange/vertical/storage/s3"
+	"github.com/grange-network/grange/vertical/storage/s3/internal/dirsegments"
 )
 
 // signed returns a signed request for a body with the given SHA-256.
@@ -353,6 +354,33 @@ func TestRestart(t *testing.T) {
 	_, err := m.complete(nil)
 	f.must(err)
 	f.same("mp", m.data)
+	f.settled()
+}
+
+// What a crash leaves in the store is deleted at the next start, but a store is
+// never emptied because its catalog was lost.
+func TestOrphansAtStart(t *testing.T) {
+	home := t.TempDir()
+	f := start(t, home, nil)
+	f.makeBucket(bucket)
+	f.put("k", noise(1, 2<<20))
+	f.stop()
+	store, err := dirsegments.Open(filepath.Join(home, "segments"))
+	f.must(err)
+	_, err = store.Put(t.Context(), bytes.NewReader(noise(2, 5000)), 5000)
+	f.must(err)
+	f = start(t, home, nil)
+	f.same("k", noise(1, 2<<20))
+	f.settled()
+	f.stop()
+	f.must(os.Rename(filepath.Join(home, "door", "catalog.db"), filepath.Join(home, "catalog.db")))
+	f = start(t, home, nil)
+	_, err = f.door.Collect()
+	f.must(err)
+	f.stop()
+	f.must(os.Rename(filepath.Join(home, "catalog.db"), filepath.Join(home, "door", "catalog.db")))
+	f = start(t, home, nil)
+	f.same("k", noise(1, 2<<20))
 	f.settled()
 }
 
