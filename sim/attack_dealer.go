@@ -44,10 +44,10 @@ func (d *dealer) setup(w *world, p *party) error {
 // afterVote deals in the last round of an epoch, when the price at which it will
 // be scored is known and nobody can answer any more.
 func (d *dealer) afterVote(w *world, p *party) error {
-	if d.stale && w.book.Quote().Low >= w.exchange.price()*98/100 {
+	if d.stale && w.book.Quote().Low >= w.exchange.price()*985/1000 {
 		// While the price is stale nobody can buy, and right after it credits are
 		// dear: have what the take will eat.
-		if err := w.topUp(p.account, money.Credit(4*d.volume*dollar)); err != nil {
+		if err := w.topUp(p.account, money.Credit(3*d.volume*dollar)); err != nil {
 			return err
 		}
 	}

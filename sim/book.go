@@ -319,10 +319,13 @@ func (b *Book) take(amount money.Credit) (net, burned money.Credit) {
 		parts[i], b.carry[i] = money.Credit(q), r
 	}
 	if total := parts[0] + parts[1] + parts[2]; total > amount {
-		// Carried parts of a payment of a few ucredit: it is all taken, the burn first.
-		parts[0] = min(parts[0], amount)
-		parts[1] = min(parts[1], amount-parts[0])
-		parts[2] = amount - parts[0] - parts[1]
+		// Carried parts of a payment of a few ucredit: what it cannot pay waits.
+		left := amount
+		for i, p := range parts {
+			parts[i] = min(p, left)
+			left -= parts[i]
+			b.carry[i] += uint64(p-parts[i]) * uint64(money.Whole)
+		}
 	}
 	b.totals.CreditsTaken += parts[0]
 	b.collector += parts[1]

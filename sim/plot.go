@@ -60,8 +60,10 @@ func WriteSVG(w io.Writer, s Scenario, results []Result) error {
 
 func drawPanel(b *strings.Builder, l Line, fan []Spread, x, y int) {
 	low, high, step := axis(fan)
+	last := max(len(fan)-1, 1)
+	stride := len(fan)/plotWidth + 1 // no more points than pixels
 	at := func(day int, v int64) (int, int) {
-		px := x + plotLeft + day*plotWidth/max(len(fan)-1, 1)
+		px := x + plotLeft + day*plotWidth/last
 		py := y + plotTop + plotHeight - int((v-low)*plotHeight/max(high-low, 1))
 		return px, py
 	}
@@ -74,15 +76,19 @@ func drawPanel(b *strings.Builder, l Line, fan []Spread, x, y int) {
 	for i := range 4 {
 		day := i * (len(fan) - 1) / 3
 		px, _ := at(day, low)
-		fmt.Fprintf(b, `<text class="tick" x="%d" y="%d" text-anchor="middle">day %d</text>`+"\n", px, y+plotTop+plotHeight+18, day+1)
+		anchor := "middle"
+		if i == 3 {
+			anchor = "end"
+		}
+		fmt.Fprintf(b, `<text class="tick" x="%d" y="%d" text-anchor="%s">day %d</text>`+"\n", px, y+plotTop+plotHeight+18, anchor, day+1)
 	}
 	band := func(class string, under, over func(Spread) int64) {
 		b.WriteString(`<path class="` + class + `" d="`)
-		for day, s := range fan {
-			px, py := at(day, over(s))
+		for day := 0; day < len(fan); day += stride {
+			px, py := at(day, over(fan[day]))
 			fmt.Fprintf(b, "%s%d %d", move(day), px, py)
 		}
-		for day := len(fan) - 1; day >= 0; day-- {
+		for day := (len(fan) - 1) / stride * stride; day >= 0; day -= stride {
 			px, py := at(day, under(fan[day]))
 			fmt.Fprintf(b, "L%d %d", px, py)
 		}
@@ -91,8 +97,8 @@ func drawPanel(b *strings.Builder, l Line, fan []Spread, x, y int) {
 	band("wide", func(s Spread) int64 { return s.P5 }, func(s Spread) int64 { return s.P95 })
 	band("mid", func(s Spread) int64 { return s.P25 }, func(s Spread) int64 { return s.P75 })
 	b.WriteString(`<path class="line" d="`)
-	for day, s := range fan {
-		px, py := at(day, s.P50)
+	for day := 0; day < len(fan); day += stride {
+		px, py := at(day, fan[day].P50)
 		fmt.Fprintf(b, "%s%d %d", move(day), px, py)
 	}
 	b.WriteString("\"/></g>\n")

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/grange-network/grange/core/emission"
 	"github.com/grange-network/grange/core/lease"
@@ -109,6 +110,28 @@ func (r Rules) schedule() emission.Schedule {
 
 func (r Rules) leases() lease.Rules {
 	return lease.Rules{Grace: r.GraceEpochs, Window: r.WindowEpochs, FaultLimit: r.FaultLimit}
+}
+
+// Proposals are the names that Propose knows.
+var Proposals = []string{"carry_take", "forward_redeem", "forward_buy", "haircut", "stale_no_bonus"}
+
+// Propose turns one of the proposed changes on.
+func (r *Rules) Propose(name string) error {
+	switch name {
+	case "carry_take":
+		r.CarryTake = true
+	case "forward_redeem":
+		r.ForwardRedeem = true
+	case "forward_buy":
+		r.ForwardBuy = true
+	case "haircut":
+		r.Haircut = true
+	case "stale_no_bonus":
+		r.StaleNoBonus = true
+	default:
+		return fmt.Errorf("rule %q is not proposed; proposed are %s", name, strings.Join(Proposals, ", "))
+	}
+	return nil
 }
 
 // Valid reports everything in r that contradicts itself, or nil. The bounds are

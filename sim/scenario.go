@@ -133,6 +133,12 @@ func decode(data []byte, s *Scenario) error {
 	if len(data) > MaxScenarioSize {
 		return fmt.Errorf("%d bytes, at most %d are allowed", len(data), MaxScenarioSize)
 	}
+	var tree yaml.Node
+	if err := yaml.Unmarshal(data, &tree); err == nil {
+		if err := whole(&tree); err != nil {
+			return err
+		}
+	}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	d.KnownFields(true)
 	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) {
@@ -140,6 +146,19 @@ func decode(data []byte, s *Scenario) error {
 	}
 	if err := d.Decode(new(Scenario)); !errors.Is(err, io.EOF) {
 		return errors.New("there is a second document: one file is one scenario")
+	}
+	return nil
+}
+
+// whole refuses numbers with a fraction, which the decoder would cut off.
+func whole(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!float" {
+		return fmt.Errorf("line %d: cannot unmarshal %s: numbers are whole here", n.Line, n.Value)
+	}
+	for _, c := range n.Content {
+		if err := whole(c); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -72,6 +72,10 @@ type Summary struct {
 	Attacks  []AttackFigures `json:"attacks,omitempty"`
 }
 
+// Rounding is a profit, in ucredit, that counts as none: a ten-thousandth of a
+// dollar over a whole run.
+const Rounding = 100
+
 // AttackFigures is an attack over its runs, in ucredit.
 type AttackFigures struct {
 	Kind     string `json:"kind"`
@@ -144,7 +148,7 @@ func attackFigures(results []Result, at int) AttackFigures {
 	for _, r := range results {
 		a := r.Attacks[at]
 		volume, profit, per = append(volume, int64(a.Volume)), append(profit, a.Profit), append(per, a.PerMille())
-		if a.Profit > 0 {
+		if a.Profit > Rounding {
 			f.Wins++
 		}
 	}
