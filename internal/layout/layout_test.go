@@ -20,6 +20,9 @@ var layers = []struct {
 	{"internal/", 0}, // development tools and output helpers: they import nothing of ours
 	{"core/", 0},
 	{"atlas", 1}, // the map of the field: knows nothing of the ledger
+	{"wal", 1},
+	{"segment", 1},
+	{"evidence", 2},
 	{"ledger/api/", 1},
 	{"ledger/", 2},
 	{"ledger/app", 5}, // wires storage's proof rules into the oracle
