@@ -51,7 +51,8 @@ func (s Standing) owed(units uint64, err error) money.Credit {
 }
 
 // Contest files a dispute with receipts, their signatures already verified, of
-// epochs that are over. pending is the device's unresolved dispute, or nil: more
+// epochs that are over; of a closing lease any that a provider may accept, since
+// no later time may be left. pending is the device's unresolved dispute, or nil: more
 // units replace it and give the payer a new time to answer.
 func (s Standing) Contest(a Account, claims []Claim, pending *Dispute, epoch uint64, rules Rules) (Standing, Dispute, error) {
 	fail := func(format string, args ...any) (Standing, Dispute, error) {
@@ -71,7 +72,7 @@ func (s Standing) Contest(a Account, claims []Claim, pending *Dispute, epoch uin
 			return fail("no lane %d", c.Lane)
 		case len(d.Parts) > 0 && c.Lane <= d.Parts[len(d.Parts)-1].Lane:
 			return fail("lane %d after lane %d: order receipts by lane, one for each", c.Lane, d.Parts[len(d.Parts)-1].Lane)
-		case c.Epoch >= epoch:
+		case c.Epoch > epoch+1 || c.Epoch >= epoch && s.State != Closing:
 			return fail("receipt of epoch %d, which the payer could not state yet: the ledger is in epoch %d", c.Epoch, epoch)
 		case lane.Expires != 0 && c.Epoch > lane.Expires:
 			return fail("receipt of epoch %d, lane %d expired in epoch %d", c.Epoch, c.Lane, lane.Expires)
@@ -133,6 +134,13 @@ func (s Standing) Resolve(d Dispute, a Account, epoch uint64, rules Rules) (Stan
 	a.Paid += v.Paid()
 	s.Lanes = s.charge(d, v.Paid())
 	return s, a, v, nil
+}
+
+// Drop ends a dispute that cannot be paid out because of its provider's own
+// payout splits, so that it does not keep the lease from ending.
+func (s Standing) Drop() Standing {
+	s.Disputes -= min(s.Disputes, 1)
+	return s
 }
 
 // room is what the lanes leave for the parts of a dispute: each part at most its

@@ -219,7 +219,9 @@ func TestContestRefuses(t *testing.T) {
 	s := route(t, 100, 500, 500)
 	s.Lanes[1].Expires = 1
 	a := Account{Device: device(1), Paid: 20}
-	claim := func(lane uint32, units, epoch uint64) Claim { return Claim{Lane: lane, Seq: 1, Units: units, Epoch: epoch} }
+	claim := func(lane uint32, units, epoch uint64) Claim {
+		return Claim{Lane: lane, Seq: 1, Units: units, Epoch: epoch}
+	}
 	for _, c := range []struct {
 		name   string
 		claims []Claim
@@ -239,6 +241,14 @@ func TestContestRefuses(t *testing.T) {
 			check(t, err, c.want)
 		})
 	}
+	closing, err := s.Close(ReasonPayer, 3, standingRules)
+	check(t, err, "")
+	_, _, err = closing.Contest(a, []Claim{claim(0, 20, 4)}, nil, 3, standingRules)
+	check(t, err, "")
+	_, _, err = closing.Contest(a, []Claim{claim(0, 20, 5)}, nil, 3, standingRules)
+	check(t, err, "could not state yet")
+	_, _, err = closing.Contest(a, []Claim{claim(0, 20, 1)}, nil, 6, standingRules)
+	check(t, err, "the window for receipts is over")
 	s, d, err := s.Contest(a, []Claim{claim(0, 20, 1)}, nil, 3, standingRules)
 	check(t, err, "")
 	_, _, err = s.Contest(a, []Claim{claim(0, 20, 1)}, &d, 3, standingRules)

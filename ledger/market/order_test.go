@@ -1,6 +1,8 @@
 package market
 
 import (
+	"context"
+	"errors"
 	"math/big"
 	"testing"
 
@@ -414,4 +416,118 @@ func TestOmittedProviderIsPaidFromEscrowAndBond(t *testing.T) {
 	if got := w.of(ModuleName, money.CreditDenom); got != 0 {
 		t.Fatalf("the market keeps %d ucredit", got)
 	}
+}
+
+// refusing is a network that takes nothing.
+type refusing struct{}
+
+func (refusing) Take(context.Context, string, money.Credit) (net, burned money.Credit, err error) {
+	return 0, 0, errors.New("refused")
+}
+
+// A provider whose payouts cannot be made delays nobody for ever.
+func TestDisputeThatCannotBePaidIsDropped(t *testing.T) {
+	w := newWorld(t)
+	u := w.addUnit(1)
+	id := w.stand(t, "lora", money.Price{Credits: 1, Per: 1}, 500, lane(0, 1000))
+	mine := w.served(t, id, u, 0, 1, 300)
+	w.turnTo(t, 2)
+	if err := w.contest(id, u, mine); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.msgs.Close(w.ctx, &marketpb.MsgClose{Signer: w.payer.String(), LeaseId: id[:]}); err != nil {
+		t.Fatal(err)
+	}
+	w.Keeper.credits = refusing{}
+	w.turnTo(t, 7) // until 4, tried again through 7
+	if s := w.standingOf(t, id); s.State != lease.Closing || s.Disputes != 1 {
+		t.Fatalf("%s with %d disputes", s.State, s.Disputes)
+	}
+	w.turnTo(t, 9)
+	if s := w.standingOf(t, id); s.State != lease.Closed || s.Disputed != 0 {
+		t.Fatalf("%s until %d, %d disputes, %d paid to disputes", s.State, s.Until, s.Disputes, s.Disputed)
+	}
+	w.checkBooks(t)
+	if got := w.of(w.payer.String(), money.CreditDenom); got != 1_000_000 {
+		t.Fatalf("the payer has %d back", got)
+	}
+}
+
+// However much is due, a block does a bounded part of it, and the rest comes
+// with the next blocks.
+func TestOrderQueuesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	p, _ := w.Params.Get(w.ctx)
+	p.LeasesPerBlock = 2
+	if err := w.Params.Set(w.ctx, p); err != nil {
+		t.Fatal(err)
+	}
+	id := w.stand(t, "lora", money.Price{Credits: 1, Per: 1}, 500, lane(0, 1000))
+	stated := map[[32]byte]uint64{}
+	for n := range 5 {
+		u := w.addUnit(n)
+		stated[u.id] = 1
+		if n < 4 {
+			w.stand(t, "lora", money.Price{Credits: 1, Per: 1}, 500, lane(n, 1000))
+		}
+		w.ask(t, 1)
+		paper := w.served(t, id, u, 0, 1, 10)
+		w.epoch = 2
+		if err := w.contest(id, u, paper); err != nil {
+			t.Fatal(err)
+		}
+		w.epoch = 1
+	}
+	left := func() (disputes, standings, demands int) {
+		a, _ := dueIn(w.ctx, w.DisputesDue, w.epoch, 100)
+		b, _ := dueIn(w.ctx, w.StandingsDue, w.epoch, 100)
+		c, _ := dueIn(w.ctx, w.DemandsDue, w.epoch, 100)
+		return len(a), len(b), len(c)
+	}
+	w.epoch = 5
+	for _, want := range []int{3, 1, 0} {
+		if err := w.EndBlock(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if a, b, c := left(); a != want || b != want || c != want {
+			t.Fatalf("%d disputes, %d standing leases and %d demands are due, want %d of each", a, b, c, want)
+		}
+	}
+	w.checkBooks(t)
+}
+
+// Accounts of a closed standing lease are removed a hundred in a block.
+func TestAccountsAreSwept(t *testing.T) {
+	w := newWorld(t)
+	id := w.stand(t, "lora", money.Price{Credits: 1, Per: 1}, 500, lane(0, 1000))
+	stated := map[[32]byte]uint64{}
+	for n := range 250 {
+		stated[w.addUnit(n).id] = 1
+	}
+	tree := sums(t, stated)
+	if err := w.declare(id, tree); err != nil {
+		t.Fatal(err)
+	}
+	for d := range stated {
+		if _, err := w.collect(leafItem(t, id, tree, d)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.msgs.Close(w.ctx, &marketpb.MsgClose{Signer: w.payer.String(), LeaseId: id[:]}); err != nil {
+		t.Fatal(err)
+	}
+	w.turnTo(t, 2)
+	w.epoch = 3
+	for _, want := range []int{150, 50, 0, 0} {
+		if err := w.EndBlock(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(must(values(w.ctx, w.Accounts))); got != want {
+			t.Fatalf("%d accounts are left, want %d", got, want)
+		}
+	}
+	if n, _ := w.Swept.Iterate(w.ctx, nil); n.Valid() {
+		t.Fatal("the lease is still being swept")
+	}
+	w.checkBooks(t)
 }

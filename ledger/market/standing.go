@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 
 	"cosmossdk.io/collections"
 	errorsmod "cosmossdk.io/errors"
@@ -198,30 +199,46 @@ func (k *Keeper) turnDispute(ctx context.Context, key []byte, epoch uint64, rule
 	if err != nil {
 		return 0, err
 	}
-	a, err := k.account(ctx, id, device)
-	if err != nil {
-		return 0, err
-	}
-	s, a, v, err := s.Resolve(*d, a, epoch, rules)
-	if err != nil {
-		return 0, err
-	}
-	if err := k.payUse(ctx, s.ID, device, epoch, v.Paid(), 0); err != nil {
-		return 0, err
-	}
-	if err := k.payPenalty(ctx, s.ID, device, epoch, v.Penalty); err != nil {
-		return 0, err
-	}
-	emitDispute(ctx, *d, "resolved", v)
-	if v.Paid() > 0 {
-		if err := k.storeAccount(ctx, id, a); err != nil {
-			return 0, err
-		}
+	cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
+	resolved, err := k.resolve(cached, s, *d, epoch, rules)
+	switch {
+	case err == nil:
+		s = resolved
+		write()
+	case epoch <= d.Until+rules.Grace+rules.Window:
+		return 0, err // tried again in the next epoch
+	default:
+		k.logger.Error("drop dispute", "lease", fmt.Sprintf("%x", id), "device", fmt.Sprintf("%x", device), "epoch", epoch, "error", err)
+		s = s.Drop()
+		emitDispute(ctx, *d, "dropped", lease.Verdict{})
 	}
 	if err := k.Disputes.Remove(ctx, collections.Join(id[:], device[:])); err != nil {
 		return 0, err
 	}
 	return 0, k.storeStanding(ctx, s)
+}
+
+// resolve pays what a dispute finds unpaid.
+func (k *Keeper) resolve(ctx context.Context, s lease.Standing, d lease.Dispute, epoch uint64, rules lease.Rules) (lease.Standing, error) {
+	a, err := k.account(ctx, s.ID, d.Device)
+	if err != nil {
+		return s, err
+	}
+	s, a, v, err := s.Resolve(d, a, epoch, rules)
+	if err != nil {
+		return s, err
+	}
+	if err := k.payUse(ctx, s.ID, d.Device, epoch, v.Paid(), 0); err != nil {
+		return s, err
+	}
+	if err := k.payPenalty(ctx, s.ID, d.Device, epoch, v.Penalty); err != nil {
+		return s, err
+	}
+	emitDispute(ctx, d, "resolved", v)
+	if v.Paid() == 0 {
+		return s, nil
+	}
+	return s, k.storeAccount(ctx, s.ID, a)
 }
 
 // payUse pays a device for units under a standing lease and records it.
