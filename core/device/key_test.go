@@ -231,7 +231,7 @@ func TestHighSIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		kind  KeyType
 		order *big.Int
-	}{{P256, elliptic.P256().Params().N}, {Secp256k1, secp256k1.S256().N}} {
+	}{{P256, elliptic.P256().Params().N}, {Secp256k1, secp256k1.Params().N}} {
 		t.Run(c.kind.String(), func(t *testing.T) {
 			s := newSigner(t, c.kind)
 			k, _ := NewPublicKey(c.kind, s.public)

@@ -533,7 +533,7 @@ func TestCleanStopLeavesAnExactCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, most := killed.Meter().Served, uint64(1000+ByteWindow.Start/8); got < 1000 || got > most {
+	if got, most := killed.Meter().Served, 1000+ByteWindow.Start/8; got < 1000 || got > most {
 		t.Errorf("killed: served %d, want 1000 to %d", got, most)
 	}
 	provider.Trim()

@@ -105,7 +105,7 @@ func (r *refusal) write(w http.ResponseWriter) {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // a client that is gone needs no answer
+	_ = json.NewEncoder(w).Encode(body) // a client that is gone needs no answer
 }
 
 func hexOf(b [32]byte) string { return hex.EncodeToString(b[:]) }

@@ -252,15 +252,27 @@ func (p *Provider) Scrub(ctx context.Context) (checked, damaged int, err error) 
 		if err := ctx.Err(); err != nil {
 			return checked, damaged, err
 		}
-		err := p.store.Check(root)
-		if err != nil && !p.store.Has(root) {
-			continue // removed meanwhile
+		there, err := p.checkPiece(root)
+		if !there {
+			continue
 		}
 		checked++
 		if err != nil {
 			damaged++
-			p.problem("piece", err)
 		}
 	}
 	return checked, damaged, nil
+}
+
+// checkPiece reads one piece and makes a problem of its damage; there is false
+// when it was removed meanwhile.
+func (p *Provider) checkPiece(root piece.Root) (there bool, err error) {
+	if err = p.store.Check(root); err == nil {
+		return true, nil
+	}
+	if !p.store.Has(root) {
+		return false, err
+	}
+	p.problem("piece", err)
+	return true, err
 }

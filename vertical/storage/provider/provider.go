@@ -78,6 +78,7 @@ type Config struct {
 	Window      receipt.Window   // receipt.ByteWindow
 	PendingAge  time.Duration    // age at which uncommitted pieces are swept; 48 h
 	LeaseAge    time.Duration    // how long a lease read from the ledger is used; 2 s
+	ScrubEvery  time.Duration    // time in which every piece is read and checked once; 0 never
 	SettleItems int              // receipts and commitments of one Settle; 64
 	Now         func() time.Time // time.Now
 	Log         *slog.Logger     // slog.Default()

@@ -30,6 +30,7 @@ func (p *Provider) Run(ctx context.Context, blocks <-chan struct{}) error {
 	wg.Go(func() { each(ctx, proving, func(d Duty) { p.proveEpoch(ctx, d, prover) }) })
 	settler := &retrier{now: p.conf.Now}
 	wg.Go(func() { each(ctx, settling, func(d Duty) { p.settleEpoch(ctx, d, settler) }) })
+	wg.Go(func() { p.scrubSlowly(ctx) })
 	for {
 		p.tick(ctx, proving, settling)
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 
@@ -35,7 +36,7 @@ func (d *door) findSource(header, expectedOwner string, cond backend.PreConditio
 
 func (s *source) find(tx *catalog.Tx, expectedOwner string, cond backend.PreConditions) error {
 	b, err := tx.Bucket(s.bucket)
-	if err == catalog.ErrNoBucket {
+	if errors.Is(err, catalog.ErrNoBucket) {
 		return s3err.GetBucketErr(s3err.ErrNoSuchBucket, s.bucket)
 	}
 	if err != nil {

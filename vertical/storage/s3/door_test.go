@@ -51,13 +51,12 @@ func TestMain(m *testing.M) {
 // fixture is a running door with one bucket.
 type fixture struct {
 	*sdk.Client
-	t      *testing.T
-	door   *s3.Door
-	url    string
-	home   string
-	stop   func()
-	http   *http.Client
-	logged *bytes.Buffer
+	t    *testing.T
+	door *s3.Door
+	url  string
+	home string
+	stop func()
+	http *http.Client
 }
 
 // start runs a door on home, a new directory if empty, until the test ends or

@@ -109,7 +109,7 @@ func (s *stored) segments(ctx context.Context, r io.Reader, size int64) error {
 		n := min(left, MaxSegment)
 		id, err := s.d.seg.Put(ctx, io.LimitReader(src, n), n)
 		if err != nil {
-			if src.err != nil && (src.err != io.EOF || src.n < size-left+n) {
+			if src.err != nil && (!errors.Is(src.err, io.EOF) || src.n < size-left+n) {
 				return truncated(src.err) // the client's fault, not the store's
 			}
 			return err

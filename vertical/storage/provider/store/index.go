@@ -129,7 +129,7 @@ func (s *Store) indexed(name string) bool {
 
 // size returns the size of a stored piece.
 func (s *Store) size(root piece.Root) (size int64, ok bool) {
-	s.db.View(func(tx *bolt.Tx) error {
+	_ = s.db.View(func(tx *bolt.Tx) error { // fails only when closed: then nothing is held
 		size, ok = sizeIn(tx, root)
 		return nil
 	})
@@ -146,7 +146,7 @@ func sizeIn(tx *bolt.Tx, root piece.Root) (int64, bool) {
 
 // Holds returns the size of the piece, and whether the lease has it in any state.
 func (s *Store) Holds(lease LeaseID, root piece.Root) (size int64, ok bool) {
-	s.db.View(func(tx *bolt.Tx) error {
+	_ = s.db.View(func(tx *bolt.Tx) error { // fails only when closed: then nothing is held
 		if tx.Bucket(bucketRefs).Get(join(root[:], lease[:])) != nil {
 			size, ok = sizeIn(tx, root)
 		}
@@ -166,9 +166,12 @@ func (s *Store) keep(lease LeaseID, root piece.Root) (bool, error) {
 	if info, err := os.Stat(s.Path(root)); err != nil || info.Size() != size+piece.OutboardSize(size) {
 		return false, nil // lost: take it again
 	}
+	if err := s.Check(root); errors.Is(err, ErrMismatch) {
+		return false, nil // damaged: take it again
+	}
 	key := join(lease[:], root[:])
 	var settled bool
-	s.db.View(func(tx *bolt.Tx) error {
+	_ = s.db.View(func(tx *bolt.Tx) error { // fails only when closed: then nothing is held
 		settled = tx.Bucket(bucketMembers).Get(key) != nil || tx.Bucket(bucketPending).Get(key) != nil
 		return nil
 	})
@@ -247,7 +250,7 @@ func (s *Store) SaveLane(lease LeaseID, lane uint32, state []byte) error {
 // Lane returns what SaveLane stored last, nil when nothing.
 func (s *Store) Lane(lease LeaseID, lane uint32) (state []byte) {
 	key := binary.BigEndian.AppendUint32(lease[:], lane)
-	s.db.View(func(tx *bolt.Tx) error {
+	_ = s.db.View(func(tx *bolt.Tx) error { // fails only when closed: then nothing is held
 		state = bytes.Clone(tx.Bucket(bucketLanes).Get(key))
 		return nil
 	})
@@ -257,7 +260,7 @@ func (s *Store) Lane(lease LeaseID, lane uint32) (state []byte) {
 // Leases returns all leases of which anything is stored, in order.
 func (s *Store) Leases() (leases []LeaseID) {
 	seen := map[LeaseID]bool{}
-	s.db.View(func(tx *bolt.Tx) error {
+	_ = s.db.View(func(tx *bolt.Tx) error { // fails only when closed: then nothing is held
 		for _, name := range [][]byte{bucketPending, bucketMembers, bucketRemoved, bucketCommitments, bucketLanes} {
 			c := tx.Bucket(name).Cursor()
 			for k, _ := c.First(); k != nil; {
@@ -306,7 +309,7 @@ func (s *Store) Pieces() iter.Seq[piece.Root] {
 		var next piece.Root
 		for more := true; more; {
 			var batch []piece.Root
-			s.db.View(func(tx *bolt.Tx) error {
+			_ = s.db.View(func(tx *bolt.Tx) error { // fails only when closed: then nothing is held
 				c := tx.Bucket(bucketPieces).Cursor()
 				for k, _ := c.Seek(next[:]); k != nil && len(batch) < scanBatch; k, _ = c.Next() {
 					batch = append(batch, piece.Root(k))

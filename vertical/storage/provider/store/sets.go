@@ -200,13 +200,13 @@ func (s *Store) Pending(lease LeaseID) (total int64) {
 // It returns the number of piece files removed.
 func (s *Store) Retire(lease LeaseID, revision uint64) (int, error) {
 	due := func(tx *bolt.Tx) (keys, commitments [][]byte) {
-		prefix(tx.Bucket(bucketRemoved), lease[:], func(k, _ []byte) error {
+		_ = prefix(tx.Bucket(bucketRemoved), lease[:], func(k, _ []byte) error {
 			if binary.BigEndian.Uint64(k[64:]) <= revision {
 				keys = append(keys, bytes.Clone(k))
 			}
 			return nil
 		})
-		prefix(tx.Bucket(bucketCommitments), lease[:], func(k, _ []byte) error {
+		_ = prefix(tx.Bucket(bucketCommitments), lease[:], func(k, _ []byte) error {
 			if binary.BigEndian.Uint64(k[32:]) < revision {
 				commitments = append(commitments, bytes.Clone(k))
 			}
@@ -232,7 +232,7 @@ func (s *Store) Retire(lease LeaseID, revision uint64) (int, error) {
 // returns the number of piece files removed.
 func (s *Store) Expire(lease LeaseID, age time.Duration) (int, error) {
 	due := func(tx *bolt.Tx) (keys [][]byte) {
-		prefix(tx.Bucket(bucketPending), lease[:], func(k, v []byte) error {
+		_ = prefix(tx.Bucket(bucketPending), lease[:], func(k, v []byte) error {
 			if s.age(v) > age {
 				keys = append(keys, bytes.Clone(k))
 			}
@@ -250,7 +250,7 @@ func (s *Store) Forget(lease LeaseID) (int, error) {
 	return s.drop(lease, func(tx *bolt.Tx) (roots []piece.Root, err error) {
 		for _, name := range [][]byte{bucketPending, bucketMembers, bucketRemoved, bucketCommitments, bucketLanes} {
 			var keys [][]byte
-			prefix(tx.Bucket(name), lease[:], func(k, _ []byte) error {
+			_ = prefix(tx.Bucket(name), lease[:], func(k, _ []byte) error {
 				keys = append(keys, bytes.Clone(k))
 				return nil
 			})

@@ -144,8 +144,8 @@ func (s *Store) release(size int64) {
 }
 
 // Put stores size bytes of body as the piece root, pending for the lease. It
-// returns after the piece is durable, and false when the lease had it already, in
-// which case body is not read. Errors wrap ErrMismatch, ErrFull (also for a full
+// returns after the piece is durable, and false when the lease had it already and
+// undamaged, in which case body is not read. Errors wrap ErrMismatch, ErrFull (also for a full
 // disk), io.ErrUnexpectedEOF for a short body, or are body's; nothing is left
 // behind then.
 func (s *Store) Put(lease LeaseID, root piece.Root, size int64, body io.Reader) (bool, error) {

@@ -351,7 +351,7 @@ func TestVersionsMatchModel(t *testing.T) {
 					}
 					_, err = tx.Object(one, "k")
 					if there := len(history) > 0 && !history[0].marker; there != (err == nil) {
-						return fmt.Errorf("current version: %v, history %v", err, history)
+						return fmt.Errorf("current version: %w, history %v", err, history)
 					}
 					return nil
 				})

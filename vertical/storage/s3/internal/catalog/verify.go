@@ -88,7 +88,7 @@ func (v *verifier) uploads() error {
 		if err != nil {
 			return fmt.Errorf("part %q: %w", k, err)
 		}
-		if id := string(k[:max(len(k)-4, 0)]); !ids[id] {
+		if !ids[string(k[:max(len(k)-4, 0)])] {
 			return fmt.Errorf("part %q of no upload", k)
 		}
 		return v.extents(fmt.Sprintf("part %q", k), p.Size, p.Extents)

@@ -100,8 +100,7 @@ func Open(dir string, rotate int64) (*Journal, error) {
 		}
 		f, err := os.Open(filepath.Join(dir, e.Name()))
 		if err != nil {
-			j.closeFiles()
-			return nil, fmt.Errorf("open journal file: %w", err)
+			return nil, errors.Join(fmt.Errorf("open journal file: %w", err), j.closeFiles())
 		}
 		j.files[n] = &file{number: n, f: f, sealed: true}
 		j.next = max(j.next, n+1)
