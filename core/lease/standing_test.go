@@ -202,6 +202,18 @@ func TestDisputePaysAnOmittedProvider(t *testing.T) {
 			if got := s.Bond + s.Forfeited; got != c.bond {
 				t.Fatalf("bond and forfeited are %d", got)
 			}
+			if want := c.escrow + c.frBond + money.Credit(2*c.answer); a.Paid != want {
+				t.Fatalf("the account has %d, want %d", a.Paid, want)
+			}
+			// What disputes took from the escrow can be promised to nobody.
+			all := Statement{Epoch: 4, Size: 1, Total: uint64(c.cap-c.escrow) / 2}
+			if next, err := s.Declare(all, 4); err != nil || next.Free() != 0 {
+				t.Fatalf("all that is left can be stated: free %d, %v", next.Free(), err)
+			}
+			all.Total++
+			if _, err := s.Declare(all, 4); err == nil {
+				t.Fatal("more than is left was stated")
+			}
 			if s.Disputes != 0 {
 				t.Fatalf("%d disputes are left", s.Disputes)
 			}
@@ -257,6 +269,60 @@ func TestContestRefuses(t *testing.T) {
 	check(t, err, "")
 	if again.Disputes != 1 || d.Until != 5 {
 		t.Fatalf("%d disputes, answer until %d", again.Disputes, d.Until)
+	}
+}
+
+// A dispute filed in the window is resolved before the lease ends, and then also
+// out of what was promised but never collected.
+func TestDisputeInTheWindowOfAClosingLease(t *testing.T) {
+	s := route(t, 10, 100)
+	s, err := s.Declare(statement(tree(t, map[int]uint64{1: 50}), 1), 1)
+	check(t, err, "")
+	s, err = s.Close(ReasonPayer, 1, standingRules)
+	check(t, err, "")
+	a := Account{Device: device(2)}
+	s, d, err := s.Contest(a, []Claim{{Lane: 0, Units: 30, Epoch: 1}}, nil, 3, standingRules)
+	check(t, err, "")
+	if s.Ended(9) {
+		t.Fatal("ended with a dispute")
+	}
+	_, _, err = s.Finish(9)
+	check(t, err, "with 1 disputes")
+	s, a, v, err := s.Resolve(d, a, 5, standingRules)
+	check(t, err, "")
+	if v.Escrow != 60 || v.Bond != 0 || v.Penalty != 6 || a.Paid != 60 {
+		t.Fatalf("verdict %+v, account %+v", v, a)
+	}
+	_, back, err := s.Finish(5)
+	check(t, err, "")
+	if back != 40+4 {
+		t.Fatalf("%d went back", back)
+	}
+}
+
+// A payer who moves stated units from one device to another cannot overspend
+// the escrow: the second is left with what is there, and with his receipts.
+func TestMovedUnitsAreNotPaidTwice(t *testing.T) {
+	s := route(t, 100, 100)
+	for i, want := range []money.Credit{80, 20, 0} {
+		tr := tree(t, map[int]uint64{i: 40 + uint64(i)})
+		var err error
+		s, err = s.Declare(statement(tr, uint64(i+1)), uint64(i+1))
+		check(t, err, "")
+		var pay money.Credit
+		var a Account
+		s, a, pay = collect(t, s, Account{Device: device(i)}, tr)
+		if pay != want || a.Paid != want || s.Stated > s.Deposited || s.Free() > s.Held() {
+			t.Fatalf("device %d was paid %d, want %d; %d of %d stated, free %d", i, pay, want, s.Stated, s.Deposited, s.Free())
+		}
+	}
+	a := Account{Device: device(1), Paid: 20, Units: 41}
+	s, d, err := s.Contest(a, []Claim{{Lane: 0, Seq: 1, Units: 41, Epoch: 2}}, nil, 3, standingRules)
+	check(t, err, "")
+	_, _, v, err := s.Resolve(d, a, 5, standingRules)
+	check(t, err, "")
+	if v.Escrow != 0 || v.Bond != 62 || v.Penalty != 6 {
+		t.Fatalf("verdict %+v", v)
 	}
 }
 
