@@ -132,7 +132,8 @@ func TestEverySourceAndMetricIsUsed(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []string{"repository", "ledger"} { // of this network's own entry
+	// Of this network's own entry, and of package source.
+	for _, s := range []string{"repository", "ledger", "coingecko", "defillama", "akash-console", "helium-entities", "spacescope", "depin-ninja"} {
 		sources[s] = true
 	}
 	for _, s := range c.Sources {

@@ -1,5 +1,7 @@
 package atlas
 
+import "slices"
+
 // Source is where facts come from.
 type Source struct {
 	ID    string `yaml:"id" json:"id"`
@@ -151,4 +153,22 @@ func (c *Catalog) Incumbent(id string) *Incumbent {
 		}
 	}
 	return nil
+}
+
+// With returns the catalogue with more claims, by entry id or "sector". The
+// claims of c are unchanged, and unknown subjects are left out.
+func (c *Catalog) With(more map[string][]Claim) *Catalog {
+	out := *c
+	out.Entries = slices.Clone(c.Entries)
+	for i := range out.Entries {
+		if add := more[out.Entries[i].ID]; len(add) > 0 {
+			out.Entries[i].Claims = append(slices.Clone(out.Entries[i].Claims), add...)
+		}
+	}
+	out.Sector.Claims = append(slices.Clone(c.Sector.Claims), more["sector"]...)
+	out.entry = map[string]*Entry{}
+	for i := range out.Entries {
+		out.entry[out.Entries[i].ID] = &out.Entries[i]
+	}
+	return &out
 }
