@@ -77,7 +77,10 @@ func checkGroups(r io.ReaderAt, end int64, meta *format.FileMetaData) error {
 			if c.NumValues != g.NumRows {
 				return fmt.Errorf("row group %d, column %d: %d values in %d rows", i, j, c.NumValues, g.NumRows)
 			}
-			if err := checkChunk(r, end, c); err != nil {
+			if e := &meta.Schema[j+1]; !e.Type.Valid || e.Type.V != c.Type {
+				return fmt.Errorf("row group %d, column %d: type %v, the schema says %v", i, j, c.Type, e.Type)
+			}
+			if err := checkChunk(r, end, c, widthOf(&meta.Schema[j+1])); err != nil {
 				return fmt.Errorf("row group %d, column %d: %w", i, j, err)
 			}
 		}
@@ -88,7 +91,53 @@ func checkGroups(r io.ReaderAt, end int64, meta *format.FileMetaData) error {
 	return nil
 }
 
-func checkChunk(r io.ReaderAt, end int64, c *format.ColumnMetaData) error {
+// width is how many bits a value has in the PLAIN encoding; 0 for byte arrays.
+type width uint64
+
+func widthOf(e *format.SchemaElement) width {
+	switch e.Type.V {
+	case format.Boolean:
+		return 1
+	case format.Int32, format.Float:
+		return 32
+	case format.Int96:
+		return 96
+	case format.ByteArray:
+		return 0
+	case format.FixedLenByteArray:
+		return width(max(e.TypeLength.V, 1)) * 8
+	}
+	return 64
+}
+
+// checkPlain checks that b is exactly so many values.
+func (w width) checkPlain(b []byte, values uint64) error {
+	if w > 0 {
+		if want := (values*uint64(w) + 7) / 8; uint64(len(b)) != want {
+			return fmt.Errorf("%d values in %d bytes, want %d", values, len(b), want)
+		}
+		return nil
+	}
+	for range values {
+		if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
+			return fmt.Errorf("%d values in fewer bytes", values)
+		}
+		b = b[4+binary.LittleEndian.Uint32(b):]
+	}
+	if len(b) > 0 {
+		return fmt.Errorf("%d bytes follow %d values", len(b), values)
+	}
+	return nil
+}
+
+// pages is what is known of a column while its pages are walked.
+type pages struct {
+	width
+	dictionary uint64 // values in it
+	data       bool   // a data page was read
+}
+
+func checkChunk(r io.ReaderAt, end int64, c *format.ColumnMetaData, w width) error {
 	if c.Codec != format.Zstd {
 		return fmt.Errorf("compression %v, want ZSTD", c.Codec)
 	}
@@ -105,12 +154,13 @@ func checkChunk(r io.ReaderAt, end int64, c *format.ColumnMetaData) error {
 		return err
 	}
 	var values int64
+	p := pages{width: w}
 	for len(chunk) > 0 {
 		h, head, err := pageHeader(chunk)
 		if err != nil {
 			return err
 		}
-		n, err := checkPage(h, chunk[head:])
+		n, err := p.check(h, chunk[head:])
 		if err != nil {
 			return err
 		}
@@ -137,31 +187,27 @@ func pageHeader(b []byte) (h format.PageHeader, size int, err error) {
 	return h, size, nil
 }
 
-// checkPage returns how many values a data page holds, 0 for a dictionary.
-func checkPage(h format.PageHeader, packed []byte) (int64, error) {
+// check returns how many values a data page holds, 0 for a dictionary.
+func (p *pages) check(h format.PageHeader, packed []byte) (int64, error) {
 	page, err := unpack.DecodeAll(packed[:h.CompressedPageSize], nil)
 	if err != nil || len(page) != int(h.UncompressedPageSize) {
 		return 0, fmt.Errorf("page of %d bytes unpacks to %d: %w", h.UncompressedPageSize, len(page), orSize(err))
 	}
 	switch h.Type {
 	case format.DictionaryPage:
-		if !h.DictionaryPageHeader.Valid {
-			return 0, errors.New("dictionary page without its header")
-		}
 		d := h.DictionaryPageHeader.V
-		if d.NumValues < 0 || int(d.NumValues) > len(page) || (d.Encoding != format.Plain && d.Encoding != format.PlainDictionary) {
-			return 0, fmt.Errorf("dictionary of %d values, encoding %v, in %d bytes", d.NumValues, d.Encoding, len(page))
+		if !h.DictionaryPageHeader.Valid || p.data || p.dictionary > 0 || d.NumValues <= 0 || (d.Encoding != format.Plain && d.Encoding != format.PlainDictionary) {
+			return 0, fmt.Errorf("dictionary of %d values, encoding %v, out of place", d.NumValues, d.Encoding)
 		}
-		return 0, nil
+		p.dictionary = uint64(d.NumValues)
+		return 0, p.checkPlain(page, p.dictionary)
 	case format.DataPage:
-		if !h.DataPageHeader.Valid {
-			return 0, errors.New("data page without its header")
-		}
 		d := h.DataPageHeader.V
-		if d.NumValues <= 0 || d.NumValues > groupRows {
+		if !h.DataPageHeader.Valid || d.NumValues <= 0 || d.NumValues > groupRows {
 			return 0, fmt.Errorf("data page of %d values", d.NumValues)
 		}
-		return int64(d.NumValues), checkValues(d.Encoding, page, uint64(d.NumValues))
+		p.data = true
+		return int64(d.NumValues), p.checkValues(d.Encoding, page, uint64(d.NumValues))
 	}
 	return 0, fmt.Errorf("page of type %v", h.Type)
 }
@@ -175,27 +221,28 @@ func orSize(err error) error {
 
 // checkValues checks the counts that an encoding claims; the fields are
 // required, so a page is nothing but encoded values.
-func checkValues(e format.Encoding, page []byte, values uint64) error {
+func (p *pages) checkValues(e format.Encoding, page []byte, values uint64) error {
 	switch e {
 	case format.Plain:
-		if values > 8*uint64(len(page)) {
-			return fmt.Errorf("%d values in %d bytes", values, len(page))
-		}
-		return nil
+		return p.checkPlain(page, values)
 	case format.PlainDictionary, format.RLEDictionary:
-		return checkIndexes(page, values)
+		return checkIndexes(page, values, p.dictionary)
 	case format.DeltaBinaryPacked:
+		if p.width != 32 && p.width != 64 {
+			return fmt.Errorf("delta encoding of values of %d bits", p.width)
+		}
 		return checkDelta(page, values)
 	}
 	return fmt.Errorf("encoding %v is not one of a segment's", e)
 }
 
-// checkIndexes walks the runs of the RLE and bit-packing hybrid.
-func checkIndexes(b []byte, values uint64) error {
+// checkIndexes walks the runs of the RLE and bit-packing hybrid. Each index must
+// be in a dictionary of size values.
+func checkIndexes(b []byte, values, size uint64) error {
 	if len(b) == 0 || b[0] > 32 {
 		return errors.New("indexes without a bit width up to 32")
 	}
-	width := uint64(b[0])
+	bits := uint64(b[0])
 	var total uint64
 	for b = b[1:]; len(b) > 0; {
 		run, n := binary.Uvarint(b)
@@ -203,12 +250,16 @@ func checkIndexes(b []byte, values uint64) error {
 			return errors.New("run without a length")
 		}
 		b = b[n:]
-		count, bytes := run>>1, (width+7)/8
+		count, bytes, each := run>>1, (bits+7)/8, uint64(1)
 		if run&1 == 1 {
-			count, bytes = min(run>>1, 1<<32)*8, min(run>>1, 1<<32)*width
+			count = min(run>>1, 1<<32) * 8
+			bytes, each = count/8*bits, count
 		}
-		if bytes > uint64(len(b)) || count > values+7-min(total, values+7) {
+		if count == 0 || bytes > uint64(len(b)) || count > values+7-min(total, values+7) {
 			return fmt.Errorf("run of %d indexes in %d bytes after %d of %d", count, len(b), total, values)
+		}
+		if !indexesBelow(b[:bytes], bits, each, size) {
+			return fmt.Errorf("run of %d indexes: one is not in a dictionary of %d", count, size)
 		}
 		total += count
 		b = b[bytes:]
@@ -217,6 +268,25 @@ func checkIndexes(b []byte, values uint64) error {
 		return fmt.Errorf("%d indexes, want %d", total, values)
 	}
 	return nil
+}
+
+// indexesBelow reports whether the first n numbers of so many bits in b, lowest
+// bit first, are below size.
+func indexesBelow(b []byte, bits, n, size uint64) bool {
+	mask := uint64(1)<<bits - 1
+	var acc, have uint64
+	for range n {
+		for ; have < bits; have += 8 {
+			acc |= uint64(b[0]) << have
+			b = b[1:]
+		}
+		if acc&mask >= size {
+			return false
+		}
+		acc >>= bits
+		have -= bits
+	}
+	return true
 }
 
 // checkDelta reads the header of a delta encoding: block size, blocks in it,

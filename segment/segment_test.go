@@ -196,7 +196,7 @@ func TestLimits(t *testing.T) {
 func TestLongRows(t *testing.T) {
 	rows := make([]reading, 300)
 	for i := range rows {
-		rows[i] = reading{Note: strings.Repeat(string(rune('a'+i%26)), 65000), Var: strings.Repeat("v", i)}
+		rows[i] = reading{Note: strings.Repeat(string(rune('a'+i%26)), 35000), Var: strings.Repeat("v", 30000-i)}
 	}
 	b, _ := write(t, place, rows)
 	s, err := verifyBytes(b)
