@@ -11,13 +11,17 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// maxPage is the largest page in bytes, before and after compression.
-const maxPage = 1 << 20
+// The largest pages before compression, in bytes. The dictionaries of a row
+// group have together no more than maxDictionary.
+const (
+	maxPage       = 1 << 20
+	maxDictionary = 2 * groupBytes
+)
 
 // unpack bounds what a compressed page may become. It has no state between
 // calls.
 var unpack = func() *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPage), zstd.WithDecoderMaxWindow(8<<20))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxDictionary), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxWindow(8<<20))
 	if err != nil {
 		panic(err)
 	}
@@ -67,6 +71,7 @@ func checkGroups(r io.ReaderAt, end int64, meta *format.FileMetaData) error {
 	columns := len(meta.Schema) - 1
 	var rows int64
 	for i := range meta.RowGroups {
+		room := maxDictionary
 		g := &meta.RowGroups[i]
 		if g.NumRows <= 0 || g.NumRows > groupRows || len(g.Columns) != columns {
 			return fmt.Errorf("row group %d: %d rows in %d columns, want 1 to %d in %d", i, g.NumRows, len(g.Columns), groupRows, columns)
@@ -80,7 +85,7 @@ func checkGroups(r io.ReaderAt, end int64, meta *format.FileMetaData) error {
 			if e := &meta.Schema[j+1]; !e.Type.Valid || e.Type.V != c.Type {
 				return fmt.Errorf("row group %d, column %d: type %v, the schema says %v", i, j, c.Type, e.Type)
 			}
-			if err := checkChunk(r, end, c, widthOf(&meta.Schema[j+1])); err != nil {
+			if err := checkChunk(r, end, c, &pages{width: widthOf(&meta.Schema[j+1]), room: &room}); err != nil {
 				return fmt.Errorf("row group %d, column %d: %w", i, j, err)
 			}
 		}
@@ -122,6 +127,9 @@ func (w width) checkPlain(b []byte, values uint64) error {
 		if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
 			return fmt.Errorf("%d values in fewer bytes", values)
 		}
+		if binary.LittleEndian.Uint32(b) > MaxLeaf {
+			return fmt.Errorf("value of %d bytes, at most %d are allowed", binary.LittleEndian.Uint32(b), MaxLeaf)
+		}
 		b = b[4+binary.LittleEndian.Uint32(b):]
 	}
 	if len(b) > 0 {
@@ -135,9 +143,10 @@ type pages struct {
 	width
 	dictionary uint64 // values in it
 	data       bool   // a data page was read
+	room       *int   // for the dictionaries of the row group, in bytes
 }
 
-func checkChunk(r io.ReaderAt, end int64, c *format.ColumnMetaData, w width) error {
+func checkChunk(r io.ReaderAt, end int64, c *format.ColumnMetaData, p *pages) error {
 	if c.Codec != format.Zstd {
 		return fmt.Errorf("compression %v, want ZSTD", c.Codec)
 	}
@@ -154,7 +163,6 @@ func checkChunk(r io.ReaderAt, end int64, c *format.ColumnMetaData, w width) err
 		return err
 	}
 	var values int64
-	p := pages{width: w}
 	for len(chunk) > 0 {
 		h, head, err := pageHeader(chunk)
 		if err != nil {
@@ -181,7 +189,7 @@ func pageHeader(b []byte) (h format.PageHeader, size int, err error) {
 	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b[:size], &h); err != nil {
 		return h, 0, fmt.Errorf("page header: %w", err)
 	}
-	if h.CompressedPageSize < 0 || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPage || int(h.CompressedPageSize) > len(b)-size {
+	if h.CompressedPageSize < 0 || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxDictionary || int(h.CompressedPageSize) > len(b)-size {
 		return h, 0, fmt.Errorf("page of %d bytes compressed to %d, %d are left", h.UncompressedPageSize, h.CompressedPageSize, len(b)-size)
 	}
 	return h, size, nil
@@ -189,7 +197,10 @@ func pageHeader(b []byte) (h format.PageHeader, size int, err error) {
 
 // check returns how many values a data page holds, 0 for a dictionary.
 func (p *pages) check(h format.PageHeader, packed []byte) (int64, error) {
-	page, err := unpack.DecodeAll(packed[:h.CompressedPageSize], nil)
+	if h.Type == format.DataPage && h.UncompressedPageSize > maxPage {
+		return 0, fmt.Errorf("data page of %d bytes, at most %d are allowed", h.UncompressedPageSize, maxPage)
+	}
+	page, err := unpack.DecodeAll(packed[:h.CompressedPageSize], make([]byte, 0, h.UncompressedPageSize))
 	if err != nil || len(page) != int(h.UncompressedPageSize) {
 		return 0, fmt.Errorf("page of %d bytes unpacks to %d: %w", h.UncompressedPageSize, len(page), orSize(err))
 	}
@@ -198,6 +209,9 @@ func (p *pages) check(h format.PageHeader, packed []byte) (int64, error) {
 		d := h.DictionaryPageHeader.V
 		if !h.DictionaryPageHeader.Valid || p.data || p.dictionary > 0 || d.NumValues <= 0 || (d.Encoding != format.Plain && d.Encoding != format.PlainDictionary) {
 			return 0, fmt.Errorf("dictionary of %d values, encoding %v, out of place", d.NumValues, d.Encoding)
+		}
+		if *p.room -= len(page); *p.room < 0 {
+			return 0, fmt.Errorf("dictionaries of more than %d bytes", maxDictionary)
 		}
 		p.dictionary = uint64(d.NumValues)
 		return 0, p.checkPlain(page, p.dictionary)

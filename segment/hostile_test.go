@@ -172,7 +172,7 @@ func TestForgedClaims(t *testing.T) {
 // TestBomb hands a page that unpacks to far more than it says.
 func TestBomb(t *testing.T) {
 	long := pack.EncodeAll(make([]byte, 512<<20), nil)
-	many := bytes.Repeat(pack.EncodeAll(make([]byte, maxPage), nil), 500)
+	many := bytes.Repeat(pack.EncodeAll(make([]byte, maxPage), nil), 500) // each within the limit
 	for name, bomb := range map[string][]byte{"one frame": long, "many frames": many} {
 		h := format.PageHeader{Type: format.DataPage, UncompressedPageSize: 8, CompressedPageSize: int32(len(bomb))}
 		var before, after runtime.MemStats

@@ -12,11 +12,11 @@ import (
 
 // What makes the bytes of a segment. A change of one is a change of every file.
 const (
-	groupRows  = 1 << 16
+	groupRows  = 1 << 16   // most rows of a row group,
+	groupBytes = 8 << 20   // which ends after rows of this many bytes
 	chunkRows  = 1 << 10   // handed to the library at once,
 	chunkBytes = 128 << 10 // or rows of this many bytes
 	pageBytes  = 256 << 10
-	dictionary = 512 << 10
 )
 
 // Writer makes one segment. Its methods are for one goroutine.
@@ -26,6 +26,7 @@ type Writer[T any] struct {
 	file   *parquet.GenericWriter[T]
 	chunk  []T
 	held   int // bytes of the leaves of chunk
+	group  struct{ rows, bytes int }
 	log    merkle.Log
 	leaf   []byte
 	leaves int
@@ -56,7 +57,7 @@ func NewWriter[T any](w io.Writer, kind Kind[T], name Name) (*Writer[T], error) 
 		kind: kind, out: out, sum: Summary{Name: name}, chunk: make([]T, 0, chunkRows),
 		file: parquet.NewGenericWriter[T](out, schema,
 			parquet.CreatedBy("grange", "1", "segment"), parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault, Concurrency: 1}),
-			parquet.DataPageVersion(1), parquet.DefaultEncodingFor(parquet.ByteArray, &parquet.Plain), parquet.PageBufferSize(pageBytes), parquet.DictionaryMaxBytes(dictionary),
+			parquet.DataPageVersion(1), parquet.DefaultEncodingFor(parquet.ByteArray, &parquet.Plain), parquet.PageBufferSize(pageBytes),
 			parquet.MaxRowsPerRowGroup(groupRows), parquet.DataPageStatistics(false)),
 	}, nil
 }
@@ -90,6 +91,14 @@ func (w *Writer[T]) Append(rows ...T) (n int, err error) {
 func (w *Writer[T]) flush() {
 	if _, err := w.file.Write(w.chunk); err != nil && w.err == nil {
 		w.err = fmt.Errorf("write segment %s: %w", w.sum.Name, err)
+	}
+	w.group.rows += len(w.chunk)
+	w.group.bytes += w.held
+	if w.group.bytes >= groupBytes || w.group.rows+chunkRows > groupRows {
+		if err := w.file.Flush(); err != nil && w.err == nil {
+			w.err = fmt.Errorf("write segment %s: %w", w.sum.Name, err)
+		}
+		w.group.rows, w.group.bytes = 0, 0
 	}
 	clear(w.chunk)
 	w.chunk, w.held = w.chunk[:0], 0
