@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -101,6 +102,38 @@ func onEveryStore(t *testing.T, suite func(t *testing.T, s Store)) {
 		suite(t, d)
 	})
 	t.Run("s3", func(t *testing.T) { suite(t, NewS3(startS3(t))) })
+	if path := os.Getenv("GRANGE_ENDPOINTS"); path != "" {
+		t.Run("network", func(t *testing.T) { suite(t, NewS3(networkS3(t, path))) })
+	}
+}
+
+// networkS3 is a new bucket at the S3 door of a running network.
+func networkS3(t *testing.T, endpoints string) S3Config {
+	t.Helper()
+	raw, err := os.ReadFile(endpoints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e struct {
+		S3 struct {
+			URL, Region string
+			AccessKey   string `json:"access_key"`
+			SecretKey   string `json:"secret_key"`
+		}
+	}
+	if err := json.Unmarshal(raw, &e); err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	c := S3Config{
+		Endpoint: e.S3.URL, Region: e.S3.Region, AccessKey: e.S3.AccessKey, SecretKey: e.S3.SecretKey,
+		Bucket: fmt.Sprintf("evidence-%d", time.Now().UnixNano()), Client: &http.Client{Transport: transport},
+	}
+	if _, err := NewS3(c).client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(c.Bucket)}); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func read(t *testing.T, s Store, key string) (string, error) {
