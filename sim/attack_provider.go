@@ -15,12 +15,11 @@ func (w *world) customer() Account { return w.join(new(int64)) }
 // and by payments so small that the lender's part rounds to nothing.
 type debtor struct {
 	idle
-	volume   uint64 // USD a day
-	device   *Device
-	lease    *Lease
-	lender   Account
-	friend   Account
-	entitled money.Credit // to the owner and his friend, by the lien
+	volume uint64 // USD a day
+	device *Device
+	lease  *Lease
+	lender Account
+	friend Account
 }
 
 const lienShare = money.Whole / 2
@@ -89,14 +88,13 @@ func (d *debtor) once(w *world, units uint64) error {
 		return err
 	}
 	d.sum += paid
-	take := money.Share(paid, money.BPS(w.s.Rules.BurnBPS)) + money.Share(paid, money.BPS(w.s.Rules.ValidatorsBPS)) + money.Share(paid, money.BPS(w.s.Rules.TreasuryBPS))
-	d.entitled += paid - take - money.Share(paid-take, lienShare)
 	return nil
 }
 
 func (d *debtor) wealth(w *world, p *party) int64 {
-	got := int64(w.book.Credit(p.account)+w.book.Credit(d.friend)) - int64(d.entitled)
-	return got + d.device.cost // the rest of its dollars went into fees
+	kept, lender := w.book.Credit(p.account)+w.book.Credit(d.friend), w.book.Credit(d.lender)
+	entitled := kept + lender - money.Share(kept+lender, lienShare)
+	return int64(kept) - int64(entitled) + d.device.cost // the rest of its dollars went into fees
 }
 
 // evader serves a real customer through many leases whose daily price for what

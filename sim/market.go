@@ -172,7 +172,7 @@ func (b *Book) payFrom(l *Lease, gross money.Credit) error {
 
 // payOut shares an amount by a device's splits, liens first.
 func (b *Book) payOut(d *Device, denom string, amount uint64) error {
-	payments, after := device.Distribute(amount, denom, name(d.Owner), d.Splits)
+	payments, after := b.distribute(amount, denom, d)
 	for _, p := range payments {
 		to, err := strconv.Atoi(p.To)
 		if err != nil || to < 0 || to >= len(b.grain) {
@@ -186,6 +186,35 @@ func (b *Book) payOut(d *Device, denom string, amount uint64) error {
 	}
 	d.Splits = after
 	return nil
+}
+
+// distribute divides a payment as the device module does. Under the proposed
+// LienUp liens' parts are rounded up; the rest is divided as ever.
+func (b *Book) distribute(amount uint64, denom string, d *Device) ([]device.Payment, []device.Split) {
+	if !b.rules.LienUp {
+		return device.Distribute(amount, denom, name(d.Owner), d.Splits)
+	}
+	var payments []device.Payment
+	var liens, others []device.Split
+	left := amount
+	for _, s := range d.Splits {
+		if !s.Lien || s.Denom != denom {
+			others = append(others, s)
+			continue
+		}
+		part, rest, err := money.MulDiv(amount, uint64(s.Share), uint64(money.Whole))
+		if err == nil && rest > 0 {
+			part++
+		}
+		part = min(part, s.Owed(), left)
+		if part > 0 {
+			s.Paid, left = s.Paid+part, left-part
+			payments = append(payments, device.Payment{To: s.To, Amount: part})
+		}
+		liens = append(liens, s)
+	}
+	rest, after := device.Distribute(left, denom, name(d.Owner), others)
+	return append(payments, rest...), append(liens, after...)
 }
 
 // advanceLeases is the market's end of a block in a new epoch, for every lease:

@@ -73,6 +73,8 @@ type Rules struct {
 	// only its part of the pool, where the ledger slows redemptions and then
 	// halts them.
 	Haircut bool `json:"haircut" yaml:"haircut"`
+	// LienUp rounds a lien's part of a payment up.
+	LienUp bool `json:"lien_up" yaml:"lien_up"`
 	// StaleNoBonus pays no bonus for an epoch that ends with a stale price.
 	StaleNoBonus bool `json:"stale_no_bonus" yaml:"stale_no_bonus"`
 }
@@ -113,7 +115,7 @@ func (r Rules) leases() lease.Rules {
 }
 
 // Proposals are the names that Propose knows.
-var Proposals = []string{"carry_take", "forward_redeem", "forward_buy", "haircut", "stale_no_bonus"}
+var Proposals = []string{"carry_take", "forward_redeem", "forward_buy", "haircut", "lien_up", "stale_no_bonus"}
 
 // Propose turns one of the proposed changes on.
 func (r *Rules) Propose(name string) error {
@@ -126,6 +128,8 @@ func (r *Rules) Propose(name string) error {
 		r.ForwardBuy = true
 	case "haircut":
 		r.Haircut = true
+	case "lien_up":
+		r.LienUp = true
 	case "stale_no_bonus":
 		r.StaleNoBonus = true
 	default:

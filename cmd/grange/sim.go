@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -183,7 +184,7 @@ func newSimAttacks(g *globals) *cobra.Command {
 		RunE: func(c *cobra.Command, kinds []string) error {
 			var all []sim.AttackFigures
 			for _, k := range sim.Attacks {
-				if len(kinds) > 0 && !contains(kinds, k.Kind) {
+				if len(kinds) > 0 && !slices.Contains(kinds, k.Kind) {
 					continue
 				}
 				s, err := f.scenario("attack-" + k.Kind)
@@ -216,15 +217,6 @@ func newSimAttacks(g *globals) *cobra.Command {
 	f.add(c, 20)
 	c.Flags().BoolVar(&proposed, "proposed", false, "with the change of rules that is proposed against each attack")
 	return c
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func writeAttacks(w io.Writer, all []sim.AttackFigures, runs int) error {
