@@ -90,7 +90,7 @@ func payout(p ledgerview.Payout) string {
 
 func newLease(g *globals) *cobra.Command {
 	var device, payer string
-	c := &cobra.Command{Use: "lease", Short: "Leases on the ledger", Example: "grange lease list\ngrange lease show 77ab", RunE: group}
+	c := &cobra.Command{Use: "lease", Short: "Leases on the ledger", Example: "grange lease list\ngrange lease show 77ab\ngrange lease fund 77ab 0.5", RunE: group}
 	list := &cobra.Command{
 		Use: "list", Short: "List leases with what is left in their escrow", Args: args(), Example: "grange lease list --device 3fa9c2",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -112,7 +112,7 @@ func newLease(g *globals) *cobra.Command {
 	}
 	list.Flags().StringVar(&device, "device", "", "only leases of this device")
 	list.Flags().StringVar(&payer, "payer", "", "only leases this account pays for")
-	c.AddCommand(list, &cobra.Command{
+	c.AddCommand(list, newLeaseFund(g), &cobra.Command{
 		Use: "show LEASE", Short: "Show one lease (an id, or the beginning of one)", Args: args("a LEASE id"), Example: "grange lease show 77ab",
 		RunE: func(c *cobra.Command, given []string) error {
 			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {

@@ -48,7 +48,7 @@ func newLocalList(g *globals) *cobra.Command {
 			if err != nil {
 				return g.explainControl(err)
 			}
-			return g.out(c).Emit(localList{PID: pid, Roles: roles, Problems: problems}, func(w io.Writer) error {
+			return g.out(c).Emit(localList{PID: pid, Roles: roles, Problems: append([]node.Problem{}, problems...)}, func(w io.Writer) error {
 				return writeRoles(w, roles)
 			})
 		},

@@ -74,6 +74,7 @@ func (s *statusInfo) readNode(ctx context.Context, g *globals) error {
 		return g.explainControl(err)
 	}
 	s.Running = true
+	s.Problems = append(append([]node.Problem{}, s.Problems...), local.Told(s.Roles)...)
 	if e, err := local.LoadEndpoints(g.home); err == nil {
 		e.S3.SecretKey = ""
 		s.Endpoints = &e

@@ -29,6 +29,9 @@ type upFlags struct {
 	processes bool
 	epoch     time.Duration
 	verbose   bool
+	noTopUp   bool
+	hold      uint64
+	scrub     time.Duration
 }
 
 func newUp(g *globals) *cobra.Command {
@@ -50,6 +53,9 @@ func newUp(g *globals) *cobra.Command {
 	c.Flags().IntVar(&f.providers, "providers", 0, "number of storage providers (default 12, fixed by the first start)")
 	c.Flags().BoolVar(&f.processes, "processes", false, "run every role in a process of its own")
 	c.Flags().DurationVar(&f.epoch, "epoch", 0, "length of an epoch (default 15s, fixed by the first start)")
+	c.Flags().BoolVar(&f.noTopUp, "no-topup", false, "never add to the escrow of a lease: it runs dry, is readable for 4 epochs more, then ends (kept until given again)")
+	c.Flags().Uint64Var(&f.hold, "hold-epochs", 0, "epochs of holding 16 MiB that a lease's first escrow pays for (default 48 epochs of 1 GiB, kept until given again)")
+	c.Flags().DurationVar(&f.scrub, "scrub", 0, "time in which a provider reads and checks all its pieces once (default 24h, kept until given again)")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log more to HOME/logs")
 	return c
 }
@@ -74,7 +80,10 @@ func runUp(c *cobra.Command, g *globals, f *upFlags) error {
 	p := newProgress(c.ErrOrStderr())
 	o := local.Options{
 		Home: g.home, Ports: ports, Listen: f.listen, Providers: f.providers, Epoch: f.epoch,
-		Log: newLogger(logs, f.verbose), OnEvent: p.event,
+		HoldEpochs: f.hold, Scrub: f.scrub, Log: newLogger(logs, f.verbose), OnEvent: p.event,
+	}
+	if c.Flags().Changed("no-topup") {
+		o.NoTopUp = &f.noTopUp
 	}
 	if f.processes {
 		program, err := os.Executable()

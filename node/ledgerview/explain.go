@@ -104,11 +104,31 @@ func (v *View) Explain(ctx context.Context, device string, epoch uint64) (Explan
 	if err := v.explainMarket(ctx, &x); err != nil {
 		return x, err
 	}
+	x.idle()
 	if err := v.explainBonus(ctx, &x); err != nil {
 		return x, err
 	}
 	x.Reasons = x.sentences()
 	return x, nil
+}
+
+// Idle is the outcome shown of an epoch in which a device held nothing: the
+// ledger calls an epoch without a proof faulted, which costs nothing then.
+const Idle = "idle"
+
+// idle replaces the outcome faulted where there was nothing to prove.
+func (x *Explanation) idle() {
+	held := x.Slashed > 0
+	for i := range x.Leases {
+		l := &x.Leases[i]
+		held = held || l.UnitsHeld > 0
+		if l.UnitsHeld == 0 && l.Outcome == "faulted" {
+			l.Outcome = Idle
+		}
+	}
+	if !held && x.Outcome.Outcome == "faulted" {
+		x.Outcome.Outcome = Idle
+	}
 }
 
 func (v *View) explainMarket(ctx context.Context, x *Explanation) error {
@@ -142,7 +162,7 @@ func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
 	}
 	x.Take.BurnBPS, x.Take.ValidatorsBPS, x.Take.TreasuryBPS = p.Params.BurnBps, p.Params.ValidatorsBps, p.Params.TreasuryBps
 	b := &x.Bonus
-	b.RebateBPS = p.Params.RebateBps
+	b.RebateBPS = p.Params.RebateBps // until the epoch's own record is there
 	if rep, err := v.oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: vertical}); err == nil && rep.Report != nil {
 		b.ReportedIn = rep.Report.Epoch
 	}
@@ -169,6 +189,7 @@ func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
 // fill computes the bonus with the rules the verifiers compute it with.
 func (b *BonusTerms) fill(r *creditpb.EpochRecord, used []marketpb.Usage, device string) error {
 	b.Price, b.Stale, b.Released, b.Pool = r.Quote.High, r.Stale, r.Released, r.DemandPool
+	b.RebateBPS = r.RebateBps
 	for _, s := range r.Verticals {
 		if s.Vertical == vertical {
 			b.ShareBPS = s.ShareBps
@@ -212,6 +233,8 @@ func (x Explanation) sentences() []string {
 		say("The device answered every challenge of epoch %d, so what it held is paid.", x.Outcome.DecidedBy)
 	case "faulted":
 		say("The device had to answer challenges in epoch %d and did not, so it gets nothing for what it held.", x.Outcome.DecidedBy)
+	case Idle:
+		say("The device held nothing in epoch %d, so there was nothing to prove.", x.Epoch)
 	default:
 		say("Nothing is decided yet: the epoch runs, or no beacon was made in it; it takes the outcome of the next decided epoch.")
 	}

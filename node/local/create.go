@@ -29,6 +29,10 @@ const (
 // providerBond is what an owner bonds behind its offer: 1,000 GRAIN.
 const providerBond = 1_000 * 1_000_000
 
+// graceEpochs is how long a lease whose escrow ran dry stays readable: short, so
+// that somebody who watches sees the end of it.
+const graceEpochs = 4
+
 // firstPrice is the price of GRAIN in the first block, in ucredit: 1 USD.
 const firstPrice = 1_000_000
 
@@ -132,6 +136,7 @@ func (p *Plan) createAccounts(home string, providers int) error {
 		p.Providers = append(p.Providers, ProviderPlan{
 			Name: name, Owner: owner, Device: deviceID(k.Public().(ed25519.PublicKey)), DeviceKey: keyFile,
 			Data: filepath.Join("data", name), Capacity: providerCapacity,
+			Routed: providers > 1 && i == providers-1, // shows that a port is not needed
 		})
 	}
 	return nil
@@ -218,7 +223,7 @@ func (p *Plan) genesisModules() (map[string]json.RawMessage, error) {
 		"credit": map[string]any{"price": map[string]any{
 			"last": fmt.Sprint(firstPrice), "average": fmt.Sprint(uint64(firstPrice) << 16), "updated": fmt.Sprint(p.Created.Unix()),
 		}},
-		"market": map[string]any{"params": map[string]any{"min_bond": fmt.Sprint(providerBond)}},
+		"market": map[string]any{"params": map[string]any{"min_bond": fmt.Sprint(providerBond), "grace_epochs": fmt.Sprint(graceEpochs)}},
 	} {
 		raw, err := json.Marshal(state)
 		if err != nil {

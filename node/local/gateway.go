@@ -2,12 +2,15 @@ package local
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,6 +19,7 @@ import (
 	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/tunnel"
 	"github.com/grange-network/grange/vertical/storage/erasure"
 	"github.com/grange-network/grange/vertical/storage/gateway"
 	"github.com/grange-network/grange/vertical/storage/s3"
@@ -41,6 +45,11 @@ func (e *env) gateway() node.Role {
 		if err := port.Buy(ctx, buyerCredits); err != nil {
 			return err
 		}
+		router, err := e.router(log)
+		if err != nil {
+			return err
+		}
+		defer router()
 		engine, err := e.engine(ctx, port)
 		if err != nil {
 			return err
@@ -48,14 +57,57 @@ func (e *env) gateway() node.Role {
 		s3keys, err := loadS3Keys(e.home)
 		if err == nil {
 			r.SetStatus((&gatewayHealth{engine: engine, s3: e.plan.addr(e.plan.Ports.S3)}).status)
+			var prepared sync.WaitGroup
+			serving, stop := context.WithCancel(ctx)
+			prepared.Go(func() { prepare(serving, engine, r.Ready(), log) })
 			err = s3.Serve(ctx, s3.Config{
 				Addr: e.plan.listenAddr(e.plan.Ports.S3), Region: e.plan.S3Region, AccessKey: s3keys.Access, SecretKey: s3keys.Secret,
 				Home: filepath.Join(e.home, "data", "s3"), Segments: segments{engine}, Logger: log,
 				Ready: func(string) { r.MarkReady() },
 			})
+			stop()
+			prepared.Wait()
 		}
 		return errors.Join(err, engine.Close())
 	})
+}
+
+// prepare opens the leases of the first uploads once the door is open, so that
+// nobody waits for the ledger.
+func prepare(ctx context.Context, engine *gateway.Engine, ready <-chan struct{}, log *slog.Logger) {
+	select {
+	case <-ready:
+	case <-ctx.Done():
+		return
+	}
+	if err := engine.Prepare(ctx); err != nil && ctx.Err() == nil {
+		log.Warn("leases are not prepared: uploads open them", "err", err)
+	}
+}
+
+// router serves the providers that have no port of their own, if there are any.
+// Its key is new with every start: nothing depends on who routes.
+func (e *env) router(log *slog.Logger) (stop func(), err error) {
+	if e.plan.Ports.Router == 0 {
+		return func() {}, nil
+	}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	base, err := net.Listen("tcp", e.plan.listenAddr(e.plan.Ports.Router))
+	if err != nil {
+		return nil, err
+	}
+	r, err := tunnel.NewRouter(base, key, tunnel.Options{Log: log})
+	if err != nil {
+		return nil, errors.Join(err, base.Close())
+	}
+	return func() {
+		if err := r.Close(); err != nil {
+			log.Warn("router not closed", "err", err)
+		}
+	}, nil
 }
 
 // healthAge is how long a health report is shown: making one looks at every
@@ -84,6 +136,9 @@ type GatewayStatus struct {
 	Low        int    `json:"low"`
 	Unreadable int    `json:"unreadable"`
 	Leases     int    `json:"leases"`
+	Exhausted  int    `json:"exhausted"` // leases whose escrow has run dry
+
+	Problems []gateway.Problem `json:"problems"` // what providers did wrong
 }
 
 func (g *gatewayHealth) status() any {
@@ -95,7 +150,7 @@ func (g *gatewayHealth) status() any {
 		if h, err := g.engine.Health(ctx); err == nil {
 			g.last = &GatewayStatus{
 				S3: g.s3, Segments: h.Segments, Bytes: h.Bytes, Full: h.Full, Thin: h.Thin, Low: h.Low,
-				Unreadable: h.Unreadable, Leases: len(h.Leases),
+				Unreadable: h.Unreadable, Leases: len(h.Leases), Exhausted: h.Exhausted, Problems: h.Problems,
 			}
 		}
 		g.made = time.Now()
@@ -119,13 +174,26 @@ func (e *env) engine(ctx context.Context, port *ledgerport.Port) (*gateway.Engin
 	epoch := time.Duration(e.plan.EpochSeconds) * time.Second
 	return gateway.New(ctx, gateway.Config{
 		Dir: dir, Chain: receipt.ChainOf(e.plan.ChainID), Keys: keys, Ledger: ledgerport.Gateway{Port: port},
-		Log: e.log.With("role", GatewayName), Layouts: []erasure.Layout{e.plan.layout()},
+		Log: e.log.With("role", GatewayName), Layouts: []erasure.Layout{e.plan.layout()}, Lease: e.plan.Lease.policy(),
 		Pace: gateway.Pace{
 			// A local network lives fast: what is silent for some epochs is
 			// rebuilt elsewhere while somebody watches.
 			RepairInterval: 2 * epoch, ProbeInterval: epoch, UnreachableAfter: 8 * epoch,
 		},
 	})
+}
+
+// fundedPiece is the size of a full segment's piece in a small network, in bytes:
+// what a lease's first escrow holds when a person chose for how long.
+const fundedPiece = 16 << 20
+
+// policy is how the engine buys leases.
+func (l LeasePlan) policy() gateway.LeasePolicy {
+	p := gateway.LeasePolicy{NoTopUp: l.NoTopUp}
+	if l.HoldEpochs > 0 {
+		p.Epochs, p.HoldBytes, p.Low = l.HoldEpochs, fundedPiece, max(1, l.HoldEpochs/4)
+	}
+	return p
 }
 
 // layout is the code for the number of providers: the small one from eight on,

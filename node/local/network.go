@@ -21,6 +21,12 @@ type Options struct {
 	Listen    string        // address to listen on; empty: as planned, or 127.0.0.1
 	Providers int           // 0: as planned, or DefaultProviders
 	Epoch     time.Duration // 0: as planned, or DefaultEpoch
+	// NoTopUp says whether leases are never funded again; nil: as planned.
+	NoTopUp *bool
+	// HoldEpochs is how many epochs a lease's first escrow pays for; 0: as planned.
+	HoldEpochs uint64
+	// Scrub is how long a provider takes to read all its pieces once; 0: as planned.
+	Scrub time.Duration
 	// Program is the command that serves one role, the role's name appended
 	// ("grange role run --home DIR"). Empty runs every role in this process.
 	Program []string
@@ -87,6 +93,9 @@ func (n *Network) prepare(ctx context.Context) error {
 	case err == nil:
 		err = n.recheck(plan)
 	}
+	if err == nil {
+		err = n.adjust(plan)
+	}
 	if err != nil {
 		return err
 	}
@@ -134,6 +143,27 @@ func (n *Network) recheck(p *Plan) error {
 		}
 	}
 	return p.rechoosePorts(n.home, n.opts.Ports)
+}
+
+// adjust takes over what may change with every start.
+func (n *Network) adjust(p *Plan) error {
+	before := *p
+	if n.opts.NoTopUp != nil {
+		p.Lease.NoTopUp = *n.opts.NoTopUp
+	}
+	if n.opts.HoldEpochs != 0 {
+		p.Lease.HoldEpochs = n.opts.HoldEpochs
+	}
+	if s := n.opts.Scrub; s != 0 {
+		if s < time.Second || s > maxScrub {
+			return &PlanError{fmt.Sprintf("check all pieces once in %v: want 1 s to %v", s, maxScrub)}
+		}
+		p.ScrubSeconds = uint32(s / time.Second)
+	}
+	if p.Lease == before.Lease && p.ScrubSeconds == before.ScrubSeconds {
+		return nil
+	}
+	return p.save(n.home)
 }
 
 // specs lists the roles: in this process, or each in its own. The status page

@@ -109,6 +109,9 @@ func (p *pageSource) read(ctx context.Context) (statuspage.Snapshot, error) {
 			o, err := p.view.Outcome(ctx, d.ID, c.Epoch.Number-1)
 			if err == nil {
 				row.Outcome = o.Outcome
+				if o.Outcome == "faulted" && !holds(leases, d.ID) {
+					row.Outcome = ledgerview.Idle
+				}
 			}
 		}
 		s.Devices = append(s.Devices, row)
@@ -142,6 +145,11 @@ func (p *pageSource) device(d ledgerview.Device) statuspage.Device {
 	return row
 }
 
+// holds reports whether a device has, or had lately, anything to prove.
+func holds(leases []ledgerview.Lease, device string) bool {
+	return slices.ContainsFunc(leases, func(l ledgerview.Lease) bool { return l.Device == device && (l.Held() > 0 || l.Faults > 0) })
+}
+
 // snapshot adds what this process knows to the newest picture of the ledger.
 func (p *pageSource) snapshot() statuspage.Snapshot {
 	p.mu.Lock()
@@ -154,9 +162,7 @@ func (p *pageSource) snapshot() statuspage.Snapshot {
 	}
 	s.Endpoints = []statuspage.Endpoint{{Name: "S3", URL: e.S3.URL}, {Name: "RPC", URL: e.RPC}, {Name: "REST", URL: e.REST}, {Name: "gRPC", URL: e.GRPC}, {Name: "status", URL: e.Status}}
 	s.Roles, s.Problems = p.n.sup.List(), p.n.sup.Problems()
-	for _, r := range s.Roles {
-		s.Problems = append(s.Problems, told(r)...)
-	}
+	s.Problems = append(s.Problems, Told(s.Roles)...)
 	slices.SortStableFunc(s.Problems, func(a, b node.Problem) int { return b.Time.Compare(a.Time) })
 	s.Problems = s.Problems[:min(len(s.Problems), shownProblems)]
 	return s
@@ -165,8 +171,18 @@ func (p *pageSource) snapshot() statuspage.Snapshot {
 // shownProblems bounds the rows of problems on the page, newest first.
 const shownProblems = 50
 
+// Told are the problems that roles tell of in their status, oldest first.
+func Told(roles []node.Info) []node.Problem {
+	var out []node.Problem
+	for _, r := range roles {
+		out = append(out, told(r)...)
+	}
+	slices.SortStableFunc(out, func(a, b node.Problem) int { return a.Time.Compare(b.Time) })
+	return out
+}
+
 // told are the problems that a role tells of in its status, in the form storage
-// providers use.
+// providers and the gateway use.
 func told(r node.Info) []node.Problem {
 	raw, err := json.Marshal(r.Status)
 	if err != nil {

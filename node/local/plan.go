@@ -47,6 +47,14 @@ type Plan struct {
 	Buyer        Account        `json:"buyer"`
 	Providers    []ProviderPlan `json:"providers"`
 	S3Region     string         `json:"s3_region"`
+	Lease        LeasePlan      `json:"lease"`
+	ScrubSeconds uint32         `json:"scrub_seconds,omitempty"` // one reading of all pieces takes that long; 0: a day
+}
+
+// LeasePlan is how the gateway buys: the engine's own way where a field is zero.
+type LeasePlan struct {
+	NoTopUp    bool   `json:"no_top_up,omitempty"`   // a lease's first escrow is its last
+	HoldEpochs uint64 `json:"hold_epochs,omitempty"` // epochs that the first escrow pays for
 }
 
 // Account is an account of the network and the file that holds its key,
@@ -62,10 +70,11 @@ type Account struct {
 type ProviderPlan struct {
 	Name      string  `json:"name"`
 	Owner     Account `json:"owner"`
-	Device    string  `json:"device"`     // device id, hex
-	DeviceKey string  `json:"device_key"` // file, relative to home
-	Data      string  `json:"data"`       // directory, relative to home
-	Port      int     `json:"port"`
+	Device    string  `json:"device"`           // device id, hex
+	DeviceKey string  `json:"device_key"`       // file, relative to home
+	Data      string  `json:"data"`             // directory, relative to home
+	Port      int     `json:"port"`             // 0 when it is routed
+	Routed    bool    `json:"routed,omitempty"` // has no port: it dials the gateway's router
 	Capacity  uint64  `json:"capacity_bytes"`
 }
 
@@ -77,6 +86,7 @@ type Ports struct {
 	REST   int `json:"rest"`
 	Status int `json:"status"`
 	S3     int `json:"s3"`
+	Router int `json:"router,omitempty"` // 0 when no provider is routed
 }
 
 // ProviderName is the name of the i-th provider, counted from 1.

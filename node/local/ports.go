@@ -9,7 +9,8 @@ import (
 )
 
 // DefaultPort is the first of the consecutive ports a network takes unless told
-// otherwise: six for the roles that exist once, then one per provider.
+// otherwise: six for the roles that exist once, then one per provider (of one that is
+// routed, the router's).
 const DefaultPort = 24700
 
 // fixedPorts is how many ports a network takes beside its providers'.
@@ -41,7 +42,12 @@ func (e *PortError) Unwrap() error { return e.Err }
 func (p *Plan) assign(first int) {
 	p.Ports = Ports{S3: first, RPC: first + 1, P2P: first + 2, GRPC: first + 3, REST: first + 4, Status: first + 5}
 	for i := range p.Providers {
-		p.Providers[i].Port = first + fixedPorts + i
+		port := first + fixedPorts + i
+		if p.Providers[i].Routed { // one router for all of them
+			p.Providers[i].Port, p.Ports.Router = 0, port
+			continue
+		}
+		p.Providers[i].Port = port
 	}
 }
 
@@ -51,8 +57,13 @@ func (p *Plan) uses() []use {
 		{&p.Ports.S3, "s3"}, {&p.Ports.RPC, "rpc"}, {&p.Ports.P2P, "p2p"},
 		{&p.Ports.GRPC, "grpc"}, {&p.Ports.REST, "rest"}, {&p.Ports.Status, "status"},
 	}
+	if p.Ports.Router != 0 {
+		out = append(out, use{&p.Ports.Router, "router"})
+	}
 	for i := range p.Providers {
-		out = append(out, use{&p.Providers[i].Port, p.Providers[i].Name})
+		if !p.Providers[i].Routed {
+			out = append(out, use{&p.Providers[i].Port, p.Providers[i].Name})
+		}
 	}
 	return out
 }

@@ -37,11 +37,15 @@ const drainWithin = 3 * time.Second
 func (e *env) provider(pr ProviderPlan) node.Role {
 	return node.NewFunc(pr.Name, func(ctx context.Context, r *node.Func) error {
 		log := e.log.With("role", pr.Name)
-		base, err := net.Listen("tcp", e.plan.listenAddr(pr.Port))
-		if err != nil {
-			return err
+		var base net.Listener // none when the provider is routed
+		if !pr.Routed {
+			l, err := net.Listen("tcp", e.plan.listenAddr(pr.Port))
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			base = l
 		}
-		defer base.Close()
 		c, err := e.ledger(ctx)
 		if err != nil {
 			return err
@@ -53,13 +57,13 @@ func (e *env) provider(pr ProviderPlan) node.Role {
 		p, err := provider.Open(provider.Config{
 			Dir: filepath.Join(e.home, pr.Data), Capacity: int64(pr.Capacity), Chain: e.plan.ChainID, Device: supply.Device(), Key: supply.Key,
 			Leases: ledgerport.Provider{Port: port}, Oracle: ledgerport.Provider{Port: port}, Market: ledgerport.Provider{Port: port},
-			PeerKey: tunnel.PeerKey, Log: log,
+			PeerKey: tunnel.PeerKey, ScrubEvery: e.plan.scrub(), Log: log,
 		})
 		if err != nil {
 			return err
 		}
 		r.SetStatus(func() any { return p.Status() })
-		err = serveProvider(ctx, p, base, supply, port, log, r.MarkReady)
+		err = serveProvider(ctx, p, e.listener(base, pr, supply, log), port, log, r.MarkReady)
 		return errors.Join(err, p.Close())
 	})
 }
@@ -68,13 +72,13 @@ func (e *env) provider(pr ProviderPlan) node.Role {
 // ledger, as any new device gets there.
 func (e *env) onboard(ctx context.Context, c *client.Client, pr ProviderPlan) (*ledgerport.Port, ledgerport.Supply, error) {
 	supply := ledgerport.Supply{
-		Endpoint: tunnel.Endpoint{Scheme: tunnel.SchemeTCP, Addr: e.plan.addr(pr.Port)}.String(),
-		Use:      usePrice, Hold: holdPrice, Capacity: pr.Capacity, Bond: providerBond,
+		Use: usePrice, Hold: holdPrice, Capacity: pr.Capacity, Bond: providerBond,
 	}
 	var err error
 	if supply.Key, err = loadDeviceKey(filepath.Join(e.home, pr.DeviceKey)); err != nil {
 		return nil, supply, err
 	}
+	supply.Endpoint = e.plan.endpoint(pr, tunnel.KeyOf(supply.Key)).String()
 	owner, err := pr.Owner.load(e.home)
 	if err != nil {
 		return nil, supply, err
@@ -91,9 +95,45 @@ func (e *env) onboard(ctx context.Context, c *client.Client, pr ProviderPlan) (*
 	return port, supply, err
 }
 
+// endpoint is where the gateway finds a provider.
+func (p *Plan) endpoint(pr ProviderPlan, key tunnel.PublicKey) tunnel.Endpoint {
+	if pr.Routed {
+		return tunnel.Endpoint{Scheme: tunnel.SchemeRouter, Addr: p.addr(p.Ports.Router), Key: key}
+	}
+	return tunnel.Endpoint{Scheme: tunnel.SchemeTCP, Addr: p.addr(pr.Port)}
+}
+
+// scrubEvery and maxScrub bound how slowly a provider reads all its pieces.
+const (
+	scrubEvery = 24 * time.Hour
+	maxScrub   = 366 * 24 * time.Hour
+)
+
+func (p *Plan) scrub() time.Duration {
+	if p.ScrubSeconds == 0 {
+		return scrubEvery
+	}
+	return time.Duration(p.ScrubSeconds) * time.Second
+}
+
+// routerBackoff bounds how long a routed provider is away after its router came
+// back: a local network lives fast.
+const routerBackoff = time.Second
+
+// listener opens the provider's tunnel: on its port, or through the router.
+func (e *env) listener(base net.Listener, pr ProviderPlan, s ledgerport.Supply, log *slog.Logger) func() (*tunnel.Listener, error) {
+	return func() (*tunnel.Listener, error) {
+		l, err := tunnel.Listen(base, s.Key, tunnel.Options{MaxBackoff: routerBackoff, Log: log})
+		if err != nil || !pr.Routed {
+			return l, err
+		}
+		return l, l.Register(e.plan.addr(e.plan.Ports.Router))
+	}
+}
+
 // serveProvider serves requests and does the duties until ctx ends.
-func serveProvider(ctx context.Context, p *provider.Provider, base net.Listener, s ledgerport.Supply, port *ledgerport.Port, log *slog.Logger, ready func()) error {
-	l, err := tunnel.Listen(base, s.Key, tunnel.Options{Log: log})
+func serveProvider(ctx context.Context, p *provider.Provider, listen func() (*tunnel.Listener, error), port *ledgerport.Port, log *slog.Logger, ready func()) error {
+	l, err := listen()
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,8 @@ func forClient(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, gateway.ErrSpent):
+		return fmt.Errorf("%w: %w: add to it with: grange lease fund LEASE CREDITS (grange lease list shows which), or start with --no-topup=false", s3.ErrReadOnly, err)
 	case errors.Is(err, gateway.ErrTooFewOwners), errors.Is(err, gateway.ErrNotStored), errors.Is(err, gateway.ErrUnrecoverable):
 		return fmt.Errorf("%w: %w: start more providers or try again later", s3.ErrInsufficient, err)
 	}

@@ -35,15 +35,9 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return uint64(float64(part) / float64(whole) * 100)
 	},
-	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"ago":   func(now, t time.Time) string { return now.Sub(t).Truncate(time.Second).String() },
-	"json": func(v any) string {
-		b, err := json.Marshal(v)
-		if err != nil || string(b) == "null" {
-			return ""
-		}
-		return string(b)
-	},
+	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"ago":     func(now, t time.Time) string { return now.Sub(t).Truncate(time.Second).String() },
+	"summary": summary,
 }).Parse(pageSource))
 
 // Source gives the newest snapshot; it must not block for long.

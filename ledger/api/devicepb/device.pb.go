@@ -132,7 +132,8 @@ type Profile struct {
 	Class Class `protobuf:"varint,1,opt,name=class,proto3,enum=grange.device.v1.Class" json:"class,omitempty"`
 	// H3 index, resolution at most 12; 0 for none.
 	Cell uint64 `protobuf:"varint,2,opt,name=cell,proto3" json:"cell,omitempty"`
-	// Where the device is reached: "host:port" or "router-host:port/<device id>".
+	// Where the device is reached: "tcp://host:port", or "router://host:port/<key>" through
+	// the router that the device with that key (64 hex digits) is registered with.
 	Endpoint string `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// What the device offers, for example "storage-node"; sorted, no repeats.
 	Capabilities []string `protobuf:"bytes,4,rep,name=capabilities,proto3" json:"capabilities,omitempty"`

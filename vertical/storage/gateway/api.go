@@ -55,8 +55,9 @@ var (
 	ErrUnrecoverable = errors.New("segment cannot be read")
 	// ErrSize: the size is outside 1..MaxSegment, or r held fewer bytes.
 	ErrSize = errors.New("segment size")
-	// ErrSpent: a lease's lane has paid for all it may, and is not topped up.
-	ErrSpent = errors.New("lease budget for reading is spent")
+	// ErrSpent: the escrow of leases is used up, for holding or for reading, and
+	// the policy says not to top it up.
+	ErrSpent = errors.New("escrow is exhausted")
 	// ErrClosed: the engine is closed.
 	ErrClosed = errors.New("gateway closed")
 )

@@ -207,6 +207,7 @@ func (b *book) spots(ctx context.Context, size uint64) ([]spot, error) {
 	}
 	var out []spot
 	leased := map[uint64]bool{}
+	dry := map[uint64]bool{}  // offers whose lease has no money left, nor gets any
 	ended := map[uint64]int{} // leases that an offer's provider ended or failed
 	for _, l := range b.all() {
 		view := l.view()
@@ -214,8 +215,10 @@ func (b *book) spots(ctx context.Context, size uint64) ([]spot, error) {
 			if view.Reason == lease.ReasonFaulted || view.Reason == lease.ReasonProvider {
 				ended[view.Offer]++
 			}
+			dry[view.Offer] = dry[view.Offer] || b.isDry(view)
 			continue
 		}
+		dry[view.Offer] = dry[view.Offer] || b.isDry(view)
 		room := l.room()
 		if room >= size {
 			leased[view.Offer] = true
@@ -231,7 +234,7 @@ func (b *book) spots(ctx context.Context, size uint64) ([]spot, error) {
 	}
 	for i := range offers {
 		o := &offers[i]
-		if !leased[o.ID] {
+		if !leased[o.ID] && !dry[o.ID] {
 			out = append(out, spot{offer: o, Candidate: Candidate{
 				Owner: o.Provider.Owner, Free: o.Free, Health: 0.9 / float64(1+9*ended[o.ID]),
 				Cost: cost(o.Hold, o.Use, size, b.conf.Lease.Epochs),
@@ -239,6 +242,23 @@ func (b *book) spots(ctx context.Context, size uint64) ([]spot, error) {
 		}
 	}
 	return out, nil
+}
+
+// isDry reports whether the escrow of a lease ran dry and nobody but the operator
+// puts more in: a further lease on the offer would be a top-up by another name.
+func (b *book) isDry(view Lease) bool {
+	return b.conf.Lease.NoTopUp && (view.State == lease.Grace || view.State >= lease.Closing && view.Reason == lease.ReasonExhausted)
+}
+
+// exhausted lists the owners of leases that are dry.
+func (b *book) exhausted() map[string]bool {
+	owners := map[string]bool{}
+	for _, l := range b.all() {
+		if view := l.view(); b.isDry(view) {
+			owners[view.Provider.Owner] = true
+		}
+	}
+	return owners
 }
 
 // cost compares offers: size bytes held for the planned term and read once.

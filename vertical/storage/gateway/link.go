@@ -21,11 +21,12 @@ import (
 // link is our side of one lease: the connection to its provider, what we pay
 // there, and what it is committed to hold.
 type link struct {
-	id    LeaseID
-	key   ed25519.PrivateKey // session key: lane, commitments, tunnel identity
-	lane  uint32
-	pulse pulse
-	meter *meter
+	id     LeaseID
+	key    ed25519.PrivateKey // session key: lane, commitments, tunnel identity
+	lane   uint32
+	pulse  pulse
+	faults faults
+	meter  *meter
 
 	mu       sync.Mutex
 	lease    Lease // as the ledger last showed it
@@ -269,4 +270,5 @@ func (l *link) blame(ctx context.Context, err error) {
 		return
 	}
 	l.pulse.fail()
+	l.faults.add(err)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/money"
 )
 
@@ -19,7 +20,9 @@ type Health struct {
 	// more than the repair threshold; at or below it and at least k; below k.
 	Full, Thin, Low, Unreadable int
 
-	Leases []LeaseHealth // by lease id
+	Exhausted int           // leases whose escrow has run dry
+	Leases    []LeaseHealth // by lease id
+	Problems  []Problem     // what providers did wrong, oldest first
 }
 
 // LeaseHealth is one lease as the engine and the ledger see it.
@@ -50,7 +53,7 @@ func (e *Engine) Health(ctx context.Context) (Health, error) {
 		return Health{}, err
 	}
 	defer done()
-	h := Health{Epoch: e.epoch.Load()}
+	h := Health{Epoch: e.epoch.Load(), Problems: []Problem{}}
 	err = e.store.eachSegment(func(s Segment) error {
 		h.Segments++
 		h.Bytes += s.Size
@@ -71,7 +74,12 @@ func (e *Engine) Health(ctx context.Context) (Health, error) {
 	}
 	for _, l := range e.book.all() {
 		h.Leases = append(h.Leases, l.health())
+		h.Problems = append(h.Problems, l.faults.all(l.view())...)
+		if l.view().State == lease.Grace {
+			h.Exhausted++
+		}
 	}
+	slices.SortStableFunc(h.Problems, func(a, b Problem) int { return a.Last.Compare(b.Last) })
 	slices.SortFunc(h.Leases, func(a, b LeaseHealth) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return h, nil
 }

@@ -85,6 +85,9 @@ func (e *Engine) layout(ctx context.Context, size int64) (erasure.Layout, error)
 		}
 		most = max(most, len(owners))
 	}
+	if dry := len(e.book.exhausted()); dry > 0 && most+dry >= least {
+		return erasure.Layout{}, fmt.Errorf("%w: %d leases can be read and not written, and only %d providers take the pieces of %d bytes, of the %d it needs", ErrSpent, dry, most, size, least)
+	}
 	return erasure.Layout{}, fmt.Errorf("%w: %d with room for the pieces of %d bytes, need %d", ErrTooFewOwners, most, size, least)
 }
 

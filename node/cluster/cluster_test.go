@@ -1,0 +1,286 @@
+package cluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/grange-network/grange/node/cluster"
+)
+
+// A validator is this test's program started again with these two words, a home
+// and a name.
+const serveWord = "serve-validator"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == serveWord {
+		if err := cluster.Serve(context.Background(), os.Args[2], os.Args[3], slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// running is a cluster of processes under test.
+type running struct {
+	*testing.T
+	home string
+	net  *cluster.Network
+	stop context.CancelFunc
+	done chan error
+}
+
+func options(home string) cluster.Options {
+	return cluster.Options{
+		Home: home, Ports: cluster.PortChoice{Auto: true}, Program: []string{os.Args[0], serveWord, home},
+	}
+}
+
+func start(t *testing.T, o cluster.Options) *running {
+	t.Helper()
+	n, err := cluster.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{T: t, home: o.Home, net: n, stop: cancel, done: make(chan error, 1)}
+	ready := make(chan struct{})
+	go func() {
+		r.done <- n.Run(ctx, func(cluster.Endpoints) { close(ready) })
+		n.Close()
+	}()
+	t.Cleanup(r.end)
+	select {
+	case <-ready:
+	case err := <-r.done:
+		r.done <- err
+		t.Fatalf("start: %v\n%s", err, r.logs())
+	}
+	return r
+}
+
+// end stops the cluster once.
+func (r *running) end() {
+	r.stop()
+	if err, ok := <-r.done; ok {
+		close(r.done)
+		if err != nil {
+			r.Errorf("stop: %v\n%s", err, r.logs())
+		}
+	}
+}
+
+func (r *running) logs() string {
+	var b strings.Builder
+	paths, _ := filepath.Glob(filepath.Join(r.home, "logs", "*.log"))
+	for _, p := range paths {
+		raw, _ := os.ReadFile(p)
+		fmt.Fprintf(&b, "== %s\n%s", p, raw[max(0, len(raw)-2000):])
+	}
+	return b.String()
+}
+
+// get asks a validator's RPC.
+func (r *running) get(i int, path string, into any) error {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.net.Endpoints().Validators[i].RPC+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// height is the last block a validator has, 0 when it does not answer.
+func (r *running) height(i int) int64 {
+	var s struct {
+		Result struct {
+			SyncInfo struct {
+				Height int64 `json:"latest_block_height,string"`
+			} `json:"sync_info"`
+		}
+	}
+	if err := r.get(i, "/status", &s); err != nil {
+		return 0
+	}
+	return s.Result.SyncInfo.Height
+}
+
+// reach waits until the validators have a height.
+func (r *running) reach(h int64, within time.Duration, validators ...int) time.Duration {
+	r.Helper()
+	began := time.Now()
+	for _, i := range validators {
+		for r.height(i) < h {
+			if time.Since(began) > within {
+				r.Fatalf("validator %d is at %d after %v, want %d\n%s", i+1, r.height(i), within, h, r.logs())
+			}
+			time.Sleep(50 * time.Millisecond) // other processes: there is no event to wait for
+		}
+	}
+	return time.Since(began)
+}
+
+// halted checks that the validators make no block for a while.
+func (r *running) halted(watch time.Duration, validators ...int) {
+	r.Helper()
+	time.Sleep(time.Second) // a block that was decided already may come yet
+	before := map[int]int64{}
+	for _, i := range validators {
+		before[i] = r.height(i)
+	}
+	time.Sleep(watch)
+	for _, i := range validators {
+		if h := r.height(i); h != before[i] {
+			r.Fatalf("validator %d went from %d to %d, must not move", i+1, before[i], h)
+		}
+	}
+}
+
+// hashes returns the application hash at every height up to the last.
+func (r *running) hashes(i int, last int64) []string {
+	r.Helper()
+	var out []string
+	for h := int64(1); h <= last; h += 20 {
+		var b struct {
+			Result struct {
+				Metas []struct {
+					Header struct {
+						Height  int64  `json:"height,string"`
+						AppHash string `json:"app_hash"`
+					} `json:"header"`
+				} `json:"block_metas"`
+			}
+		}
+		if err := r.get(i, fmt.Sprintf("/blockchain?minHeight=%d&maxHeight=%d", h, min(h+19, last)), &b); err != nil {
+			r.Fatal(err)
+		}
+		for k := len(b.Result.Metas) - 1; k >= 0; k-- { // newest first
+			if got := b.Result.Metas[k].Header; got.Height == int64(len(out)+1) {
+				out = append(out, got.AppHash)
+			}
+		}
+	}
+	if int64(len(out)) != last {
+		r.Fatalf("validator %d told %d hashes of %d", i+1, len(out), last)
+	}
+	return out
+}
+
+// agree compares the application hashes of all validators at every height.
+func (r *running) agree(size int) {
+	r.Helper()
+	last := r.height(0)
+	r.reach(last, 20*time.Second, 1, 2, 3)
+	want := r.hashes(0, last)
+	for i := 1; i < size; i++ {
+		for h, got := range r.hashes(i, last) {
+			if got != want[h] {
+				r.Fatalf("height %d: validator %d has state %s, validator 1 has %s", h+1, i+1, got, want[h])
+			}
+		}
+	}
+	r.Logf("%d validators agree at all %d heights", size, last)
+}
+
+func (r *running) signal(i int, s syscall.Signal) {
+	r.Helper()
+	if err := syscall.Kill(r.net.Endpoints().Validators[i].PID, s); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func (r *running) must(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+func (r *running) name(i int) string { return r.net.Plan().Validators[i].Name }
+
+// split cuts every link between the validators of one side and the others.
+func (r *running) split(side ...int) {
+	for _, i := range side {
+		for j := range r.net.Plan().Validators {
+			other := true
+			for _, k := range side {
+				other = other && j != k
+			}
+			if other {
+				r.must(r.net.Links().Cut(r.name(i), r.name(j), false))
+			}
+		}
+	}
+}
+
+// TestFaults runs the fault matrix on one network of four: each case leaves it
+// whole.
+func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts four processes")
+	}
+	home := t.TempDir()
+	o := options(home)
+	o.Commit = 200 * time.Millisecond
+	r := start(t, o)
+	all := []int{0, 1, 2, 3}
+	sup := r.net.Supervisor()
+	r.reach(3, 30*time.Second, all...)
+
+	t.Run("kill one of four goes on and it catches up", func(t *testing.T) {
+		r.signal(3, syscall.SIGKILL)
+		t.Logf("5 blocks with three of four: %v", r.reach(r.height(0)+5, 40*time.Second, 0, 1, 2))
+		r.must(sup.Start(t.Context(), r.name(3)))
+		t.Logf("caught up: %v", r.reach(r.height(0)+1, 30*time.Second, 3))
+	})
+	t.Run("kill one and suspend one halts, continue resumes", func(t *testing.T) {
+		r.must(sup.Kill(r.name(3)))
+		r.signal(2, syscall.SIGSTOP)
+		r.halted(3*time.Second, 0, 1)
+		h := r.height(0)
+		r.signal(2, syscall.SIGCONT)
+		t.Logf("resumed: %v", r.reach(h+2, 40*time.Second, 0, 1, 2))
+		r.must(sup.Start(t.Context(), r.name(3)))
+		r.reach(r.height(0)+1, 30*time.Second, all...)
+	})
+	t.Run("two and two halt, heal resumes", func(t *testing.T) {
+		r.split(0, 1)
+		r.halted(3*time.Second, all...)
+		h := r.height(0)
+		r.must(r.net.Links().Heal("", "", false))
+		t.Logf("resumed: %v", r.reach(h+2, 40*time.Second, all...))
+	})
+	t.Run("three and one: the majority goes on, heal catches up", func(t *testing.T) {
+		r.split(3)
+		h := r.height(0)
+		r.halted(2*time.Second, 3)
+		r.reach(h+4, 40*time.Second, 0, 1, 2)
+		if behind := r.height(3); behind > h+2 {
+			t.Fatalf("the one cut off is at %d, was at most at %d", behind, h+2)
+		}
+		r.must(r.net.Links().Heal("", "", false))
+		t.Logf("caught up: %v", r.reach(r.height(0)+1, 30*time.Second, 3))
+	})
+	t.Run("delay slows and does not stop", func(t *testing.T) {
+		r.must(r.net.Links().Delay("", "", false, 100*time.Millisecond))
+		t.Logf("2 blocks at 100 ms: %v", r.reach(r.height(0)+2, 30*time.Second, all...))
+		r.must(r.net.Links().Delay("", "", false, 0))
+	})
+	r.agree(4)
+}

@@ -1,0 +1,211 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Limits and defaults of a plan.
+const (
+	DefaultValidators = 4
+	MaxValidators     = 16
+	DefaultEpoch      = 15 * time.Second
+	DefaultCommit     = time.Second
+	// DefaultPort is the first of the consecutive ports of a network that was
+	// not told otherwise.
+	DefaultPort = 24900
+)
+
+// ChainID is the chain of a cluster.
+const ChainID = "grange-local-1"
+
+// planVersion is the form of cluster.json that this program writes and reads.
+const planVersion = 1
+
+// host is the only address a cluster listens on.
+const host = "127.0.0.1"
+
+// Plan is what a cluster is: written once, at first start. Only Port may change
+// later. It holds no secrets.
+type Plan struct {
+	Version      int             `json:"version"`
+	ChainID      string          `json:"chain_id"`
+	Created      time.Time       `json:"created"`
+	EpochSeconds uint32          `json:"epoch_seconds"`
+	CommitMillis uint32          `json:"commit_millis"` // pause between blocks
+	Port         int             `json:"port"`          // first of Plan.ports() consecutive ports
+	Validators   []ValidatorPlan `json:"validators"`
+}
+
+// ValidatorPlan is one validator.
+type ValidatorPlan struct {
+	Name     string `json:"name"`
+	NodeID   string `json:"node_id"`  // p2p identity, 40 hex digits
+	Operator string `json:"operator"` // account address
+}
+
+// Ports of one validator, from its first.
+const (
+	rpcPort = iota
+	p2pPort
+	grpcPort
+	restPort
+	portsEach
+)
+
+// ports is how many ports the plan takes: each validator's own, then one for
+// the link from every validator to every other.
+func (p *Plan) ports() int { n := len(p.Validators); return n*portsEach + n*n }
+
+// addr is where validator i listens for which.
+func (p *Plan) addr(i, which int) string { return address(p.Port + i*portsEach + which) }
+
+// linkAddr is where validator i reaches validator j's p2p port.
+func (p *Plan) linkAddr(i, j int) string {
+	n := len(p.Validators)
+	return address(p.Port + n*portsEach + i*n + j)
+}
+
+func address(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// index finds a validator by name.
+func (p *Plan) index(name string) (int, error) {
+	for i, v := range p.Validators {
+		if v.Name == name {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("%q: %w", name, ErrUnknownValidator)
+}
+
+// ErrUnknownValidator is returned for a name no validator has.
+var ErrUnknownValidator = errors.New("no such validator")
+
+// ErrNoCluster is returned when a home directory holds no cluster.
+var ErrNoCluster = errors.New("no cluster here")
+
+// PlanError says that what was asked for is not what the cluster of that home
+// is, or is no cluster at all.
+type PlanError struct{ What string }
+
+// Error says what differs.
+func (e *PlanError) Error() string { return e.What }
+
+// PortError says that a port of the plan is taken.
+type PortError struct {
+	Port int
+	Err  error
+}
+
+// Error says which port.
+func (e *PortError) Error() string { return fmt.Sprintf("listen on port %d: %v", e.Port, e.Err) }
+
+// Unwrap returns the system's error.
+func (e *PortError) Unwrap() error { return e.Err }
+
+func planPath(home string) string { return filepath.Join(home, "cluster.json") }
+
+// LoadPlan reads the plan of a home directory, or returns ErrNoCluster.
+func LoadPlan(home string) (*Plan, error) {
+	path := planPath(home)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", path, ErrNoCluster)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := new(Plan)
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(p); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if p.Version != planVersion {
+		return nil, fmt.Errorf("read %s: version %d, this program knows %d", path, p.Version, planVersion)
+	}
+	if n := len(p.Validators); n < 1 || n > MaxValidators {
+		return nil, fmt.Errorf("read %s: %d validators, want 1 to %d", path, n, MaxValidators)
+	}
+	return p, nil
+}
+
+// Automatic ports come from below the range from which systems take the local
+// ports of outgoing connections, so that a kept port stays free over a restart.
+const (
+	autoFirst = 20_000
+	autoLast  = 32_000
+)
+
+// PortChoice is how ports are chosen. The zero value keeps what was chosen
+// before, DefaultPort at first.
+type PortChoice struct {
+	Auto  bool // any that are free
+	First int  // this block, if not 0
+}
+
+// choosePorts decides Port and checks that all are free.
+func (p *Plan) choosePorts(c PortChoice) error {
+	switch {
+	case c.First != 0:
+		p.Port = c.First
+	case p.Port == 0 && !c.Auto:
+		p.Port = DefaultPort
+	}
+	var err error
+	if p.Port != 0 {
+		if err = p.checkPorts(); err == nil || !c.Auto {
+			return err
+		}
+	}
+	for range 200 {
+		p.Port = autoFirst + rand.IntN(autoLast-autoFirst-p.ports())
+		if err = p.checkPorts(); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("find %d free ports in a row: %w", p.ports(), err)
+}
+
+func (p *Plan) checkPorts() error {
+	for port := p.Port; port < p.Port+p.ports(); port++ {
+		l, err := net.Listen("tcp", address(port))
+		if err != nil {
+			return &PortError{Port: port, Err: err}
+		}
+		l.Close()
+	}
+	return nil
+}
+
+// save writes the plan so that a crash leaves the old one or the new one.
+func (p *Plan) save(home string) error { return writeJSON(planPath(home), p) }
+
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once renamed
+	_, err = f.Write(append(b, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return os.Rename(f.Name(), path)
+}
