@@ -111,7 +111,7 @@ func OrderLinks(ctx context.Context, home string, o LinkOrder) ([]LinkState, err
 		return nil, fmt.Errorf("change link: answered %s: %w", resp.Status, err)
 	}
 	if resp.StatusCode == http.StatusNotFound {
-		return nil, fmt.Errorf("change link: %s: %w", o.A+" "+o.B, ErrUnknownValidator)
+		return nil, fmt.Errorf("change link between %q and %q: %w", o.A, o.B, ErrUnknownValidator)
 	}
 	return nil, &PlanError{what}
 }
