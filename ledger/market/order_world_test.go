@@ -231,3 +231,8 @@ func signed(t testing.TB, id [32]byte, u unit, n int, seq, units uint64) []byte 
 	}
 	return r.Encode()
 }
+
+// sub is a−b as a change of a balance.
+func sub(a, b uint64) *big.Int {
+	return new(big.Int).Sub(new(big.Int).SetUint64(a), new(big.Int).SetUint64(b))
+}
