@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/grange-network/grange/core/breaker"
 	"github.com/grange-network/grange/core/emission"
@@ -96,6 +97,9 @@ func (b *Book) Grain(a Account) money.Grain { return b.grain[a] }
 
 // Credit is what an account owns, in ucredit, without what waits in the queue.
 func (b *Book) Credit(a Account) money.Credit { return b.credit[a] }
+
+// Totals are the sums since genesis.
+func (b *Book) Totals() Totals { return b.totals }
 
 // Epoch is the number of the epoch under way.
 func (b *Book) Epoch() uint64 { return b.epoch }
@@ -240,8 +244,8 @@ func (b *Book) PayRedemptions() ([]Redeemed, error) {
 	}
 	var paid []Redeemed
 	quote := b.Quote()
-	for n := uint32(0); n < b.rules.RedeemPerBlock && len(b.queue) > 0; n++ {
-		head := &b.queue[0]
+	for i := range min(len(b.queue), int(b.rules.RedeemPerBlock)) {
+		head := &b.queue[i]
 		if b.rules.ForwardRedeem && head.asked >= b.price.Updated {
 			break
 		}
@@ -249,17 +253,18 @@ func (b *Book) PayRedemptions() ([]Redeemed, error) {
 		if amount < min(uint64(head.remaining), b.rules.RedeemMin) {
 			break
 		}
+		if g, err := quote.Grains(money.Credit(amount)); err != nil || g == 0 {
+			continue // it keeps its place and its credits
+		}
 		p, err := b.pay(head.holder, money.Credit(amount), quote)
 		if err != nil {
 			return paid, err
 		}
 		paid = append(paid, p)
 		head.remaining -= money.Credit(amount)
-		if head.remaining > 0 {
-			break // as on the ledger: what remains has no room now
-		}
-		b.queue = b.queue[1:]
+		// As on the ledger: should paying have made room, the next one gets it.
 	}
+	b.queue = slices.DeleteFunc(b.queue, func(r redemption) bool { return r.remaining == 0 })
 	return paid, nil
 }
 
