@@ -101,7 +101,7 @@ func (c *Cutter[T]) cut(name segment.Name) (err error) {
 	}
 	defer func() {
 		if err = errors.Join(err, f.Close()); err != nil {
-			os.Remove(f.Name())
+			_ = os.Remove(f.Name())
 			err = fmt.Errorf("cut segment %s: %w", name, err)
 		}
 	}()

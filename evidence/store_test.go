@@ -192,8 +192,8 @@ func conformStore(t *testing.T, s Store) {
 		t.Fatalf("list part of a name: %q", got)
 	}
 	used := strings.NewReader("new")
-	used.Seek(2, io.SeekStart)
-	if err := s.Put(t.Context(), "a/2", used); err != nil {
+	_, err := used.Seek(2, io.SeekStart)
+	if err := errors.Join(err, s.Put(t.Context(), "a/2", used)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := read(t, s, "a/2"); err != nil || got != "new" {

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"syscall"
@@ -16,7 +15,7 @@ func TestFullFileSystem(t *testing.T) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=300k"); err != nil {
 		t.Skipf("mount a small file system: %v", err)
 	}
-	defer syscall.Unmount(dir, syscall.MNT_DETACH)
+	defer func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }()
 	l, err := Open(dir, Options{FileBytes: 50 << 10})
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +49,7 @@ func TestFullFileSystem(t *testing.T) {
 		want := kept[slices.Index(kept, l.First()):]
 		for r, err := range l.Records(0) {
 			if err != nil || len(want) == 0 || r.Seq != want[0] {
-				t.Fatal(fmt.Sprintf("%s: record %d", when, r.Seq), err)
+				t.Fatalf("%s: record %d: %v", when, r.Seq, err)
 			}
 			want = want[1:]
 		}

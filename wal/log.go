@@ -55,9 +55,8 @@ func (o Options) withDefaults() (Options, error) {
 
 // disk is the file that batches are written to.
 type disk interface {
-	io.Writer
+	io.WriteCloser
 	Truncate(size int64) error
-	Close() error
 	Sync() error // of data and size
 }
 
@@ -292,7 +291,7 @@ func (l *Log) write(g *group) error {
 // old file goes on.
 func (l *Log) rotate(first uint64) error {
 	var s salt
-	rand.Read(s[:])
+	_, _ = rand.Read(s[:]) // never fails
 	path := l.path(first)
 	f, err := l.create(path)
 	if err != nil {
