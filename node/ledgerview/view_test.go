@@ -89,7 +89,7 @@ func usage(device byte, burned uint64) marketpb.Usage {
 
 func TestBonusIsWhatTheVerifiersCompute(t *testing.T) {
 	record := creditpb.EpochRecord{
-		Epoch: 7, Quote: creditpb.Quote{Low: 900_000, Mid: 950_000, High: 1_000_000}, DemandPool: 100,
+		Epoch: 7, Quote: creditpb.Quote{Low: 900_000, Mid: 950_000, High: 1_000_000}, DemandPool: 100, RebateBps: 8000,
 		Verticals: []creditpb.VerticalShare{{Vertical: "storage", ShareBps: 5000}, {Vertical: "other", ShareBps: 5000}},
 	}
 	device := "01" + strings.Repeat("00", 31)
@@ -104,7 +104,7 @@ func TestBonusIsWhatTheVerifiersCompute(t *testing.T) {
 		{"bound by the rebate", []marketpb.Usage{usage(1, 10)}, 10, 10, 8, 50, 8},
 		{"bound by the pool", []marketpb.Usage{usage(1, 100), usage(2, 100)}, 100, 200, 80, 25, 25},
 	} {
-		b := BonusTerms{RebateBPS: 8000}
+		var b BonusTerms
 		if err := b.fill(&record, c.used, device); err != nil {
 			t.Fatal(err)
 		}

@@ -223,6 +223,10 @@ func TestFlippedBitIsCaught(t *testing.T) {
 	if checked, damaged, err := n.Scrub(t.Context()); checked != 2 || damaged != 1 || err != nil {
 		t.Errorf("scrub read %d pieces, found %d damaged: %v", checked, damaged, err)
 	}
+	p.mustPut(data) // the payer has it still: what is damaged is written again
+	if checked, damaged, err := n.Scrub(t.Context()); checked != 2 || damaged != 0 || err != nil {
+		t.Errorf("scrub after the repair read %d pieces, found %d damaged: %v", checked, damaged, err)
+	}
 }
 
 func TestCommitments(t *testing.T) {
