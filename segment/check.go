@@ -207,7 +207,7 @@ func (p *pages) check(h format.PageHeader, packed []byte) (int64, error) {
 	switch h.Type {
 	case format.DictionaryPage:
 		d := h.DictionaryPageHeader.V
-		if !h.DictionaryPageHeader.Valid || p.data || p.dictionary > 0 || d.NumValues <= 0 || (d.Encoding != format.Plain && d.Encoding != format.PlainDictionary) {
+		if !h.DictionaryPageHeader.Valid || p.data || p.dictionary > 0 || d.NumValues <= 0 || d.Encoding != format.Plain {
 			return 0, fmt.Errorf("dictionary of %d values, encoding %v, out of place", d.NumValues, d.Encoding)
 		}
 		if *p.room -= len(page); *p.room < 0 {
@@ -239,7 +239,7 @@ func (p *pages) checkValues(e format.Encoding, page []byte, values uint64) error
 	switch e {
 	case format.Plain:
 		return p.checkPlain(page, values)
-	case format.PlainDictionary, format.RLEDictionary:
+	case format.RLEDictionary:
 		return checkIndexes(page, values, p.dictionary)
 	case format.DeltaBinaryPacked:
 		if p.width != 32 && p.width != 64 {

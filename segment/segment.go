@@ -42,7 +42,7 @@ type Kind[T any] struct {
 }
 
 // encodings are those whose claims checkValues can check.
-var encodings = []format.Encoding{format.Plain, format.PlainDictionary, format.RLEDictionary, format.DeltaBinaryPacked}
+var encodings = []format.Encoding{format.Plain, format.RLEDictionary, format.DeltaBinaryPacked}
 
 // schema is the Parquet schema of T. It refuses what a segment cannot hold.
 func (k Kind[T]) schema() (*parquet.Schema, error) {
