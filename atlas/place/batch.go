@@ -25,14 +25,15 @@ type BatchPlan struct {
 	Network  string         `json:"network"`
 	Kind     string         `json:"kind"`
 	Cost     Micro          `json:"usd"`
-	MTBF     int            `json:"mtbf_hours"` // 0: it never fails, as far as known
+	MTBF     int            `json:"mtbf_hours"` // 0: unknown, and the cost is without any interruption
 	Derived  bool           `json:"mtbf_derived"`
 	Interval int            `json:"checkpoint_every_seconds"` // 0: none
-	Overhead *atlas.Decimal `json:"overhead_percent"`
+	Overhead *atlas.Decimal `json:"overhead_percent"`         // null: unknown
 	Hours    *atlas.Decimal `json:"expected_hours"`
 }
 
-// BatchResult ranks the offers for a batch, the cheapest first.
+// BatchResult ranks the offers for a batch, the cheapest first; those of which
+// nobody knows how often they fail come last.
 type BatchResult struct {
 	Batch    Batch       `json:"batch"`
 	Plans    []BatchPlan `json:"plans"`
@@ -74,6 +75,9 @@ func SolveBatch(b Batch, offers []Offer) (BatchResult, error) {
 		out.Plans = append(out.Plans, p)
 	}
 	slices.SortFunc(out.Plans, func(x, y BatchPlan) int {
+		if (x.Overhead == nil) != (y.Overhead == nil) {
+			return map[bool]int{true: 1, false: -1}[x.Overhead == nil]
+		}
 		if x.Cost != y.Cost {
 			return int(max(-1, min(1, x.Cost-y.Cost)))
 		}
@@ -94,9 +98,11 @@ func (b Batch) on(o Offer) (p BatchPlan, why string) {
 	hours := new(big.Rat).Mul(factor, big.NewRat(int64(b.WorkHours), 1))
 	cost := new(big.Rat).Mul(o.Price.Rat(), hours)
 	p.Cost = micro(cost.Mul(cost, big.NewRat(int64(b.Workload.Units), 1)), true)
-	p.Overhead = percentOf(new(big.Rat).Sub(factor, big.NewRat(1, 1)))
-	if d, err := atlas.DecimalFromRat(hours, 1); err == nil {
-		p.Hours = &d
+	if p.MTBF > 0 {
+		p.Overhead = percentOf(new(big.Rat).Sub(factor, big.NewRat(1, 1)))
+		if d, err := atlas.DecimalFromRat(hours, 1); err == nil {
+			p.Hours = &d
+		}
 	}
 	if p.Cost == tooMuch {
 		return p, "costs more than can be counted"
@@ -118,7 +124,7 @@ func (b Batch) mtbf(o Offer) (hours int, derived bool) {
 	}
 	down := missing(*o.Availability)
 	if down == 0 {
-		return 0, false
+		return 1_000_000_000, true
 	}
 	up := new(big.Rat).SetFrac(new(big.Int).SetUint64(one-down), new(big.Int).SetUint64(down))
 	up.Mul(up, big.NewRat(int64(b.Repair), 60))

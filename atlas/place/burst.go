@@ -11,9 +11,10 @@ import (
 
 // Burst is demand that goes beyond what is already paid for.
 type Burst struct {
-	Workload Workload `json:"workload"` // its availability target is not used; Units is ignored
-	Quota    int      `json:"quota"`    // units that are already there
-	Demand   []int    `json:"demand"`   // units wanted in each hour
+	Workload Workload       `json:"workload"`                      // its availability target is not used; Units is ignored
+	Quota    int            `json:"quota"`                         // units that are already there
+	Demand   []int          `json:"demand"`                        // units wanted in each hour
+	Cloud    *atlas.Decimal `json:"cloud_usd_unit_hour,omitempty"` // what a unit costs where the quota is; the cheapest hyperscaler among the offers when nil
 }
 
 // MaxHours is the longest demand that is placed: a year.
@@ -82,6 +83,9 @@ func SolveBurst(b Burst, offers []Offer) (BurstResult, error) {
 }
 
 func (b Burst) validate() error {
+	if b.Cloud != nil && (b.Cloud.Sign() < 0 || b.Cloud.Rat().Cmp(big.NewRat(10_000, 1)) > 0) {
+		return fmt.Errorf("cloud price %s: want 0 to 10000 USD: %w", b.Cloud, ErrWorkload)
+	}
 	if b.Quota < 0 || b.Quota > 50_000 || len(b.Demand) == 0 || len(b.Demand) > MaxHours {
 		return fmt.Errorf("quota %d over %d hours: want a quota of 0 to 50000 and 1 to %d hours: %w", b.Quota, len(b.Demand), MaxHours, ErrWorkload)
 	}
@@ -118,16 +122,20 @@ func (b Burst) fill(out *BurstResult, good []Offer) []int64 {
 	return hours
 }
 
-// reference prices the overflow, and the peak for all hours, on the cheapest
-// hyperscaler.
+// reference prices the overflow, and the peak for all hours, where the quota
+// is or on the cheapest hyperscaler.
 func (b Burst) reference(out *BurstResult, good []Offer) {
+	price := b.Cloud
 	for _, o := range good { // by price
-		if o.Kind == "hyperscaler" {
-			same, standing := forHours(o.Price, out.Overflow), forHours(o.Price, int64(out.Peak)*int64(len(b.Demand)))
-			out.Reference, out.Standing = &same, &standing
-			return
+		if price == nil && o.Kind == "hyperscaler" {
+			price = &o.Price
 		}
 	}
+	if price == nil {
+		return
+	}
+	same, standing := forHours(*price, out.Overflow), forHours(*price, int64(out.Peak)*int64(len(b.Demand)))
+	out.Reference, out.Standing = &same, &standing
 }
 
 func forHours(price atlas.Decimal, unitHours int64) Micro {
