@@ -114,7 +114,7 @@ func FuzzPages(f *testing.F) {
 	f.Add(true, uint8(0), uint16(1), uint16(0), []byte(nil), []byte{255, 255, 255, 127, 'a'})
 	f.Add(true, uint8(1), uint16(60000), uint16(2), []byte{1, 0, 0, 0, 'a', 2, 0, 0, 0, 'b', 'c'}, []byte{1, 0xc0, 0xa9, 7, 1})
 	f.Add(true, uint8(1), uint16(8), uint16(1), []byte{1, 0, 0, 0, 'a'}, []byte{8, 3, 200, 1, 2, 3, 4, 5, 6, 7})
-	encodings := []format.Encoding{format.Plain, format.RLEDictionary, format.DeltaBinaryPacked, format.PlainDictionary, format.DeltaByteArray}
+	encodings := []format.Encoding{format.Plain, format.RLEDictionary, format.DeltaBinaryPacked, format.DeltaLengthByteArray, format.DeltaByteArray}
 	f.Fuzz(func(t *testing.T, isText bool, enc uint8, values, dictValues uint16, dict, body []byte) {
 		e := encodings[int(enc)%len(encodings)]
 		var b []byte
