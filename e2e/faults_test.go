@@ -103,7 +103,7 @@ func TestProvidersWithoutPortWithDamageWithoutRoom(t *testing.T) {
 		readBack(t, n, want)
 		return saysProblem(n, "gateway", "damaged", devices[liar])
 	})
-	n.Until(time.Minute, "the provider found the damage itself", func() bool { return saysProblem(n, liar, "piece") })
+	n.Until(time.Minute, "the provider found the damage itself", func() bool { return saysProblem(n, liar, "check piece") })
 }
 
 func unitsRead(n *network.Network, device string) (units uint64) {

@@ -28,7 +28,7 @@ func (s *Store) Set(lease LeaseID) (proof.Set, error) {
 // SetAt returns the set of the lease's commitment that has the given root.
 func (s *Store) SetAt(lease LeaseID, root [32]byte) (proof.Set, error) {
 	revision, found := uint64(0), root == [32]byte{}
-	s.db.View(func(tx *bolt.Tx) error {
+	_ = s.db.View(func(tx *bolt.Tx) error {
 		return prefix(tx.Bucket(bucketCommitments), lease[:], func(k, v []byte) error {
 			if c, err := receipt.DecodeCommitment(v); err == nil && c.Root == root {
 				revision, found = c.Revision, true
@@ -104,7 +104,7 @@ func (s *Store) load(lease LeaseID, revision uint64) (proof.Set, error) {
 
 // Commitment returns the lease's newest commitment, and whether there is one.
 func (s *Store) Commitment(lease LeaseID) (newest receipt.Commitment, ok bool) {
-	s.db.View(func(tx *bolt.Tx) error {
+	_ = s.db.View(func(tx *bolt.Tx) error {
 		newest, ok = newestIn(tx, lease)
 		return nil
 	})
@@ -186,7 +186,7 @@ func removeMember(tx *bolt.Tx, lease LeaseID, root piece.Root, revision uint64) 
 // Pending returns the bytes stored for the lease and not in its newest commitment's
 // set nor removed from it.
 func (s *Store) Pending(lease LeaseID) (total int64) {
-	s.db.View(func(tx *bolt.Tx) error {
+	_ = s.db.View(func(tx *bolt.Tx) error {
 		return prefix(tx.Bucket(bucketPending), lease[:], func(_, v []byte) error {
 			total += int64(binary.BigEndian.Uint64(v[8:]))
 			return nil
@@ -289,7 +289,7 @@ func deleteKeys(b *bolt.Bucket, keys [][]byte) (roots []piece.Root, err error) {
 func (s *Store) drop(lease LeaseID, del func(tx *bolt.Tx) ([]piece.Root, error), after func(), needed func(tx *bolt.Tx) bool) (int, error) {
 	if needed != nil {
 		todo := false
-		s.db.View(func(tx *bolt.Tx) error { todo = needed(tx); return nil })
+		_ = s.db.View(func(tx *bolt.Tx) error { todo = needed(tx); return nil })
 		if !todo {
 			return 0, nil
 		}
