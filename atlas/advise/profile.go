@@ -94,7 +94,7 @@ func parse(r io.Reader, into any) error {
 		return fmt.Errorf("read profile: %w", err)
 	}
 	if len(b) > MaxProfile {
-		return fmt.Errorf("read profile: longer than %d bytes: %w", MaxProfile, ErrProfile)
+		return fmt.Errorf("%w: read profile: longer than %d bytes", ErrProfile, MaxProfile)
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
@@ -111,14 +111,14 @@ func parse(r io.Reader, into any) error {
 func (o Own) Validate() error {
 	segments, ok := atlas.Assets[o.Asset]
 	if !ok {
-		return fmt.Errorf("asset %.40q: want one of %s: %w", o.Asset, strings.Join(slices.Sorted(maps.Keys(atlas.Assets)), ", "), ErrProfile)
+		return fmt.Errorf("%w: asset %.40q: want one of %s", ErrProfile, o.Asset, strings.Join(slices.Sorted(maps.Keys(atlas.Assets)), ", "))
 	}
 	if o.Segment != "" && !slices.Contains(segments, o.Segment) {
-		return fmt.Errorf("segment %.40q of %s: want one of %s: %w", o.Segment, o.Asset, strings.Join(segments, ", "), ErrProfile)
+		return fmt.Errorf("%w: segment %.40q of %s: want one of %s", ErrProfile, o.Segment, o.Asset, strings.Join(segments, ", "))
 	}
 	for _, f := range o.facts() {
 		if f.value != nil && (f.value.Sign() < 0 || f.value.Rat().Cmp(big.NewRat(f.most, 1)) > 0) {
-			return fmt.Errorf("%s %s: want 0 to %d: %w", f.name, f.value, f.most, ErrProfile)
+			return fmt.Errorf("%w: %s %s: want 0 to %d", ErrProfile, f.name, f.value, f.most)
 		}
 	}
 	return nil
@@ -127,19 +127,19 @@ func (o Own) Validate() error {
 // Validate says what makes no sense in n.
 func (n Need) Validate() error {
 	if !slices.Contains(atlas.Services, n.Service) {
-		return fmt.Errorf("service %.40q: want one of %s: %w", n.Service, strings.Join(atlas.Services, ", "), ErrProfile)
+		return fmt.Errorf("%w: service %.40q: want one of %s", ErrProfile, n.Service, strings.Join(atlas.Services, ", "))
 	}
 	for _, c := range n.Compliance {
 		if !slices.Contains(Compliances, c) {
-			return fmt.Errorf("compliance %.40q: want one of %s: %w", c, strings.Join(Compliances, ", "), ErrProfile)
+			return fmt.Errorf("%w: compliance %.40q: want one of %s", ErrProfile, c, strings.Join(Compliances, ", "))
 		}
 	}
 	if _, ok := preferences[n.Prefer]; n.Prefer != "" && !ok {
-		return fmt.Errorf("prefer %.40q: want one of %s: %w", n.Prefer, strings.Join(slices.Sorted(maps.Keys(preferences)), ", "), ErrProfile)
+		return fmt.Errorf("%w: prefer %.40q: want one of %s", ErrProfile, n.Prefer, strings.Join(slices.Sorted(maps.Keys(preferences)), ", "))
 	}
 	for _, f := range []fact{{"availability-percent", n.Availability, 100}, {"latency-ms", n.Latency, 1e6}, {"quantity-tb", n.Quantity, 1e9}, {"budget-usd-month", n.Budget, 1e12}} {
 		if f.value != nil && (f.value.Sign() < 0 || f.value.Rat().Cmp(big.NewRat(f.most, 1)) > 0) {
-			return fmt.Errorf("%s %s: want 0 to %d: %w", f.name, f.value, f.most, ErrProfile)
+			return fmt.Errorf("%w: %s %s: want 0 to %d", ErrProfile, f.name, f.value, f.most)
 		}
 	}
 	return nil

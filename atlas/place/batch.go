@@ -43,7 +43,7 @@ type BatchResult struct {
 // Validate says what makes no sense in b.
 func (b Batch) Validate() error {
 	if b.WorkHours < 1 || b.WorkHours > 1_000_000 || b.Checkpoint < 0 || b.Checkpoint > 86_400 || b.Repair < 0 || b.Repair > 100_000 || b.Deadline < 0 {
-		return fmt.Errorf("%d hours of work, checkpoints of %d s, repair in %d min, deadline %d h: out of range: %w", b.WorkHours, b.Checkpoint, b.Repair, b.Deadline, ErrWorkload)
+		return fmt.Errorf("%w: %d hours of work, checkpoints of %d s, repair in %d min, deadline %d h: out of range", ErrWorkload, b.WorkHours, b.Checkpoint, b.Repair, b.Deadline)
 	}
 	return b.Workload.Validate()
 }

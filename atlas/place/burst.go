@@ -84,14 +84,14 @@ func SolveBurst(b Burst, offers []Offer) (BurstResult, error) {
 
 func (b Burst) validate() error {
 	if b.Cloud != nil && (b.Cloud.Sign() < 0 || b.Cloud.Rat().Cmp(big.NewRat(10_000, 1)) > 0) {
-		return fmt.Errorf("cloud price %s: want 0 to 10000 USD: %w", b.Cloud, ErrWorkload)
+		return fmt.Errorf("%w: cloud price %s: want 0 to 10000 USD", ErrWorkload, b.Cloud)
 	}
 	if b.Quota < 0 || b.Quota > 50_000 || len(b.Demand) == 0 || len(b.Demand) > MaxHours {
-		return fmt.Errorf("quota %d over %d hours: want a quota of 0 to 50000 and 1 to %d hours: %w", b.Quota, len(b.Demand), MaxHours, ErrWorkload)
+		return fmt.Errorf("%w: quota %d over %d hours: want a quota of 0 to 50000 and 1 to %d hours", ErrWorkload, b.Quota, len(b.Demand), MaxHours)
 	}
 	for h, d := range b.Demand {
 		if d < 0 || d > 50_000 {
-			return fmt.Errorf("demand %d in hour %d: want 0 to 50000: %w", d, h, ErrWorkload)
+			return fmt.Errorf("%w: demand %d in hour %d: want 0 to 50000", ErrWorkload, d, h)
 		}
 	}
 	return nil

@@ -27,14 +27,14 @@ var Cases = []Case{Pessimistic, Middle, Optimistic}
 // assumed is said in each offer.
 func FromAtlas(c *atlas.Catalog, service string, reference atlas.Decimal, at Case) ([]Offer, error) {
 	if !slices.Contains(Cases, at) {
-		return nil, fmt.Errorf("case %.20q: want one of %v: %w", string(at), Cases, ErrOffer)
+		return nil, fmt.Errorf("%w: case %.20q: want one of %v", ErrOffer, string(at), Cases)
 	}
 	if !slices.Contains(atlas.Services, service) {
-		return nil, fmt.Errorf("service %.40q: want one of %v: %w", service, atlas.Services, ErrOffer)
+		return nil, fmt.Errorf("%w: service %.40q: want one of %v", ErrOffer, service, atlas.Services)
 	}
 	discount, availability := atlas.Shown(c.Sector.Claims, "discount"), atlas.Shown(c.Sector.Claims, "availability")
 	if discount == nil || availability == nil {
-		return nil, fmt.Errorf("offers of %s: the atlas has no discount or availability: %w", service, ErrOffer)
+		return nil, fmt.Errorf("%w: offers of %s: the atlas has no discount or availability", ErrOffer, service)
 	}
 	off, up := pick(*discount, at), pick(*availability, at)
 	price := new(big.Rat).Mul(reference.Rat(), new(big.Rat).Sub(big.NewRat(1, 1), off))

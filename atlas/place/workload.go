@@ -69,15 +69,15 @@ type Offer struct {
 func (w Workload) Validate() error {
 	switch {
 	case w.Units < 1 || w.Units > 10_000:
-		return fmt.Errorf("units %d: want 1 to 10000: %w", w.Units, ErrWorkload)
+		return fmt.Errorf("%w: units %d: want 1 to 10000", ErrWorkload, w.Units)
 	case w.MaxReplicas < 0 || w.MaxReplicas > MaxReplicas:
-		return fmt.Errorf("replicas %d: want at most %d: %w", w.MaxReplicas, MaxReplicas, ErrWorkload)
+		return fmt.Errorf("%w: replicas %d: want at most %d", ErrWorkload, w.MaxReplicas, MaxReplicas)
 	case w.Target != nil && (w.Target.Sign() <= 0 || w.Target.Rat().Cmp(big.NewRat(100, 1)) >= 0):
-		return fmt.Errorf("availability %s %%: want more than 0 and less than 100: %w", w.Target, ErrWorkload)
+		return fmt.Errorf("%w: availability %s %%: want more than 0 and less than 100", ErrWorkload, w.Target)
 	case w.Budget != nil && (w.Budget.Sign() < 0 || w.Budget.Rat().Cmp(big.NewRat(1_000_000_000_000, 1)) > 0):
-		return fmt.Errorf("budget %s: want 0 to 10^12: %w", w.Budget, ErrWorkload)
+		return fmt.Errorf("%w: budget %s: want 0 to 10^12", ErrWorkload, w.Budget)
 	case w.Latency < 0 || w.WithinDays < 0:
-		return fmt.Errorf("latency %d ms within %d days: want no negative: %w", w.Latency, w.WithinDays, ErrWorkload)
+		return fmt.Errorf("%w: latency %d ms within %d days: want no negative", ErrWorkload, w.Latency, w.WithinDays)
 	}
 	return nil
 }
@@ -86,14 +86,13 @@ func (w Workload) Validate() error {
 func (o Offer) Validate() error {
 	switch {
 	case o.ID == "" || o.Network == "":
-		return fmt.Errorf("%q of network %q: want an id and a network: %w", o.ID, o.Network, ErrOffer)
+		return fmt.Errorf("%w: %q of network %q: want an id and a network", ErrOffer, o.ID, o.Network)
 	case o.Price.Sign() < 0 || o.Price.Rat().Cmp(big.NewRat(10_000, 1)) > 0:
-		return fmt.Errorf("%s: price %s: want 0 to 10000 USD: %w", o.ID, o.Price, ErrOffer)
+		return fmt.Errorf("%w: %s: price %s: want 0 to 10000 USD", ErrOffer, o.ID, o.Price)
 	case o.Availability != nil && (o.Availability.Sign() <= 0 || o.Availability.Rat().Cmp(big.NewRat(100, 1)) > 0):
-		return fmt.Errorf("%s: availability %s %%: want more than 0 to 100: %w", o.ID, o.Availability, ErrOffer)
+		return fmt.Errorf("%w: %s: availability %s %%: want more than 0 to 100", ErrOffer, o.ID, o.Availability)
 	case o.Providers < 1 || o.Units < 0 || o.Latency < 0 || o.LeadDays < 0 || o.MTBF < 0:
-		return fmt.Errorf("%s: %d providers, %d units, %d ms, %d days, %d hours: want at least one provider and no negative: %w",
-			o.ID, o.Providers, o.Units, o.Latency, o.LeadDays, o.MTBF, ErrOffer)
+		return fmt.Errorf("%w: %s: %d providers, %d units, %d ms, %d days, %d hours: want at least one provider and no negative", ErrOffer, o.ID, o.Providers, o.Units, o.Latency, o.LeadDays, o.MTBF)
 	}
 	return nil
 }
@@ -102,14 +101,14 @@ func (o Offer) Validate() error {
 func ParseOffers(r io.Reader) ([]Offer, error) {
 	var all []Offer
 	if err := decode(r, &all); err != nil {
-		return nil, fmt.Errorf("read offers: %w", err)
+		return nil, fmt.Errorf("read offers: %w: %w", ErrOffer, err)
 	}
 	return all, checkOffers(all)
 }
 
 func checkOffers(all []Offer) error {
 	if len(all) > MaxOffers {
-		return fmt.Errorf("%d offers: want at most %d: %w", len(all), MaxOffers, ErrOffer)
+		return fmt.Errorf("%w: %d offers: want at most %d", ErrOffer, len(all), MaxOffers)
 	}
 	seen := map[string]bool{}
 	for _, o := range all {
@@ -117,7 +116,7 @@ func checkOffers(all []Offer) error {
 			return err
 		}
 		if seen[o.ID] {
-			return fmt.Errorf("%s appears twice: %w", o.ID, ErrOffer)
+			return fmt.Errorf("%w: %s appears twice", ErrOffer, o.ID)
 		}
 		seen[o.ID] = true
 	}

@@ -177,7 +177,7 @@ func readProfile(c *cobra.Command, path string, parse func(io.Reader) error) err
 	}
 	for _, name := range []string{"segment", "gpu", "disk", "uptime", "compliance", "feature", "quantity", "budget", "availability"} {
 		if f := c.Flags().Lookup(name); f != nil && f.Changed {
-			return fmt.Errorf("--profile and --%s: give one of them: %w", name, advise.ErrProfile)
+			return fmt.Errorf("%w: --profile and --%s: give one of them", advise.ErrProfile, name)
 		}
 	}
 	if path == "-" {

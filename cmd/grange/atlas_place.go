@@ -125,7 +125,7 @@ func (f *placeFlags) place(c *cobra.Command, cat *atlas.Catalog) (placed, error)
 	if f.common != nil {
 		r := new(big.Rat).Mul(f.common.Rat(), big.NewRat(10_000, 1))
 		if r.Sign() < 0 || r.Cmp(big.NewRat(1_000_000, 1)) > 0 {
-			return placed{}, fmt.Errorf("common share %s %%: want 0 to 100: %w", f.common, place.ErrWorkload)
+			return placed{}, fmt.Errorf("%w: common share %s %%: want 0 to 100", place.ErrWorkload, f.common)
 		}
 		common = place.PPM(new(big.Int).Quo(r.Num(), r.Denom()).Int64())
 	}
