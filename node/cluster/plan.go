@@ -31,8 +31,8 @@ const ChainID = "grange-local-1"
 // planVersion is the form of cluster.json that this program writes and reads.
 const planVersion = 1
 
-// host is the only address a cluster listens on.
-const host = "127.0.0.1"
+// loopback is the only address a cluster listens on.
+const loopback = "127.0.0.1"
 
 // Plan is what a cluster is: written once, at first start. Only Port may change
 // later. It holds no secrets.
@@ -75,7 +75,7 @@ func (p *Plan) linkAddr(i, j int) string {
 	return address(p.Port + n*portsEach + i*n + j)
 }
 
-func address(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+func address(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
 
 // index finds a validator by name.
 func (p *Plan) index(name string) (int, error) {

@@ -1,0 +1,178 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/grange-network/grange/ledger/server"
+	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/verify"
+)
+
+// InitOptions say who a machine is; all are needed.
+type InitOptions struct {
+	Name    string
+	ChainID string
+	Address string        // host:port where others reach this machine
+	Epoch   time.Duration // whole seconds, as on every other machine
+}
+
+// Init makes the keys of a machine and its card. It refuses a home that has
+// them.
+func Init(ctx context.Context, home string, o InitOptions) (Card, error) {
+	if o.Name == "" || len(o.Name) > 64 {
+		return Card{}, refusef("initialise host: name %q: want 1 to 64 bytes", o.Name)
+	}
+	if err := checkAddress(o.Address); err != nil {
+		return Card{}, refusef("initialise host: %v", err)
+	}
+	if o.Epoch < 5*time.Second || o.Epoch > 24*time.Hour || o.Epoch%time.Second != 0 {
+		return Card{}, refusef("initialise host: epochs of %v: want whole seconds, 5 s to 24 h", o.Epoch)
+	}
+	for _, name := range []string{"card.json", "network.json", "cluster.json"} {
+		if _, err := os.Stat(filepath.Join(home, name)); err == nil {
+			return Card{}, refusef("initialise host: %s exists already in %s", name, home)
+		}
+	}
+	c, err := newCard(ctx, home, o)
+	if err != nil {
+		return Card{}, err
+	}
+	return c, writeJSON(CardPath(home), c)
+}
+
+// Plan is what a machine that joined knows: the content of host.json.
+type Plan struct {
+	Name    string   `json:"name"`
+	ChainID string   `json:"chain_id"`
+	Port    string   `json:"port"`  // p2p port
+	Host    string   `json:"host"`  // where others reach it
+	Peers   []string `json:"peers"` // id@host:port
+}
+
+func planPath(home string) string { return filepath.Join(home, "host.json") }
+
+// Join makes the chain of all founding machines' cards in a home made by Init.
+// The home's own card must be among them. It returns the SHA-256 of the genesis
+// file in hex, for people to compare.
+func Join(home string, cards []Card) (string, error) {
+	own, err := ReadCard(CardPath(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", refusef("join: no card at %s: run grange init first", home)
+	}
+	if err != nil {
+		return "", err
+	}
+	p := Plan{Name: own.Name, ChainID: own.ChainID}
+	if p.Host, p.Port, err = net.SplitHostPort(own.Address); err != nil {
+		return "", err
+	}
+	found := false
+	for _, c := range cards {
+		if c.NodeID == own.NodeID {
+			found = true
+			continue
+		}
+		p.Peers = append(p.Peers, c.NodeID+"@"+c.Address)
+	}
+	if !found {
+		return "", refusef("join: the card of this machine (%s) is not among those given", own.Name)
+	}
+	document, err := genesis(cards)
+	if err != nil {
+		return "", err
+	}
+	if err := server.WriteGenesis(chainHome(home), document); errors.Is(err, fs.ErrExist) {
+		return "", refusef("join: %s has a chain already", home)
+	} else if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(append(document, '\n')) // as the file has it
+	return hex.EncodeToString(sum[:]), writeJSON(planPath(home), p)
+}
+
+// StartOptions say where a machine listens. Addresses are host:port.
+type StartOptions struct {
+	RPC, GRPC, REST string
+	// Price to vote for a GRAIN, in ucredit; no votes if 0.
+	Price  uint64
+	Logger *slog.Logger
+}
+
+// Start runs the validator of a home made by Init and Join until ctx ends. It
+// calls ready once the ledger has a block.
+func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) error {
+	var p Plan
+	raw, err := os.ReadFile(planPath(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		return refusef("start: no host.json at %s: run grange init and grange join first", home)
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return fmt.Errorf("read %s: %w", planPath(home), err)
+	}
+	unlock, err := node.Lock(filepath.Join(home, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	listen := "0.0.0.0"
+	if ip := net.ParseIP(p.Host); ip != nil && ip.IsLoopback() {
+		listen = p.Host
+	}
+	d := Duties{Home: filepath.Join(home, "data", "verifier")}
+	if o.Price > 0 {
+		d.Prices = verify.FixedPrice(o.Price)
+	}
+	r := NewValidator(server.Config{
+		Home: chainHome(home), Moniker: p.Name, P2PAddr: net.JoinHostPort(listen, p.Port),
+		RPCAddr: o.RPC, GRPCAddr: o.GRPC, RESTAddr: o.REST,
+		PersistentPeers: p.Peers, Prover: ledgerport.Prover{}, Logger: o.Logger,
+	}, d)
+	endpoints := filepath.Join(home, "endpoints.json")
+	done := make(chan struct{})
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		select {
+		case <-r.Ready():
+			if err := writeJSON(endpoints, o.endpoints(p)); err != nil {
+				o.Logger.Error("endpoints not written", "err", err)
+			}
+			ready(p)
+		case <-done:
+		}
+	}()
+	err = r.Run(ctx)
+	close(done)
+	<-said
+	_ = os.Remove(endpoints) // absent when it never was ready
+	return err
+}
+
+// endpoints is the content of endpoints.json, where the commands that look at
+// the ledger find it while it runs.
+func (o StartOptions) endpoints(p Plan) map[string]string {
+	return map[string]string{"chain_id": p.ChainID, "rpc": "http://" + o.RPC, "rest": "http://" + o.REST, "grpc": o.GRPC}
+}
+
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(b, '\n'), 0o600)
+}
