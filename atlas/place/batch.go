@@ -1,10 +1,10 @@
 package place
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 	"slices"
-	"strings"
 
 	"github.com/grange-network/grange/atlas"
 )
@@ -62,6 +62,7 @@ func SolveBatch(b Batch, offers []Offer) (BatchResult, error) {
 	w.Target, w.Budget = nil, nil
 	good, rejected := eligible(w, offers)
 	out := BatchResult{Batch: b, Plans: []BatchPlan{}, Rejected: rejected}
+	slices.SortFunc(good, cheaper)
 	for _, o := range good {
 		p, why := b.on(o)
 		rule := "deadline"
@@ -74,14 +75,11 @@ func SolveBatch(b Batch, offers []Offer) (BatchResult, error) {
 		}
 		out.Plans = append(out.Plans, p)
 	}
-	slices.SortFunc(out.Plans, func(x, y BatchPlan) int {
+	slices.SortStableFunc(out.Plans, func(x, y BatchPlan) int {
 		if (x.Overhead == nil) != (y.Overhead == nil) {
 			return map[bool]int{true: 1, false: -1}[x.Overhead == nil]
 		}
-		if x.Cost != y.Cost {
-			return int(max(-1, min(1, x.Cost-y.Cost)))
-		}
-		return strings.Compare(x.Offer, y.Offer)
+		return cmp.Compare(x.Cost, y.Cost)
 	})
 	return out, nil
 }

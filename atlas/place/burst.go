@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strings"
 
 	"github.com/grange-network/grange/atlas"
 )
@@ -59,12 +58,7 @@ func SolveBurst(b Burst, offers []Offer) (BurstResult, error) {
 		return BurstResult{}, err
 	}
 	good, rejected := eligible(w, offers)
-	slices.SortStableFunc(good, func(x, y Offer) int {
-		if n := x.Price.Rat().Cmp(y.Price.Rat()); n != 0 {
-			return n
-		}
-		return strings.Compare(x.ID, y.ID)
-	})
+	slices.SortFunc(good, cheaper)
 	out := BurstResult{Shares: []BurstShare{}, Rejected: rejected}
 	hours := b.fill(&out, good)
 	for i, o := range good {

@@ -53,9 +53,13 @@ func FromAtlas(c *atlas.Catalog, service string, reference atlas.Decimal, at Cas
 		}
 	}
 	for _, e := range c.Entries {
-		if slices.ContainsFunc(e.Services, func(s atlas.Service) bool { return s.Service == service }) {
-			all = append(all, sharedOffer(e, shared, percent, discount.Source))
+		i := slices.IndexFunc(e.Services, func(s atlas.Service) bool { return s.Service == service })
+		if i < 0 {
+			continue
 		}
+		o := sharedOffer(e, shared, percent, discount.Source)
+		o.Rank = rank(e, e.Services[i])
+		all = append(all, o)
 	}
 	return all, checkOffers(all)
 }
@@ -70,6 +74,17 @@ func pick(c atlas.Claim, at Case) *big.Rat {
 		return high
 	}
 	return c.Point()
+}
+
+// rank puts a network that a source names for the service first, then leaders.
+func rank(e atlas.Entry, s atlas.Service) int {
+	switch {
+	case s.Named:
+		return 0
+	case e.Stage == atlas.Leading:
+		return 1
+	}
+	return 2
 }
 
 func incumbentOffer(i atlas.Incumbent, service string, price atlas.Decimal) (Offer, bool) {

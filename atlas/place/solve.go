@@ -1,6 +1,7 @@
 package place
 
 import (
+	"cmp"
 	"container/heap"
 	"errors"
 	"fmt"
@@ -76,12 +77,7 @@ func newProblem(w Workload, offers []Offer, common PPM) *problem {
 	if p.most == 0 {
 		p.most = MaxReplicas
 	}
-	slices.SortFunc(p.offers, func(a, b Offer) int {
-		if n := a.Price.Rat().Cmp(b.Price.Rat()); n != 0 {
-			return n
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	slices.SortFunc(p.offers, cheaper)
 	networks := map[string]int{}
 	for _, o := range p.offers {
 		if _, ok := networks[o.Network]; !ok {
@@ -101,6 +97,17 @@ func newProblem(w Workload, offers []Offer, common PPM) *problem {
 		p.budget = micro(w.Budget.Rat(), false)
 	}
 	return p
+}
+
+// cheaper orders offers by price, then rank, then id.
+func cheaper(a, b Offer) int {
+	if n := a.Price.Rat().Cmp(b.Price.Rat()); n != 0 {
+		return n
+	}
+	if a.Rank != b.Rank {
+		return cmp.Compare(a.Rank, b.Rank)
+	}
+	return strings.Compare(a.ID, b.ID)
 }
 
 // monthly is price × units × 730 hours, rounded up.

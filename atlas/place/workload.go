@@ -61,6 +61,7 @@ type Offer struct {
 	Compliance   []string       `json:"compliance,omitempty"`
 	LeadDays     int            `json:"lead_days,omitempty"`
 	MTBF         int            `json:"mtbf_hours,omitempty"` // 0: unknown
+	Rank         int            `json:"rank,omitempty"`       // between offers of one price the lower goes first
 	Sources      []string       `json:"sources,omitempty"`
 	Assumed      []string       `json:"assumed,omitempty"` // what no source says
 }

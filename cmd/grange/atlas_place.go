@@ -21,7 +21,6 @@ type placeFlags struct {
 	common *atlas.Decimal
 	at     string
 	offers string
-	file   string
 }
 
 func (f *placeFlags) add(c *cobra.Command, service string) {
