@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"strings"
+	"unicode"
 
 	"github.com/grange-network/grange/atlas"
 )
@@ -72,13 +74,18 @@ func valid(found Found, cat *atlas.Catalog) error {
 	return nil
 }
 
+// unique keeps the first 32 different names, short and printable: they come
+// from strangers and end up on a terminal.
 func unique(all []string) []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, s := range all {
-		if len(s) > 64 {
-			s = s[:64]
-		}
+		s = strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) {
+				return '?'
+			}
+			return r
+		}, s[:min(64, len(s))])
 		if !seen[s] && len(out) < 32 {
 			seen[s], out = true, append(out, s)
 		}

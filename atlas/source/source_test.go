@@ -347,10 +347,10 @@ func TestFirstValueIsJudgedByTheAtlas(t *testing.T) {
 
 func TestUnknownFieldsAreReported(t *testing.T) {
 	var log bytes.Buffer
-	_, url, client, _ := ask(t, text(`{"pageSize":1,"totalItems":500000,"totalPages":1,"colour":"red"}`))
+	_, url, client, _ := ask(t, text(`{"pageSize":1,"totalItems":500000,"totalPages":1,"co\u001b[31mlour":"red"}`))
 	client.Log = slog.New(slog.NewTextHandler(&log, nil))
 	out, err := Refresh(t.Context(), []Source{Helium{url}}, client, &Book{}, atlas.Embedded())
-	if err != nil || !slices.Equal(out[0].Unknown, []string{"colour"}) || out[0].Values != 1 || !strings.Contains(log.String(), "colour") {
+	if err != nil || !slices.Equal(out[0].Unknown, []string{"co?[31mlour"}) || out[0].Values != 1 || !strings.Contains(log.String(), "co?[31mlour") {
 		t.Errorf("%+v, %v, log %s", out, err, log.String())
 	}
 }
