@@ -10,6 +10,7 @@ import (
 	corestore "cosmossdk.io/core/store"
 	"cosmossdk.io/log/v2"
 	"github.com/cosmos/cosmos-sdk/codec"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/grange-network/grange/ledger/api/oraclepb"
@@ -192,4 +193,12 @@ func bytes32(what string, b []byte) (out [32]byte, err error) {
 		return out, ErrInvalid.Wrapf("%s has %d bytes, want %d", what, len(b), len(out))
 	}
 	return [32]byte(b), nil
+}
+
+// unmetered is for what the vote that completes a quorum does for all. Its cost
+// grows with the validators and depends on who came before, so it cannot be
+// simulated and no single sender should pay it; the number of validators bounds
+// it, and each is heard once an epoch.
+func unmetered(ctx context.Context) context.Context {
+	return sdk.UnwrapSDKContext(ctx).WithGasMeter(storetypes.NewInfiniteGasMeter())
 }

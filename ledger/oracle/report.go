@@ -55,9 +55,9 @@ func (m msgServer) Report(ctx context.Context, msg *oraclepb.MsgReport) (*oracle
 	emit(ctx, EventVote, "validator", msg.Validator, "vertical", msg.Vertical, "epoch", number(msg.Epoch), "root", hex.EncodeToString(msg.Content.RewardRoot))
 	if found {
 		agrees := same(accepted.Content, msg.Content)
-		return &oraclepb.MsgReportResponse{Accepted: agrees}, m.judge(ctx, operator, agrees)
+		return &oraclepb.MsgReportResponse{Accepted: agrees}, m.judge(unmetered(ctx), operator, agrees)
 	}
-	done, err := m.tally(ctx, vote)
+	done, err := m.tally(unmetered(ctx), vote)
 	return &oraclepb.MsgReportResponse{Accepted: done}, err
 }
 

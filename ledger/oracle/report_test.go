@@ -284,3 +284,24 @@ func TestAcceptedTotalsStayWithinBudgets(t *testing.T) {
 		}
 	})
 }
+
+// A vote cannot know whether it will be the one that completes the quorum, so
+// that must not cost more gas than its simulation saw.
+func TestCompletingAQuorumCostsNoMoreGas(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	c := contentOf(leavesOf(t, 300, 700))
+	gas := map[string]uint64{}
+	for _, name := range []string{"big", "mid", "small"} {
+		before := w.ctx.GasMeter().GasConsumed()
+		_, err := w.vote(name, 1, c)
+		w.must(err)
+		gas[name] = w.ctx.GasMeter().GasConsumed() - before
+	}
+	if r, err := w.asks.Report(w.ctx, &oraclepb.QueryReportRequest{Vertical: "storage"}); err != nil || r.Report == nil {
+		t.Fatalf("no quorum: %+v (%v)", r, err)
+	}
+	if least := min(gas["big"], gas["mid"], gas["small"]); max(gas["big"], gas["mid"], gas["small"]) > least+least/10 {
+		t.Errorf("votes cost %v gas: the one that completed the quorum paid for all", gas)
+	}
+}
