@@ -162,8 +162,7 @@ func (t *tiny) afterVote(w *world, p *party) error {
 // is no profit of the attack and not counted.
 type cartel struct {
 	dealer
-	power uint64 // bps of all
-	val   *validator
+	power uint64       // bps of all
 	own   money.Credit // dealt since the last distribution
 	all   money.Credit // everybody's, since then
 	gain  int64        // own part of the validators' share

@@ -117,7 +117,6 @@ type pumper struct {
 	usd   uint64
 	phase int // 0 collect, 1 pumped, 2 redeem
 	since int // rounds in the phase
-	spent int64
 }
 
 const (

@@ -24,11 +24,8 @@ type provider struct {
 	opex     int64 // ucredit a day
 	joined   int   // day
 	usdSeen  int64 // at the last look
-	credSeen money.Credit
 	cashMean int64 // ucredit a day, mean over meanDays: what came in as dollars
 	leaving  bool
-	earned   money.Credit // net of the take, this day
-	earnMean uint64       // smoothed, for the concentration
 }
 
 // supply is all providers and the market's price.
@@ -42,7 +39,6 @@ type supply struct {
 	served   int // providers that ever were
 	left     int
 	incomeTB int64 // mean cash a day for each TB of capacity, ucredit
-	shares   []uint64
 }
 
 func (w *world) newSupply(seed uint64) error {

@@ -15,7 +15,6 @@ type world struct {
 	s        Scenario
 	book     *Book
 	exchange exchange
-	start    money.Price // unused prices of the first day
 
 	validators []validator
 	votes      voting

@@ -57,6 +57,7 @@ func newBench(t *testing.T, n int) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{T: t, App: a, payer: account("payer", 0)}
+	//nolint:staticcheck // the only context that writes straight through; a block would need a validator
 	b.ctx = a.NewUncachedContext(false, cmtproto.Header{ChainID: scenarioChain, Height: 1, Time: time.Unix(1_700_000_000, 0)})
 	for i := range n {
 		b.people = append(b.people, account("person", i))
