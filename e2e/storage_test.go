@@ -84,6 +84,7 @@ func TestStandardLibrarySurvivesThreeKilledProviders(t *testing.T) {
 
 	after := n.WaitEpochs(3)
 	devices := deviceNames(t, n)
+	why := uint64(0) // an epoch in which a killed provider was at fault
 	for name, device := range devices {
 		dead := false
 		for _, k := range killed {
@@ -105,6 +106,9 @@ func TestStandardLibrarySurvivesThreeKilledProviders(t *testing.T) {
 					proven++
 				case "faulted":
 					faulted++
+					if name == killed[0] {
+						why = e
+					}
 				}
 			}
 		}
@@ -116,8 +120,8 @@ func TestStandardLibrarySurvivesThreeKilledProviders(t *testing.T) {
 		}
 		t.Logf("%s: killed %v, proven %d, faulted %d, paid %d for holding and %d for reading, slashed %d ugrain", name, dead, proven, faulted, paid, used, slashed)
 	}
-	text := n.Must("reward", "explain", devices[killed[0]], fmt.Sprint(after-2))
-	if !strings.Contains(text, "faulted") {
+	text := n.Must("reward", "explain", devices[killed[0]], fmt.Sprint(why))
+	if !strings.Contains(text, "faulted") || !strings.Contains(text, "gets nothing") {
 		t.Errorf("explain does not say why a killed provider got nothing:\n%s", text)
 	}
 	t.Logf("\n%s", text)
