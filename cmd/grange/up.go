@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -159,8 +160,17 @@ func welcome(w io.Writer, g *globals, e local.Endpoints) {
 	fmt.Fprintf(w, "\n%s\n", c.Bold("Try, in another terminal:"))
 	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n", e.S3.AccessKey, e.S3.SecretKey, e.S3.Region)
 	fmt.Fprintf(w, "  aws --endpoint-url %s s3 mb s3://first && aws --endpoint-url %s s3 cp --recursive . s3://first/\n", e.S3.URL, e.S3.URL)
-	fmt.Fprintf(w, "  grange lease list%s\n", g.homeFlag())
+	fmt.Fprintf(w, "  %s lease list%s\n", program(), g.homeFlag())
 	fmt.Fprintf(w, "\n%s\n", c.Dim("Ctrl-C stops it. Keys and phrase are in "+filepath.Join(g.home, "keys")+"."))
+}
+
+// program is how the reader called this binary, so that what is printed works
+// where it is read.
+func program() string {
+	if strings.ContainsRune(os.Args[0], filepath.Separator) {
+		return os.Args[0]
+	}
+	return "grange"
 }
 
 func newLogger(w io.Writer, verbose bool) *slog.Logger {
