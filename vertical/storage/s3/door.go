@@ -39,6 +39,7 @@ type door struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	packing   sync.Mutex    // one pack at a time, so that no blob is stored twice
 	packs     chan struct{} // something was journaled
 	damaged   sync.Map      // BlobID: journaled blobs that cannot be read
 	journaled atomic.Int64  // bytes in the journal, or a little more

@@ -74,6 +74,8 @@ func newTimer() *time.Timer {
 // pack makes packs of what is in the journal, with all set also a last one that
 // is not full, and tidies up.
 func (d *door) pack(ctx context.Context, all bool) error {
+	d.packing.Lock()
+	defer d.packing.Unlock()
 	for {
 		more, err := d.packOnce(ctx, all)
 		if err != nil {
