@@ -51,10 +51,11 @@ func (k *Keeper) EpochEnded(ctx context.Context, epoch uint64) error {
 	average := emission.Smooth(money.Grain(e.BurnAverage), burned, p.BurnAverageEpochs)
 	demand := emission.DemandPool(released, average, money.BPS(p.RebateBps))
 	t.RewardsBudget += uint64(demand)
+	grants := grantsAt(p, epoch, &t)
 	record := creditpb.EpochRecord{
 		Epoch: epoch, Quote: quotePB(q), Stale: stale, Time: now(ctx),
 		Revenue: o.Revenue, BurnedCredit: o.BurnedCredit, BurnedGrain: uint64(burned), BurnAverage: uint64(average),
-		Released: uint64(released), DemandPool: uint64(demand), Verticals: p.Verticals, RebateBps: p.RebateBps,
+		Released: uint64(released), DemandPool: uint64(demand), Verticals: p.Verticals, RebateBps: p.RebateBps, Grants: grants,
 	}
 	err = errors.Join(
 		k.Totals.Set(ctx, t),
@@ -67,7 +68,7 @@ func (k *Keeper) EpochEnded(ctx context.Context, epoch uint64) error {
 		return err
 	}
 	emit(ctx, EventEpoch, "epoch", number(epoch), "mid", number(q.Mid), "revenue", number(o.Revenue),
-		"burned", number(burned), "released", number(released), "pool", number(demand))
+		"burned", number(burned), "released", number(released), "pool", number(demand), "granted", number(granted(grants)))
 	return nil
 }
 
@@ -91,6 +92,26 @@ func retire(t *creditpb.Totals, o creditpb.Open, q price.Quote) money.Grain {
 		counts = min(counts, worth)
 	}
 	return counts
+}
+
+// grantsAt returns the grants' parts for an epoch and counts them. Whatever the
+// parameters were in between, all epochs together stay within the cap of grants.
+func grantsAt(p creditpb.Params, epoch uint64, t *creditpb.Totals) (parts []creditpb.EpochGrant) {
+	for _, g := range p.Grants {
+		part := min(uint64(grantOf(g).At(epoch)), uint64(emission.GrantCap)-t.GrantsBudget)
+		if part > 0 {
+			t.GrantsBudget += part
+			parts = append(parts, creditpb.EpochGrant{Vertical: g.Vertical, Ugrain: part})
+		}
+	}
+	return parts
+}
+
+func granted(parts []creditpb.EpochGrant) (sum uint64) {
+	for _, g := range parts {
+		sum += g.Ugrain
+	}
+	return sum
 }
 
 func (k *Keeper) pruneEpochs(ctx context.Context, epoch, keep uint64) error {
@@ -140,20 +161,26 @@ func (k *Keeper) PriceAt(ctx context.Context, epoch uint64) (price.Quote, error)
 	return price.Quote{Low: r.Quote.Low, Mid: r.Quote.Mid, High: r.Quote.High}, nil
 }
 
-// BonusBudget returns how many ugrain a vertical may mint for the usage of an
-// ended epoch: its share of the demand pool, 0 when it has none. ErrNotFound
-// when the epoch is open or forgotten.
+// BonusBudget returns how many ugrain a vertical may mint for an ended epoch: its
+// share of the demand pool, for usage, and its grant, for evidence; 0 when it has
+// neither. ErrNotFound when the epoch is open or forgotten.
 func (k *Keeper) BonusBudget(ctx context.Context, vertical string, epoch uint64) (uint64, error) {
 	r, err := k.record(ctx, epoch)
 	if err != nil {
 		return 0, err
 	}
+	var budget uint64
 	for _, s := range r.Verticals {
 		if s.Vertical == vertical {
-			return uint64(money.Share(money.Grain(r.DemandPool), money.BPS(s.ShareBps))), nil
+			budget += uint64(money.Share(money.Grain(r.DemandPool), money.BPS(s.ShareBps)))
 		}
 	}
-	return 0, nil
+	for _, g := range r.Grants {
+		if g.Vertical == vertical {
+			budget += g.Ugrain
+		}
+	}
+	return budget, nil
 }
 
 func progressOf(e creditpb.Emission) emission.Progress {

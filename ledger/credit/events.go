@@ -16,7 +16,7 @@ const (
 	EventBuy      = "grange.credit.buy"      // buyer, ugrain, ucredit, price
 	EventRedeem   = "grange.credit.redeem"   // id, holder, ucredit: a request, or cancelled
 	EventRedeemed = "grange.credit.redeemed" // id, holder, ucredit, ugrain, price, remaining
-	EventEpoch    = "grange.credit.epoch"    // epoch, mid, revenue, burned, released, pool
+	EventEpoch    = "grange.credit.epoch"    // epoch, mid, revenue, burned, released, pool, granted
 	EventReward   = "grange.credit.reward"   // to, ugrain
 )
 

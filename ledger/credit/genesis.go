@@ -79,8 +79,9 @@ func (k *Keeper) InitGenesis(ctx context.Context, g *creditpb.GenesisState) erro
 			return ErrCap.Wrapf("genesis has %s ugrain and %s ucredit, more than 64 bits", grain, credit)
 		}
 		totals.GrainsGenesis, totals.CreditsGenesis = grain.Uint64(), credit.Uint64()
-		if total := uint64(scheduleOf(g.Params).Total()); totals.GrainsGenesis > uint64(emission.SupplyCap)-total {
-			return ErrCap.Wrapf("genesis has %d ugrain and the schedule may mint %d more, the cap is %d: hand out less, or lower simple_grain and baseline_grain", totals.GrainsGenesis, total, emission.SupplyCap)
+		total := uint64(scheduleOf(g.Params).Total() + grantTotal(g.Params))
+		if room := uint64(emission.SupplyCap) - min(uint64(emission.SupplyCap), total); totals.GrainsGenesis > room {
+			return ErrCap.Wrapf("genesis has %d ugrain, schedule and grants may mint %d more, the cap is %d: hand out less, or lower simple_grain, baseline_grain or grants", totals.GrainsGenesis, total, emission.SupplyCap)
 		}
 	}
 	errs := []error{

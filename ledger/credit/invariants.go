@@ -55,7 +55,8 @@ func (k *Keeper) CheckInvariants(ctx context.Context) error {
 	pool := n(t.GrainsBurned).Sub(n(t.GrainsReminted)).Sub(n(t.GrainsRetired))
 	want(pool.Equal(n(t.Pool)), "pool is %d ugrain, but %d burned less %d reminted and %d retired are %s",
 		t.Pool, t.GrainsBurned, t.GrainsReminted, t.GrainsRetired, pool)
-	want(t.RewardsMinted <= t.RewardsBudget, "%d ugrain minted as rewards, the budget of all epochs is %d", t.RewardsMinted, t.RewardsBudget)
+	want(t.RewardsMinted <= t.RewardsBudget+t.GrantsBudget, "%d ugrain minted as rewards, the budget of all epochs is %d and %d granted", t.RewardsMinted, t.RewardsBudget, t.GrantsBudget)
+	want(t.GrantsBudget <= uint64(emission.GrantCap), "%d ugrain granted, the cap is %d", t.GrantsBudget, emission.GrantCap)
 	want(t.RewardsBudget <= e.Issued, "budget of all epochs is %d ugrain, the schedule released %d", t.RewardsBudget, e.Issued)
 	want(t.RewardsBudget <= t.GrainsRetired, "budget of all epochs is %d ugrain, only %d were burned for good", t.RewardsBudget, t.GrainsRetired)
 	return errors.Join(errs...)

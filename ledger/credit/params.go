@@ -16,6 +16,7 @@ const (
 	maxRedeemPerBlock  = 1000
 	maxKeepEpochs      = 100_000
 	maxVerticals       = 64
+	maxGrants          = 64
 	defaultHalfLife    = 2190 // epochs: six years of days, Filecoin's
 	defaultSimple      = 180_000_000_000_000
 	defaultBaseline    = 420_000_000_000_000
@@ -62,7 +63,7 @@ func scheduleOf(p creditpb.Params) emission.Schedule {
 // ValidateParams reports everything in p that contradicts itself, wrapped in
 // ErrParameters, or nil.
 func ValidateParams(p creditpb.Params) error {
-	errs := []error{rulesOf(p).Valid(), scheduleOf(p).Valid(), validRedeem(p), validVerticals(p.Verticals)}
+	errs := []error{rulesOf(p).Valid(), scheduleOf(p).Valid(), validRedeem(p), validVerticals(p.Verticals), validGrants(p)}
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
@@ -116,6 +117,43 @@ func validVerticals(shares []creditpb.VerticalShare) error {
 	}
 	if sum > uint64(money.Whole) {
 		return fmt.Errorf("verticals share %d bps of the demand pool, want at most %d", sum, money.Whole)
+	}
+	return nil
+}
+
+func grantOf(g creditpb.Grant) emission.Grant {
+	return emission.Grant{Total: money.Grain(g.Ugrain), Start: g.StartEpoch, End: g.EndEpoch}
+}
+
+// grantTotal is what all grants can add together, valid ones given.
+func grantTotal(p creditpb.Params) (total money.Grain) {
+	for _, g := range p.Grants {
+		total += money.Grain(g.Ugrain) // maxGrants of at most GrantCap fit
+	}
+	return total
+}
+
+// validGrants wants grants in order, so that records are, and within the caps.
+func validGrants(p creditpb.Params) error {
+	if len(p.Grants) > maxGrants {
+		return fmt.Errorf("%d grants, want at most %d", len(p.Grants), maxGrants)
+	}
+	for i, g := range p.Grants {
+		if g.Vertical == "" {
+			return fmt.Errorf("grant %d has no vertical", i)
+		}
+		if err := grantOf(g).Valid(); err != nil {
+			return fmt.Errorf("%s: %w", g.Vertical, err)
+		}
+		if i == 0 {
+			continue
+		}
+		if last := p.Grants[i-1]; g.Vertical < last.Vertical || g.Vertical == last.Vertical && g.StartEpoch < last.EndEpoch {
+			return fmt.Errorf("grant of %s from epoch %d comes after that of %s, which ends at %d: sort them by vertical, one at a time each", g.Vertical, g.StartEpoch, last.Vertical, last.EndEpoch)
+		}
+	}
+	if total := grantTotal(p); total > emission.GrantCap {
+		return fmt.Errorf("grants of %d ugrain in all, want at most %d", total, emission.GrantCap)
 	}
 	return nil
 }

@@ -118,8 +118,9 @@ func (k *Keeper) reward(ctx context.Context, to string, amount money.Grain) erro
 	if err != nil {
 		return err
 	}
-	if left := t.RewardsBudget - t.RewardsMinted; uint64(amount) > left {
-		return ErrBudget.Wrapf("mint %d ugrain as a reward to %s: %d of %d are left in the budget of all epochs", amount, to, left, t.RewardsBudget)
+	budget := t.RewardsBudget + t.GrantsBudget
+	if left := budget - t.RewardsMinted; uint64(amount) > left {
+		return ErrBudget.Wrapf("mint %d ugrain as a reward to %s: %d of %d are left in the budget of all epochs", amount, to, left, budget)
 	}
 	if err := k.makeGrain(ctx, amount, money.Grain(t.Pool)); err != nil {
 		return err
@@ -130,7 +131,7 @@ func (k *Keeper) reward(ctx context.Context, to string, amount money.Grain) erro
 }
 
 // MintReward mints ugrain to an account as a reward for ended epochs. All
-// rewards together stay within the sum of the epochs' demand pools (ErrBudget),
+// rewards together stay within the sum of the epochs' demand pools and grants (ErrBudget),
 // and the supply, with what the pool must be able to give back, within the cap
 // (ErrCap). Who earned what is for the caller to know.
 func (k *Keeper) MintReward(ctx context.Context, to sdk.AccAddress, amount money.Grain) error {
