@@ -42,13 +42,19 @@ type Tx struct {
 	Events    []Event
 	// Data is the encoded responses; Result.Response decodes them.
 	Data []byte
+	// Raw is the transaction as it was signed.
+	Raw []byte
 }
 
 // Block is a committed block: state queries already see it.
 type Block struct {
 	Height int64
 	Time   time.Time
-	Txs    []Tx
+	// Hash of the block, AppHash of the state before it, and Proposer, the
+	// consensus address of who made it.
+	Hash, AppHash, Proposer []byte
+
+	Txs []Tx
 	// Events of the block itself, such as epochs and settlements; a
 	// transaction's are in its Tx.
 	Events []Event
@@ -58,7 +64,7 @@ func newBlock(b *cmttypes.Block, results []*abci.ExecTxResult, events []abci.Eve
 	if len(results) != len(b.Txs) {
 		return Block{}, fmt.Errorf("read block %d: %d transactions, %d results", b.Height, len(b.Txs), len(results))
 	}
-	out := Block{Height: b.Height, Time: b.Time, Events: convertEvents(events)}
+	out := Block{Height: b.Height, Time: b.Time, Hash: b.Hash(), AppHash: b.AppHash, Proposer: b.ProposerAddress, Events: convertEvents(events)}
 	for i, r := range results {
 		out.Txs = append(out.Txs, Tx{
 			Hash:      fmt.Sprintf("%X", b.Txs[i].Hash()),
@@ -69,6 +75,7 @@ func newBlock(b *cmttypes.Block, results []*abci.ExecTxResult, events []abci.Eve
 			GasUsed:   r.GasUsed,
 			Events:    convertEvents(r.Events),
 			Data:      r.Data,
+			Raw:       b.Txs[i],
 		})
 	}
 	return out, nil
