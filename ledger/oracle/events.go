@@ -12,10 +12,13 @@ const (
 	EventEpoch        = "grange.oracle.epoch"        // epoch, status, seed
 	EventKey          = "grange.oracle.key"          // validator, since
 	EventReveal       = "grange.oracle.reveal"       // validator, epoch
-	EventProof        = "grange.oracle.proof"        // device, epoch, sequence
+	EventProof        = "grange.oracle.proof"        // device, epoch, sequence, units, size, challenges
 	EventVote         = "grange.oracle.vote"         // validator, vertical, epoch, root
 	EventReport       = "grange.oracle.report"       // vertical, epoch, root, total, payable_epoch
 	EventEquivocation = "grange.oracle.equivocation" // validator, vertical, epoch
+	EventFine         = "grange.oracle.fine"         // validator, reason, burned
+	EventJail         = "grange.oracle.jail"         // validator, reason, epochs
+	EventChallenge    = "grange.oracle.challenge"    // vertical, epoch, challenger, fraud, proven, reason
 	EventClaim        = "grange.oracle.claim"        // device, vertical, epoch, paid, lifetime
 )
 

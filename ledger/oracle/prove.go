@@ -46,12 +46,13 @@ func (m msgServer) Prove(ctx context.Context, msg *oraclepb.MsgProve) (*oraclepb
 	if err != nil {
 		return nil, err
 	}
-	sequence, err := m.recordProof(ctx, msg, heads, len(challenges), size)
+	p, err := m.recordProof(ctx, msg, heads, len(challenges), size)
 	if err != nil {
 		return nil, err
 	}
-	emit(ctx, EventProof, "device", hex.EncodeToString(msg.Device), "epoch", number(e.Number), "sequence", number(sequence))
-	return &oraclepb.MsgProveResponse{Sequence: sequence}, nil
+	emit(ctx, EventProof, "device", hex.EncodeToString(msg.Device), "epoch", number(e.Number), "sequence", number(p.Sequence),
+		"units", number(p.Units), "size", number(p.Size_), "challenges", number(p.Challenges))
+	return &oraclepb.MsgProveResponse{Sequence: p.Sequence}, nil
 }
 
 // provable is the current epoch, if that is the one asked for and has a seed.
@@ -113,10 +114,10 @@ func (k *Keeper) checkProofs(ctx context.Context, heads []Head, challenges []Cha
 	return size, nil
 }
 
-func (k *Keeper) recordProof(ctx context.Context, msg *oraclepb.MsgProve, heads []Head, challenges int, size uint64) (uint64, error) {
+func (k *Keeper) recordProof(ctx context.Context, msg *oraclepb.MsgProve, heads []Head, challenges int, size uint64) (oraclepb.Proof, error) {
 	last, err := k.LastProof.Get(ctx)
 	if err != nil && !errors.Is(err, collections.ErrNotFound) {
-		return 0, err
+		return oraclepb.Proof{}, err
 	}
 	time, height := now(ctx)
 	p := oraclepb.Proof{
@@ -127,10 +128,10 @@ func (k *Keeper) recordProof(ctx context.Context, msg *oraclepb.MsgProve, heads 
 		p.Units += h.Units
 	}
 	if err := k.LastProof.Set(ctx, p.Sequence); err != nil {
-		return 0, err
+		return oraclepb.Proof{}, err
 	}
 	if err := k.ProofOf.Set(ctx, collections.Join(msg.Device, msg.Epoch), p.Sequence); err != nil {
-		return 0, err
+		return oraclepb.Proof{}, err
 	}
-	return p.Sequence, k.Proofs.Set(ctx, p.Sequence, p)
+	return p, k.Proofs.Set(ctx, p.Sequence, p)
 }
