@@ -28,6 +28,17 @@ type SumStep struct {
 	Sum     uint64
 }
 
+// Trace is the trace of leaf in a tree whose sums are right.
+func (p SumProof) Trace(leaf SumLeaf) SumTrace {
+	t := SumTrace{Index: p.Index, Size: p.Size, Sum: leaf.Amount}
+	sum := leaf.Amount
+	for _, n := range p.Path {
+		sum += n.Sum
+		t.Path = append(t.Path, SumStep{Sibling: n, Sum: sum})
+	}
+	return t
+}
+
 // Verify checks that the trace leads from leaf to root and returns what root
 // commits to. Fault names the first sum that does not follow from what is below
 // it, nil if all do. A trace that leads elsewhere is ErrProof: then fault says

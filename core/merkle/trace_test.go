@@ -8,17 +8,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Trace returns the trace of a proof of a tree whose sums are right.
-func traceOf(leaf SumLeaf, p SumProof) SumTrace {
-	t := SumTrace{Index: p.Index, Size: p.Size, Sum: leaf.Amount}
-	sum := leaf.Amount
-	for _, n := range p.Path {
-		sum += n.Sum
-		t.Path = append(t.Path, SumStep{Sibling: n, Sum: sum})
-	}
-	return t
-}
-
 // rootOf is the root that a trace leads to, whatever its sums.
 func rootOf(t SumTrace, leaf SumLeaf) Hash {
 	at := SumNode{Hash: leaf.node().Hash, Sum: t.Sum}
@@ -42,7 +31,7 @@ func TestTracesShowWrongSumsAndNoOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		trace := traceOf(leaf, proof)
+		trace := proof.Trace(leaf)
 		if full, fault, err := trace.Verify(tree.Root().Hash, leaf); err != nil || fault != nil || full != tree.Root() {
 			t.Fatalf("right tree: %+v, fault %v (%v)", full, fault, err)
 		}

@@ -25,12 +25,12 @@ import (
 var ourStores = []string{device.ModuleName, market.ModuleName, oracle.ModuleName, credit.ModuleName}
 
 // ourAccounts are our module accounts and what each may do with supply: credit
-// makes and burns both coins, market burns slashed bonds, oracle only passes
-// rewards on.
+// makes and burns both coins, market burns slashed bonds, oracle passes
+// rewards on and makes a challenger's part of what fines have burned.
 var ourAccounts = map[string][]string{
 	credit.ModuleName: {authtypes.Minter, authtypes.Burner},
 	market.ModuleName: {authtypes.Burner},
-	oracle.ModuleName: nil,
+	oracle.ModuleName: {authtypes.Minter},
 }
 
 // Names in the order they run. The oracle turns the epoch before any
@@ -81,7 +81,7 @@ func newOurs(a *App, logger log.Logger, prover oracle.Prover) (Ours, error) {
 		Codec: a.Codec, Store: runtime.NewKVStoreService(a.keys[oracle.ModuleName]), Logger: logger,
 		Authority: Authority(), Accounts: encoding.AccountAddresses(), Operators: encoding.ValidatorAddresses(),
 		Validators: std.Staking, Heads: oracleHeads{k.Market}, Prover: prover, Budget: k.Credit,
-		Payouts: oraclePayouts{k.Device},
+		Payouts: oraclePayouts{k.Device}, Stakes: oracleStakes{std.Staking, std.Slashing}, Bank: std.Bank, Community: std.Distribution,
 	})
 	if err != nil {
 		return k, fmt.Errorf("build oracle: %w", err)

@@ -25,6 +25,7 @@ func (Module) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Claimed", Use: "claimed DEVICE", Short: "Show what a device has been paid", PositionalArgs: arg("device")},
 				{RpcMethod: "Conducts", Use: "conducts", Short: "List what the validators did"},
 				{RpcMethod: "Equivocations", Use: "equivocations", Short: "List contradicting votes"},
+				{RpcMethod: "Refutations", Use: "refutations", Short: "List reports that were accepted and shown to be wrong"},
 			},
 		},
 		Tx: &autocliv1.ServiceCommandDescriptor{

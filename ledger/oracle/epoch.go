@@ -69,7 +69,7 @@ func (k *Keeper) open(ctx context.Context, epoch uint64) error {
 
 // end closes the books of an epoch and opens the next.
 func (k *Keeper) end(ctx context.Context, e oraclepb.Epoch, params oraclepb.Params) error {
-	if err := k.countMissed(ctx, e.Number); err != nil {
+	if err := k.countMissed(ctx, e, params); err != nil {
 		return err
 	}
 	for _, h := range k.hooks {
@@ -143,33 +143,4 @@ func (k *Keeper) revealed(ctx context.Context, epoch uint64) (signatures []beaco
 		return false, err
 	})
 	return signatures, power, total, err
-}
-
-// countMissed counts the epoch against everybody who could have revealed and
-// did not.
-func (k *Keeper) countMissed(ctx context.Context, epoch uint64) error {
-	var silent [][]byte
-	err := k.Keys.Walk(ctx, nil, func(operator []byte, key oraclepb.Key) (bool, error) {
-		if keyAt(key, epoch) == nil {
-			return false, nil
-		}
-		power, err := k.power(ctx, operator)
-		if err != nil || power == 0 {
-			return false, err
-		}
-		done, err := k.Reveals.Has(ctx, collections.Join(epoch, operator))
-		if !done {
-			silent = append(silent, operator)
-		}
-		return false, err
-	})
-	if err != nil {
-		return err
-	}
-	for _, operator := range silent {
-		if err := k.conduct(ctx, operator, func(c *oraclepb.Conduct) { c.Missed++ }); err != nil {
-			return err
-		}
-	}
-	return nil
 }

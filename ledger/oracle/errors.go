@@ -23,4 +23,5 @@ var (
 	ErrBreaker     = errorsmod.Register(ModuleName, 15, "claim breaker is at its limit")
 	ErrUnsupported = errorsmod.Register(ModuleName, 16, "unknown vertical")
 	ErrAuthority   = errorsmod.Register(ModuleName, 17, "not allowed for this account")
+	ErrDeposit     = errorsmod.Register(ModuleName, 18, "deposit is missing")
 )

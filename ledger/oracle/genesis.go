@@ -177,6 +177,11 @@ func (k *Keeper) loadReports(ctx context.Context, g oraclepb.GenesisState) error
 			return err
 		}
 	}
+	for _, r := range g.Refutations {
+		if err := k.Refutations.Set(ctx, collections.Join(r.Vertical, r.Epoch), r); err != nil {
+			return err
+		}
+	}
 	for _, b := range g.Budgets {
 		if err := k.Budgets.Set(ctx, collections.Join(b.Vertical, b.Epoch), b.Total); err != nil {
 			return err
@@ -241,6 +246,9 @@ func (k *Keeper) saveRecords(ctx context.Context, g *oraclepb.GenesisState) (err
 		return err
 	}
 	if g.Equivocations, err = values(ctx, k.Equivocations); err != nil {
+		return err
+	}
+	if g.Refutations, err = values(ctx, k.Refutations); err != nil {
 		return err
 	}
 	if g.Conducts, err = values(ctx, k.Conducts); err != nil {

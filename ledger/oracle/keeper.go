@@ -28,6 +28,9 @@ type Keeper struct {
 	prover     Prover
 	budget     Budget
 	payouts    Payouts
+	stakes     Stakes
+	bank       Bank
+	community  Community
 	hooks      []Hooks
 
 	Schema        collections.Schema
@@ -47,6 +50,7 @@ type Keeper struct {
 	Claimed       collections.Map[collections.Pair[[]byte, string], uint64] // device, vertical → ugrain
 	Breaker       collections.Item[oraclepb.Breaker]
 	Budgets       collections.Map[collections.Pair[string, uint64], uint64] // vertical, epoch → sum of budgets
+	Refutations   collections.Map[collections.Pair[string, uint64], oraclepb.Refutation]
 }
 
 // Config is what the keeper is built from.
@@ -62,6 +66,9 @@ type Config struct {
 	Prover     Prover
 	Budget     Budget
 	Payouts    Payouts
+	Stakes     Stakes
+	Bank       Bank
+	Community  Community
 }
 
 // NewKeeper builds the keeper.
@@ -73,6 +80,7 @@ func NewKeeper(c Config) (*Keeper, error) {
 		cdc: c.Codec, logger: c.Logger.With("module", ModuleName), authority: c.Authority,
 		accounts: c.Accounts, operators: c.Operators, validators: c.Validators,
 		heads: c.Heads, prover: c.Prover, budget: c.Budget, payouts: c.Payouts,
+		stakes: c.Stakes, bank: c.Bank, community: c.Community,
 
 		Params:        collections.NewItem(sb, collections.NewPrefix(0), "params", codec.CollValue[oraclepb.Params](c.Codec)),
 		Epochs:        collections.NewMap(sb, collections.NewPrefix(1), "epochs", collections.Uint64Key, codec.CollValue[oraclepb.Epoch](c.Codec)),
@@ -90,6 +98,7 @@ func NewKeeper(c Config) (*Keeper, error) {
 		Claimed:       collections.NewMap(sb, collections.NewPrefix(13), "claimed", collections.PairKeyCodec(collections.BytesKey, collections.StringKey), collections.Uint64Value),
 		Breaker:       collections.NewItem(sb, collections.NewPrefix(14), "breaker", codec.CollValue[oraclepb.Breaker](c.Codec)),
 		Budgets:       collections.NewMap(sb, collections.NewPrefix(15), "budgets", collections.PairKeyCodec(collections.StringKey, collections.Uint64Key), collections.Uint64Value),
+		Refutations:   collections.NewMap(sb, collections.NewPrefix(16), "refutations", collections.PairKeyCodec(collections.StringKey, collections.Uint64Key), codec.CollValue[oraclepb.Refutation](c.Codec)),
 	}
 	var err error
 	if k.Schema, err = sb.Build(); err != nil {

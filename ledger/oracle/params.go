@@ -15,7 +15,14 @@ const (
 	MaxClaims       = 256      // leaves of one Claim
 	MaxVerticalSize = 32       // bytes of a vertical's name
 	maxVerticals    = 64
-	maxSpan         = 10 * 365 * 24 * time.Hour
+	maxMissWindow   = 1024
+	maxJailEpochs   = 365
+	// Largest fines and reward, in 1/10000.
+	maxDissentBPS      = 100
+	maxEquivocationBPS = 2000
+	maxFraudBPS        = 5000
+	maxChallengerBPS   = 5000
+	maxSpan            = 10 * 365 * 24 * time.Hour
 )
 
 // DefaultParams are those of a network with epochs of a day. All times but the
@@ -26,6 +33,9 @@ func DefaultParams() oraclepb.Params {
 		Challenges: 4, HistoryEpochs: 128, ChallengeEpochs: 1,
 		BreakerEpochs: 1, BreakerLimit: 1_000_000_000_000, // a million GRAIN
 		PrunePerBlock: 200, Verticals: []string{"storage"},
+		MissWindow: 14, MissLimit: 7, MissJailEpochs: 1, DissentBps: 1,
+		EquivocationBps: 500, EquivocationJailEpochs: 7,
+		FraudBps: 1000, ChallengerBps: 2000, ChallengeDeposit: 100_000_000, // 100 GRAIN
 	}
 }
 
@@ -55,12 +65,37 @@ func ValidateParams(p oraclepb.Params) error {
 	case len(p.Verticals) > maxVerticals:
 		return fmt.Errorf("%d verticals, at most %d are allowed", len(p.Verticals), maxVerticals)
 	}
+	if err := validatePenalties(p); err != nil {
+		return err
+	}
 	for i, v := range p.Verticals {
 		if err := checkVertical(v); err != nil {
 			return err
 		}
 		if i > 0 && p.Verticals[i-1] >= v {
 			return fmt.Errorf("verticals %q and %q are not sorted or repeat", p.Verticals[i-1], v)
+		}
+	}
+	return nil
+}
+
+func validatePenalties(p oraclepb.Params) error {
+	if p.MissWindow > maxMissWindow || p.MissLimit > p.MissWindow {
+		return fmt.Errorf("miss_limit is %d of miss_window %d, want at most the window and that at most %d", p.MissLimit, p.MissWindow, maxMissWindow)
+	}
+	for _, v := range []struct {
+		name      string
+		value, to uint32
+	}{
+		{"miss_jail_epochs", p.MissJailEpochs, maxJailEpochs},
+		{"equivocation_jail_epochs", p.EquivocationJailEpochs, maxJailEpochs},
+		{"dissent_bps", p.DissentBps, maxDissentBPS},
+		{"equivocation_bps", p.EquivocationBps, maxEquivocationBPS},
+		{"fraud_bps", p.FraudBps, maxFraudBPS},
+		{"challenger_bps", p.ChallengerBps, maxChallengerBPS},
+	} {
+		if v.value > v.to {
+			return fmt.Errorf("%s is %d, want at most %d", v.name, v.value, v.to)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"context"
+	"time"
 
 	sdkmath "cosmossdk.io/math"
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -67,4 +68,28 @@ type Budget interface {
 // the device's payout splits, liens first.
 type Payouts interface {
 	Payout(ctx context.Context, module string, device [32]byte, coin sdk.Coin) error
+}
+
+// Stakes is what validators have to lose.
+//
+// Fine burns a share of what a validator had at stake when it had the given
+// power, at the given height, and returns the ugrain burned: 0 when nothing of
+// it is left. Jail takes it out of the validator set until a time; it reports
+// false when it is not in it, or would leave it empty.
+type Stakes interface {
+	Fine(ctx context.Context, operator sdk.ValAddress, height int64, power uint64, share money.BPS) (money.Grain, error)
+	Jail(ctx context.Context, operator sdk.ValAddress, until time.Time) (bool, error)
+}
+
+// Bank holds the deposit of a challenge while it is decided and makes the
+// challenger's part of what the fines burned.
+type Bank interface {
+	SendCoinsFromAccountToModule(ctx context.Context, from sdk.AccAddress, module string, amt sdk.Coins) error
+	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amt sdk.Coins) error
+	MintCoins(ctx context.Context, module string, amt sdk.Coins) error
+}
+
+// Community gets the deposits of challenges that showed nothing.
+type Community interface {
+	FundCommunityPool(ctx context.Context, amount sdk.Coins, sender sdk.AccAddress) error
 }

@@ -32,6 +32,11 @@ func (k *Keeper) prune(ctx context.Context, epoch uint64, params oraclepb.Params
 			return err
 		}
 		left -= removed
+		rng := collections.NewPrefixedPairRange[string, uint64](vertical).EndExclusive(floor)
+		if removed, err = removeFirst(ctx, k.Refutations, rng, left); err != nil {
+			return err
+		}
+		left -= removed
 		if removed, err = k.pruneBudgets(ctx, vertical, floor, left); err != nil {
 			return err
 		}

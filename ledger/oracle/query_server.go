@@ -228,3 +228,11 @@ func (q queryServer) Equivocations(ctx context.Context, r *oraclepb.QueryEquivoc
 		})
 	return &oraclepb.QueryEquivocationsResponse{Equivocations: list, Pagination: page}, err
 }
+
+func (q queryServer) Refutations(ctx context.Context, r *oraclepb.QueryRefutationsRequest) (*oraclepb.QueryRefutationsResponse, error) {
+	list, page, err := query.CollectionPaginate(ctx, q.Keeper.Refutations, bounded(r.Pagination, true),
+		func(_ collections.Pair[string, uint64], e oraclepb.Refutation) (oraclepb.Refutation, error) {
+			return e, nil
+		})
+	return &oraclepb.QueryRefutationsResponse{Refutations: list, Pagination: page}, err
+}

@@ -38,7 +38,11 @@ func (m msgServer) Report(ctx context.Context, msg *oraclepb.MsgReport) (*oracle
 		return nil, err
 	}
 	_, height := now(ctx)
-	vote := oraclepb.Vote{Epoch: msg.Epoch, Vertical: msg.Vertical, Validator: msg.Validator, Content: msg.Content, Height: height}
+	power, err := m.power(ctx, operator)
+	if err != nil {
+		return nil, err
+	}
+	vote := oraclepb.Vote{Epoch: msg.Epoch, Vertical: msg.Vertical, Validator: msg.Validator, Content: msg.Content, Height: height, Power: power}
 	accepted, found, err := m.report(ctx, msg.Vertical, msg.Epoch)
 	if err != nil {
 		return nil, err
@@ -55,7 +59,7 @@ func (m msgServer) Report(ctx context.Context, msg *oraclepb.MsgReport) (*oracle
 	emit(ctx, EventVote, "validator", msg.Validator, "vertical", msg.Vertical, "epoch", number(msg.Epoch), "root", hex.EncodeToString(msg.Content.RewardRoot))
 	if found {
 		agrees := same(accepted.Content, msg.Content)
-		return &oraclepb.MsgReportResponse{Accepted: agrees}, m.judge(unmetered(ctx), operator, agrees)
+		return &oraclepb.MsgReportResponse{Accepted: agrees}, m.judge(unmetered(ctx), operator, vote, agrees)
 	}
 	done, err := m.tally(unmetered(ctx), vote)
 	return &oraclepb.MsgReportResponse{Accepted: done}, err
@@ -87,7 +91,11 @@ func (k *Keeper) checkReport(ctx context.Context, msg *oraclepb.MsgReport) error
 	case msg.Epoch+params.HistoryEpochs < epoch:
 		return ErrTooLate.Wrapf("report of epoch %d in epoch %d, after %d epochs of history", msg.Epoch, epoch, params.HistoryEpochs)
 	}
-	return nil
+	refuted, err := k.Refutations.Has(ctx, collections.Join(msg.Vertical, msg.Epoch))
+	if refuted {
+		return ErrDone.Wrapf("the report of %s, epoch %d, was refuted: report a later epoch, which covers it", msg.Vertical, msg.Epoch)
+	}
+	return err
 }
 
 // checkTotal refuses a total that is below the one accepted before, or above it
@@ -208,20 +216,12 @@ func (k *Keeper) accept(ctx context.Context, vote oraclepb.Vote, power, total ui
 	}
 	emit(ctx, EventReport, "vertical", r.Vertical, "epoch", number(r.Epoch), "root", hex.EncodeToString(r.Content.RewardRoot),
 		"total", number(r.Content.Total), "payable_epoch", number(r.PayableEpoch))
-	type verdict struct {
-		operator []byte
-		agrees   bool
-	}
-	var verdicts []verdict // read all before writing any
-	err = k.walkVotes(ctx, r.Epoch, r.Vertical, func(operator []byte, v oraclepb.Vote) error {
-		verdicts = append(verdicts, verdict{operator, same(v.Content, r.Content)})
-		return nil
-	})
+	votes, err := k.votes(ctx, r.Epoch, r.Vertical) // read all before writing any
 	if err != nil {
 		return err
 	}
-	for _, v := range verdicts {
-		if err := k.judge(ctx, v.operator, v.agrees); err != nil {
+	for _, v := range votes {
+		if err := k.judge(ctx, v.operator, v.Vote, same(v.Content, r.Content)); err != nil {
 			return err
 		}
 	}
@@ -234,18 +234,8 @@ func same(a, b oraclepb.Content) bool {
 		a.Total == b.Total && a.Leaves == b.Leaves
 }
 
-// judge counts a vote for or against what was accepted.
-func (k *Keeper) judge(ctx context.Context, operator []byte, agrees bool) error {
-	return k.conduct(ctx, operator, func(c *oraclepb.Conduct) {
-		if agrees {
-			c.Agreed++
-		} else {
-			c.Dissented++
-		}
-	})
-}
-
-// equivocate records a second, different vote; the first one stands.
+// equivocate records a second, different vote, both signed by the validator, and
+// punishes it; the first vote stands.
 func (k *Keeper) equivocate(ctx context.Context, operator []byte, first oraclepb.Vote, second oraclepb.Content) (*oraclepb.MsgReportResponse, error) {
 	key := collections.Join3(first.Epoch, first.Vertical, operator)
 	if known, err := k.Equivocations.Has(ctx, key); err != nil {
@@ -262,8 +252,7 @@ func (k *Keeper) equivocate(ctx context.Context, operator []byte, first oraclepb
 		return nil, err
 	}
 	emit(ctx, EventEquivocation, "validator", first.Validator, "vertical", first.Vertical, "epoch", number(first.Epoch))
-	err = k.conduct(ctx, operator, func(c *oraclepb.Conduct) { c.Equivocated++ })
-	return &oraclepb.MsgReportResponse{Equivocation: true}, err
+	return &oraclepb.MsgReportResponse{Equivocation: true}, k.punishEquivocation(ctx, operator, first)
 }
 
 // walkVotes visits the votes on one report in the order of the operators.
@@ -272,6 +261,21 @@ func (k *Keeper) walkVotes(ctx context.Context, epoch uint64, vertical string, v
 	return k.Votes.Walk(ctx, rng, func(key collections.Triple[uint64, string, []byte], v oraclepb.Vote) (bool, error) {
 		return false, visit(key.K3(), v)
 	})
+}
+
+// ballot is a vote and the validator's address.
+type ballot struct {
+	operator []byte
+	oraclepb.Vote
+}
+
+// votes are all votes on one report, at most one of each validator.
+func (k *Keeper) votes(ctx context.Context, epoch uint64, vertical string) (all []ballot, err error) {
+	err = k.walkVotes(ctx, epoch, vertical, func(operator []byte, v oraclepb.Vote) error {
+		all = append(all, ballot{operator, v})
+		return nil
+	})
+	return all, err
 }
 
 // report returns what was accepted for an epoch.

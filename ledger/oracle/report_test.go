@@ -238,6 +238,12 @@ func TestParams(t *testing.T) {
 		{"bad vertical", change(func(p *oraclepb.Params) { p.Verticals = []string{"a/b"} }), "vertical"},
 		{"empty vertical", change(func(p *oraclepb.Params) { p.Verticals = []string{""} }), "vertical"},
 		{"verticals out of order", change(func(p *oraclepb.Params) { p.Verticals = []string{"b", "a"} }), "sorted"},
+		{"more misses than epochs", change(func(p *oraclepb.Params) { p.MissLimit = p.MissWindow + 1 }), "miss_limit"},
+		{"endless miss window", change(func(p *oraclepb.Params) { p.MissWindow = 1025 }), "miss_window"},
+		{"jail for ever", change(func(p *oraclepb.Params) { p.EquivocationJailEpochs = 366 }), "equivocation_jail_epochs"},
+		{"dissent costs all", change(func(p *oraclepb.Params) { p.DissentBps = 101 }), "dissent_bps"},
+		{"fraud costs all", change(func(p *oraclepb.Params) { p.FraudBps = 5001 }), "fraud_bps"},
+		{"challenger gets all", change(func(p *oraclepb.Params) { p.ChallengerBps = 5001 }), "challenger_bps"},
 		{"vertical twice", change(func(p *oraclepb.Params) { p.Verticals = []string{"a", "a"} }), "repeat"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -118,6 +118,62 @@ func (t *treasury) Payout(_ context.Context, module string, device [32]byte, coi
 	return nil
 }
 
+// stakes is what validators have at stake, in ugrain, and who is jailed.
+type stakes struct {
+	left   map[string]uint64
+	burned uint64
+	until  map[string]time.Time
+}
+
+func (s *stakes) Fine(_ context.Context, operator sdk.ValAddress, _ int64, power uint64, share money.BPS) (money.Grain, error) {
+	burned := min(money.Share(power*1_000_000, share), s.left[string(operator)])
+	s.left[string(operator)] -= burned
+	s.burned += burned
+	return money.Grain(burned), nil
+}
+
+func (s *stakes) Jail(_ context.Context, operator sdk.ValAddress, until time.Time) (bool, error) {
+	if _, jailed := s.until[string(operator)]; jailed {
+		return false, nil
+	}
+	s.until[string(operator)] = until
+	return true, nil
+}
+
+// purse is the ugrain of accounts and modules.
+type purse struct {
+	of     map[string]uint64
+	minted uint64
+}
+
+func (p *purse) move(from, to string, amt sdk.Coins) error {
+	n := amt.AmountOf(money.GrainDenom).Uint64()
+	if p.of[from] < n {
+		return fmt.Errorf("%s has %d, less than %s", from, p.of[from], amt)
+	}
+	p.of[from] -= n
+	p.of[to] += n
+	return nil
+}
+
+func (p *purse) SendCoinsFromAccountToModule(_ context.Context, from sdk.AccAddress, module string, amt sdk.Coins) error {
+	return p.move(string(from), module, amt)
+}
+
+func (p *purse) SendCoinsFromModuleToAccount(_ context.Context, module string, to sdk.AccAddress, amt sdk.Coins) error {
+	return p.move(module, string(to), amt)
+}
+
+func (p *purse) MintCoins(_ context.Context, module string, amt sdk.Coins) error {
+	p.minted += amt.AmountOf(money.GrainDenom).Uint64()
+	p.of[module] += amt.AmountOf(money.GrainDenom).Uint64()
+	return nil
+}
+
+func (p *purse) FundCommunityPool(_ context.Context, amt sdk.Coins, _ sdk.AccAddress) error {
+	return p.move(ModuleName, "community", amt)
+}
+
 // journal remembers the epochs it was told of.
 type journal struct{ ended []uint64 }
 
@@ -138,6 +194,8 @@ type world struct {
 	holds    *holdings
 	treasury *treasury
 	journal  *journal
+	stakes   *stakes
+	purse    *purse
 }
 
 func operator(name string) sdk.ValAddress {
@@ -180,6 +238,11 @@ func emptyWorld(t testing.TB) *world {
 		holds:    &holdings{heads: map[[32]byte][]Head{}, until: map[[32]byte]uint64{}},
 		treasury: &treasury{budget: 1000, held: map[string]uint64{}, paid: map[[32]byte]uint64{}, refuses: map[[32]byte]bool{}},
 		journal:  &journal{},
+		stakes:   &stakes{left: map[string]uint64{}, until: map[string]time.Time{}},
+		purse:    &purse{of: map[string]uint64{}},
+	}
+	for name, power := range w.set {
+		w.stakes.left[name] = uint64(power) * 1_000_000
 	}
 	w.ctx = testutil.DefaultContextWithKeys(map[string]*storetypes.KVStoreKey{ModuleName: key}, nil, nil).
 		WithBlockTime(time.Unix(1_800_000_000, 0)).WithBlockHeight(1).WithChainID(testChain)
@@ -189,6 +252,7 @@ func emptyWorld(t testing.TB) *world {
 		Codec: w.cdc, Store: runtime.NewKVStoreService(key), Logger: log.NewNopLogger(), Authority: "gov",
 		Accounts: address.NewBech32Codec(chain.Prefix), Operators: address.NewBech32Codec(chain.Prefix + "valoper"),
 		Validators: w.set, Heads: w.holds, Prover: hashProver{}, Budget: w.treasury, Payouts: w.treasury,
+		Stakes: w.stakes, Bank: w.purse, Community: w.purse,
 	})
 	w.must(err)
 	w.SetHooks(w.journal)
