@@ -102,7 +102,8 @@ func balance(a sdk.AccAddress, ugrain int64) server.Balance {
 func (p *Plan) modules() map[string]json.RawMessage {
 	state := func(format string, args ...any) json.RawMessage { return json.RawMessage(fmt.Sprintf(format, args...)) }
 	return map[string]json.RawMessage{
-		"oracle": state(`{"params":{"epoch_seconds":"%d"}}`, p.EpochSeconds),
+		// Epochs are seconds here: who is stopped and started again is not jailed.
+		"oracle": state(`{"params":{"epoch_seconds":"%d","miss_window":1024,"miss_limit":512}}`, p.EpochSeconds),
 		"credit": state(`{"price":{"last":"%d","average":"%d","updated":"%d"}}`, firstPrice, uint64(firstPrice)<<16, p.Created.Unix()),
 		"market": state(`{"params":{"min_bond":"%d"}}`, minBond),
 	}
