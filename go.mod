@@ -52,6 +52,12 @@ require (
 )
 
 require (
+	github.com/bamiaux/iobit v0.0.0-20170418073505-498159a04883 // indirect
+	github.com/go-gnss/rtcm v0.0.6 // indirect
+	github.com/go-restruct/restruct v1.2.0-alpha.0.20210525045353-983b86fa188e // indirect
+)
+
+require (
 	charm.land/lipgloss/v2 v2.0.1 // indirect
 	cosmossdk.io/depinject v1.2.1 // indirect
 	cosmossdk.io/schema v1.1.0 // indirect
