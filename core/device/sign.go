@@ -12,6 +12,8 @@ import (
 const (
 	domainRegister = "grange/register/v1"
 	domainTransfer = "grange/transfer/v1"
+	domainObject   = "grange/object/v1"
+	domainAttest   = "grange/attest/v1"
 	domainSize     = 24
 )
 
@@ -43,6 +45,17 @@ func RegisterBytes(chainID string, owner []byte, nonce uint64) ([]byte, error) {
 //	domain 24 ‖ SHA-256(chain id) 32 ‖ device id 32 ‖ owner length u8 ‖ owner ‖ nonce u64 BE
 func TransferBytes(chainID string, id ID, newOwner []byte, nonce uint64) ([]byte, error) {
 	b, err := signHead(domainTransfer, chainID, id[:], newOwner)
+	if err != nil {
+		return nil, err
+	}
+	return binary.BigEndian.AppendUint64(b, nonce), nil
+}
+
+// ObjectBytes is what a device signs to end the announced change of its owner:
+//
+//	domain 24 ‖ SHA-256(chain id) 32 ‖ device id 32 ‖ owner length u8 ‖ announced owner ‖ nonce u64 BE
+func ObjectBytes(chainID string, id ID, announced []byte, nonce uint64) ([]byte, error) {
+	b, err := signHead(domainObject, chainID, id[:], announced)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +103,22 @@ func VerifyTransfer(k PublicKey, chainID string, newOwner []byte, last, nonce ui
 	}
 	if !k.Verify(message, signature) {
 		return fmt.Errorf("transfer device %s: %w (chain %q, new owner %x, nonce %d)", k.ID(), ErrSignature, chainID, newOwner, nonce)
+	}
+	return nil
+}
+
+// VerifyObject checks a device's objection to an announced owner. last is the
+// newest nonce the device has used.
+func VerifyObject(k PublicKey, chainID string, announced []byte, last, nonce uint64, signature []byte) error {
+	if nonce <= last {
+		return fmt.Errorf("object to new owner of device %s: %w: %d, last was %d", k.ID(), ErrNonce, nonce, last)
+	}
+	message, err := ObjectBytes(chainID, k.ID(), announced, nonce)
+	if err != nil {
+		return fmt.Errorf("object to new owner of device %s: %w", k.ID(), err)
+	}
+	if !k.Verify(message, signature) {
+		return fmt.Errorf("object to new owner of device %s: %w (chain %q, announced owner %x, nonce %d)", k.ID(), ErrSignature, chainID, announced, nonce)
 	}
 	return nil
 }

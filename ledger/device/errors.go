@@ -18,5 +18,7 @@ var (
 	ErrCooldown  = errorsmod.Register(ModuleName, 10, "cell was changed too recently")
 	ErrSplits    = errorsmod.Register(ModuleName, 11, "payout splits are not valid")
 	ErrRetired   = errorsmod.Register(ModuleName, 12, "device is retired")
-	ErrTooMany   = errorsmod.Register(ModuleName, 13, "owner has too many devices")
+	ErrTooMany   = errorsmod.Register(ModuleName, 13, "too many")
+	ErrTooEarly  = errorsmod.Register(ModuleName, 14, "too early")
+	ErrIssuer    = errorsmod.Register(ModuleName, 15, "no such issuer")
 )

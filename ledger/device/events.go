@@ -14,6 +14,9 @@ const (
 	EventUpdate   = "grange.device.update"   // device, owner, status
 	EventTransfer = "grange.device.transfer" // device, owner, new_owner
 	EventLien     = "grange.device.lien"     // device, beneficiary, released
+	EventAnnounce = "grange.device.announce" // device, owner, new_owner (empty: withdrawn), from_epoch
+	EventObject   = "grange.device.object"   // device, by, new_owner
+	EventAttest   = "grange.device.attest"   // subject, issuer, level (0: revoked), claim, expires_at
 )
 
 func emit(ctx context.Context, kind string, pairs ...string) {

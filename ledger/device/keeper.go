@@ -34,12 +34,15 @@ type Keeper struct {
 	bank      Bank
 	pool      CommunityPool
 	authority string
+	epochs    Epochs
 
-	Schema  collections.Schema
-	Params  collections.Item[devicepb.Params]
-	Devices collections.Map[[]byte, devicepb.Device]
-	ByOwner collections.KeySet[collections.Pair[[]byte, []byte]] // owner, id
-	Counts  collections.Map[[]byte, uint64]                      // devices of an owner
+	Schema       collections.Schema
+	Params       collections.Item[devicepb.Params]
+	Devices      collections.Map[[]byte, devicepb.Device]
+	ByOwner      collections.KeySet[collections.Pair[[]byte, []byte]]                    // owner, id
+	Counts       collections.Map[[]byte, uint64]                                         // devices of an owner
+	Issuers      collections.Map[[]byte, devicepb.Issuer]                                // by address
+	Attestations collections.Map[collections.Pair[[]byte, []byte], devicepb.Attestation] // subject, issuer
 }
 
 // Config is what the keeper is built from.
@@ -52,7 +55,7 @@ type Config struct {
 	Community CommunityPool
 }
 
-// NewKeeper builds the keeper.
+// NewKeeper builds the keeper. Its clock is set afterwards with SetEpochs.
 func NewKeeper(c Config) *Keeper {
 	sb := collections.NewSchemaBuilder(c.Store)
 	k := &Keeper{
@@ -62,6 +65,9 @@ func NewKeeper(c Config) *Keeper {
 		Devices: collections.NewMap(sb, collections.NewPrefix(1), "devices", collections.BytesKey, codec.CollValue[devicepb.Device](c.Codec)),
 		ByOwner: collections.NewKeySet(sb, collections.NewPrefix(2), "by_owner", collections.PairKeyCodec(collections.BytesKey, collections.BytesKey)),
 		Counts:  collections.NewMap(sb, collections.NewPrefix(3), "counts", collections.BytesKey, collections.Uint64Value),
+		Issuers: collections.NewMap(sb, collections.NewPrefix(4), "issuers", collections.BytesKey, codec.CollValue[devicepb.Issuer](c.Codec)),
+		Attestations: collections.NewMap(sb, collections.NewPrefix(5), "attestations", collections.PairKeyCodec(collections.BytesKey, collections.BytesKey),
+			codec.CollValue[devicepb.Attestation](c.Codec)),
 	}
 	schema, err := sb.Build()
 	if err != nil {

@@ -46,11 +46,17 @@ func newKeeper(t testing.TB) (*Keeper, sdk.Context, ledgerBank) {
 		Codec: codec.NewProtoCodec(codectypes.NewInterfaceRegistry()), Store: runtime.NewKVStoreService(key),
 		Authority: account(9), Accounts: encoding.AccountAddresses(), Bank: bank, Community: bank,
 	})
+	k.SetEpochs(new(clock))
 	if err := k.InitGenesis(ctx, DefaultGenesis()); err != nil {
 		t.Fatal(err)
 	}
 	return k, ctx, bank
 }
+
+// clock is the number of the epoch that runs.
+type clock uint64
+
+func (c *clock) CurrentEpoch(context.Context) (uint64, error) { return uint64(*c), nil }
 
 func account(n byte) string {
 	a := sha256.Sum256([]byte{n})
@@ -58,10 +64,15 @@ func account(n byte) string {
 	return sdk.AccAddress(a[:20]).String()
 }
 
+// secret is the private key of the device that put registers.
+func secret(seed byte) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(append(make([]byte, 31), seed))
+}
+
 // put registers a device through the message server.
 func put(t testing.TB, k *Keeper, ctx sdk.Context, seed byte, owner string) device.ID {
 	t.Helper()
-	private := ed25519.NewKeyFromSeed(append(make([]byte, 31), seed))
+	private := secret(seed)
 	public := private.Public().(ed25519.PublicKey)
 	address, err := sdk.AccAddressFromBech32(owner)
 	if err != nil {
@@ -95,6 +106,12 @@ func TestGenesisRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	announce(t, k, ctx, put(t, k, ctx, 9, account(9)), account(9), account(5))
+	nameIssuer(t, k, ctx, 1, 3)
+	attest(t, k, ctx, 1, account(4), 2, 1, 1000)
+	if _, err := NewMsgServer(k).Revoke(ctx, &devicepb.MsgRevoke{Issuer: account(101), Subject: account(3), Serial: 7}); err != nil {
+		t.Fatal(err)
+	}
 	first, err := k.ExportGenesis(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +135,10 @@ func TestGenesisRoundTrip(t *testing.T) {
 	}
 }
 
-func mustAddress(t testing.TB, text string) []byte {
+func mustAddress(t interface {
+	Helper()
+	Fatal(...any)
+}, text string) []byte {
 	t.Helper()
 	a, err := sdk.AccAddressFromBech32(text)
 	if err != nil {
@@ -130,6 +150,8 @@ func mustAddress(t testing.TB, text string) []byte {
 func TestValidateGenesisRefuses(t *testing.T) {
 	k, ctx, _ := newKeeper(t)
 	put(t, k, ctx, 1, account(1))
+	nameIssuer(t, k, ctx, 1, 3)
+	attest(t, k, ctx, 1, account(4), 2, 1, 1000)
 	for name, change := range map[string]func(g *devicepb.GenesisState){
 		"device twice":     func(g *devicepb.GenesisState) { g.Devices = append(g.Devices, g.Devices[0]) },
 		"id of other key":  func(g *devicepb.GenesisState) { g.Devices[0].Id = device.ID{1}.String() },
@@ -138,6 +160,21 @@ func TestValidateGenesisRefuses(t *testing.T) {
 		"bad key":          func(g *devicepb.GenesisState) { g.Devices[0].PublicKey = nil },
 		"bad class":        func(g *devicepb.GenesisState) { g.Devices[0].Profile.Class = 0 },
 		"bad splits":       func(g *devicepb.GenesisState) { g.Devices[0].Payouts = []devicepb.PayoutSplit{{Bps: 1}} },
+		"owner to himself": func(g *devicepb.GenesisState) {
+			g.Devices[0].Pending = &devicepb.PendingTransfer{NewOwner: g.Devices[0].Owner}
+		},
+		"no caps":          func(g *devicepb.GenesisState) { g.Params.LevelCaps = nil },
+		"falling caps":     func(g *devicepb.GenesisState) { g.Params.LevelCaps = []uint32{20_000, 10_000, 30_000} },
+		"cap above three":  func(g *devicepb.GenesisState) { g.Params.LevelCaps[2] = 30_001 },
+		"endless wait":     func(g *devicepb.GenesisState) { g.Params.TransferEpochs = 1 << 60 },
+		"issuer twice":     func(g *devicepb.GenesisState) { g.Issuers = append(g.Issuers, g.Issuers[0]) },
+		"issuer's key":     func(g *devicepb.GenesisState) { g.Issuers[0].PublicKey = nil },
+		"issuer's level":   func(g *devicepb.GenesisState) { g.Issuers[0].Level = 4 },
+		"issuer's name":    func(g *devicepb.GenesisState) { g.Issuers[0].Name = " " },
+		"issuer's address": func(g *devicepb.GenesisState) { g.Issuers[0].Address = "x" },
+		"statement twice":  func(g *devicepb.GenesisState) { g.Attestations = append(g.Attestations, g.Attestations[0]) },
+		"level 9":          func(g *devicepb.GenesisState) { g.Attestations[0].Level = 9 },
+		"serial 0":         func(g *devicepb.GenesisState) { g.Attestations[0].Serial = 0 },
 		"no device limit":  func(g *devicepb.GenesisState) { g.Params.MaxDevicesPerOwner = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,9 @@ func (Module) RegisterInterfaces(r codectypes.InterfaceRegistry) {
 
 // RegisterGRPCGatewayRoutes serves the queries as REST.
 func (Module) RegisterGRPCGatewayRoutes(c client.Context, mux *runtime.ServeMux) {
-	if err := devicepb.RegisterQueryHandlerClient(context.Background(), mux, devicepb.NewQueryClient(c)); err != nil {
+	queries := devicepb.NewQueryClient(c)
+	registerDocuments(mux, queries)
+	if err := devicepb.RegisterQueryHandlerClient(context.Background(), mux, queries); err != nil {
 		panic(fmt.Sprintf("register device routes: %v", err)) // a programming error: a route registered twice
 	}
 }
@@ -107,6 +109,9 @@ func (Module) AutoCLIOptions() *autocliv1.ModuleOptions {
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{RpcMethod: "Device", Use: "show [id]", Short: "Show a device", PositionalArgs: one("id")},
 				{RpcMethod: "Devices", Use: "list", Short: "List devices, with --owner those of one account"},
+				{RpcMethod: "Document", Use: "did [id]", Short: "Show the DID document of a device (id or did:key)", PositionalArgs: one("id")},
+				{RpcMethod: "Attestations", Use: "attestations [subject]", Short: "List what issuers say of a device or an account", PositionalArgs: one("subject")},
+				{RpcMethod: "Issuers", Use: "issuers", Short: "List those who may attest"},
 				{RpcMethod: "Params", Use: "params", Short: "Show the parameters"},
 			},
 		},
@@ -115,6 +120,11 @@ func (Module) AutoCLIOptions() *autocliv1.ModuleOptions {
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{RpcMethod: "Register", Use: "register", Short: "Bind a device key to your account"},
 				{RpcMethod: "Update", Use: "update [device]", Short: "Change a device's profile, payouts or owner", PositionalArgs: one("device")},
+				{RpcMethod: "TakeOver", Use: "take-over [device]", Short: "Become the owner of a device announced for you", PositionalArgs: one("device")},
+				{RpcMethod: "Object", Use: "object [device]", Short: "End an announced change of owner", PositionalArgs: one("device")},
+				{RpcMethod: "Attest", Use: "attest [issuer] [subject]", Short: "Record what an issuer signed", PositionalArgs: append(one("issuer"), one("subject")...)},
+				{RpcMethod: "Revoke", Use: "revoke [subject] [serial]", Short: "Make your attestations of a subject void", PositionalArgs: append(one("subject"), one("serial")...)},
+				{RpcMethod: "SetIssuer", Use: "set-issuer [issuer]", Short: "Propose an issuer; level 0 removes it", PositionalArgs: one("issuer"), GovProposal: true},
 				{RpcMethod: "ReleaseLien", Use: "release-lien [device]", Short: "Give up your liens on a device", PositionalArgs: one("device")},
 				{RpcMethod: "UpdateParams", Use: "update-params [params]", Short: "Propose new parameters; all must be given", PositionalArgs: one("params"), GovProposal: true},
 			},

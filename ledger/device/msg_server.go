@@ -1,7 +1,6 @@
 package device
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +63,8 @@ func (s msgServer) Register(ctx context.Context, m *devicepb.MsgRegister) (*devi
 	return &devicepb.MsgRegisterResponse{Id: d.Id}, nil
 }
 
-// Update changes what the message sets, in the order profile, payouts, transfer.
+// Update changes what the message sets, in the order profile, payouts, transfer or
+// announce.
 func (s msgServer) Update(ctx context.Context, m *devicepb.MsgUpdate) (*devicepb.MsgUpdateResponse, error) {
 	id, d, err := s.find(ctx, m.Device)
 	if err != nil {
@@ -77,8 +77,11 @@ func (s msgServer) Update(ctx context.Context, m *devicepb.MsgUpdate) (*devicepb
 	if err != nil {
 		return nil, err
 	}
-	if m.Profile == nil && m.Payouts == nil && m.Transfer == nil {
-		return nil, ErrInvalid.Wrap("nothing to change: set profile, payouts or transfer")
+	if m.Profile == nil && m.Payouts == nil && m.Transfer == nil && m.Announce == nil {
+		return nil, ErrInvalid.Wrap("nothing to change: set profile, payouts, transfer or announce")
+	}
+	if m.Transfer != nil && m.Announce != nil {
+		return nil, ErrInvalid.Wrap("both transfer and announce are set: transfer with the device's signature, or announce without it")
 	}
 	if m.Profile != nil {
 		if err := s.changeProfile(ctx, owner, &d, *m.Profile); err != nil {
@@ -92,6 +95,11 @@ func (s msgServer) Update(ctx context.Context, m *devicepb.MsgUpdate) (*devicepb
 	}
 	if m.Transfer != nil {
 		if err := s.transfer(ctx, owner, id, &d, *m.Transfer); err != nil {
+			return nil, err
+		}
+	}
+	if m.Announce != nil {
+		if err := s.announce(ctx, owner, &d, *m.Announce); err != nil {
 			return nil, err
 		}
 	}
@@ -152,42 +160,6 @@ func (s msgServer) changePayouts(d *devicepb.Device, wanted []devicepb.PayoutSpl
 		return err
 	}
 	d.Payouts = splitsTo(after)
-	return nil
-}
-
-// transfer gives the device to another owner with the liens it owes; what the
-// old owner promised to others ends.
-func (s msgServer) transfer(ctx context.Context, owner []byte, id device.ID, d *devicepb.Device, t devicepb.Transfer) error {
-	newOwner, err := s.address("new_owner", t.NewOwner)
-	if err != nil {
-		return err
-	}
-	if bytes.Equal(newOwner, owner) {
-		return ErrInvalid.Wrapf("device %s already belongs to %s", id, t.NewOwner)
-	}
-	if s.bank.BlockedAddr(newOwner) {
-		return ErrInvalid.Wrapf("new owner %s is a module account and cannot be paid", t.NewOwner)
-	}
-	key, err := publicKey(d.KeyType, d.PublicKey)
-	if err != nil {
-		return err
-	}
-	chainID := sdk.UnwrapSDKContext(ctx).ChainID()
-	if err := device.VerifyTransfer(key, chainID, newOwner, d.Nonce, t.Nonce, t.Signature); err != nil {
-		return refuseSignature(err)
-	}
-	splits, err := device.Replace(splitsFrom(d.Payouts), nil)
-	if err != nil {
-		return ErrSplits.Wrap(err.Error())
-	}
-	if err := s.unbind(ctx, owner, id); err != nil {
-		return err
-	}
-	if err := s.bind(ctx, newOwner, id); err != nil {
-		return err
-	}
-	emit(ctx, EventTransfer, "device", d.Id, "owner", d.Owner, "new_owner", t.NewOwner)
-	d.Owner, d.Nonce, d.Payouts = t.NewOwner, t.Nonce, splitsTo(splits)
 	return nil
 }
 

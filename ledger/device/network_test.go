@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -200,6 +201,33 @@ func TestRegistryOnANetwork(t *testing.T) {
 		}
 		if status, body = w.get("/grange/device/v1/params"); status != 200 {
 			t.Fatalf("params: %d %v", status, body)
+		}
+	})
+	t.Run("DID document", func(t *testing.T) {
+		for _, path := range []string{"/1.0/identifiers/" + u.key.DID(), "/grange/device/v1/devices/" + u.id() + "/did"} {
+			status, d := w.get(path)
+			methods, _ := d["verificationMethod"].([]any)
+			services, _ := d["service"].([]any)
+			if status != 200 || d["id"] != u.key.DID() || len(methods) != 1 || len(services) != 1 {
+				t.Errorf("%s: %d %v", path, status, d)
+			}
+			owner := fmt.Sprintf("[did:pkh:cosmos:%s:%s]", w.c.ChainID(), owner.Address())
+			if got := fmt.Sprint(d["controller"]); got != owner {
+				t.Errorf("%s: controller %s, want %s", path, got, owner)
+			}
+		}
+		for path, want := range map[string]int{
+			"/1.0/identifiers/" + newUnit(t).key.DID():                   404,
+			"/1.0/identifiers/did:web:example.com":                       400,
+			"/grange/device/v1/devices/" + newUnit(t).id() + "/did":      404,
+			"/grange/device/v1/attestations/xyz":                         400,
+			"/grange/device/v1/attestations/" + u.id():                   200,
+			"/grange/device/v1/attestations/" + owner.Address().String(): 200,
+			"/grange/device/v1/issuers":                                  200,
+		} {
+			if status, body := w.get(path); status != want {
+				t.Errorf("%s: %d %v, want %d", path, status, body, want)
+			}
 		}
 	})
 	t.Run("unknown device is not found", func(t *testing.T) {

@@ -3,8 +3,10 @@ package device
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -52,6 +54,64 @@ func (q queryServer) Devices(ctx context.Context, r *devicepb.QueryDevicesReques
 		},
 		query.WithCollectionPaginationPairPrefix[[]byte, []byte](owner))
 	return &devicepb.QueryDevicesResponse{Devices: devices, Pagination: next}, err
+}
+
+func (q queryServer) Document(ctx context.Context, r *devicepb.QueryDocumentRequest) (*devicepb.QueryDocumentResponse, error) {
+	id, err := identifier(r.Id)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	d, err := q.Get(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := publicKey(d.KeyType, d.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	document := device.NewDocument(key, device.Record{
+		ChainID: sdk.UnwrapSDKContext(ctx).ChainID(), Owner: d.Owner, Endpoint: d.Profile.Endpoint,
+		Active: d.Profile.Status != devicepb.STATUS_RETIRED,
+	})
+	return &devicepb.QueryDocumentResponse{Did: d.Did, Document: string(document.JSON())}, nil
+}
+
+// identifier reads a device id or a did:key.
+func identifier(text string) (device.ID, error) {
+	if !strings.HasPrefix(text, "did:") {
+		return device.ParseID(text)
+	}
+	key, err := device.ParseDID(text)
+	if err != nil {
+		return device.ID{}, err
+	}
+	return key.ID(), nil
+}
+
+func (q queryServer) Attestations(ctx context.Context, r *devicepb.QueryAttestationsRequest) (*devicepb.QueryAttestationsResponse, error) {
+	kind, raw, err := q.subject(r.Subject)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	subject := subjectKey(kind, raw)
+	all, err := q.attestations(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	level, err := q.level(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	capBPS, err := q.CapOf(ctx, level)
+	return &devicepb.QueryAttestationsResponse{Attestations: all, Level: uint32(level), CapBps: uint32(capBPS)}, err
+}
+
+func (q queryServer) Issuers(ctx context.Context, _ *devicepb.QueryIssuersRequest) (*devicepb.QueryIssuersResponse, error) {
+	all, err := q.issuers(ctx)
+	return &devicepb.QueryIssuersResponse{Issuers: all}, err
 }
 
 func (q queryServer) Params(ctx context.Context, _ *devicepb.QueryParamsRequest) (*devicepb.QueryParamsResponse, error) {

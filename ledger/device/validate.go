@@ -9,6 +9,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 )
 
@@ -19,6 +20,10 @@ const (
 	MaxCapabilities = 16
 	MaxCapability   = 32
 )
+
+// maxLevelCap is the most that an attestation may raise a cap to, in basis
+// points: three times.
+const maxLevelCap = 30_000
 
 // checkProfile reports what is wrong with a profile and how to mend it.
 func checkProfile(p devicepb.Profile) error {
@@ -84,6 +89,19 @@ func checkParams(p devicepb.Params) error {
 	}
 	if p.MaxDevicesPerOwner == 0 {
 		return fmt.Errorf("max_devices_per_owner is 0: use at least 1")
+	}
+	if p.TransferEpochs > 10_000 {
+		return fmt.Errorf("transfer_epochs is %d: use at most 10000", p.TransferEpochs)
+	}
+	if len(p.LevelCaps) != device.MaxLevel {
+		return fmt.Errorf("level_caps has %d entries, want %d", len(p.LevelCaps), device.MaxLevel)
+	}
+	last := uint32(money.Whole)
+	for i, c := range p.LevelCaps {
+		if c < last || c > maxLevelCap {
+			return fmt.Errorf("level_caps of level %d is %d: use %d to %d", i+1, c, last, maxLevelCap)
+		}
+		last = c
 	}
 	return nil
 }

@@ -325,6 +325,8 @@ type Device struct {
 	RegisteredHeight int64         `protobuf:"varint,9,opt,name=registered_height,json=registeredHeight,proto3" json:"registered_height,omitempty"`
 	// Block time, in Unix seconds, of the last change of the cell; 0 for never.
 	CellChangedAt int64 `protobuf:"varint,10,opt,name=cell_changed_at,json=cellChangedAt,proto3" json:"cell_changed_at,omitempty"`
+	// Set while an announced change of owner waits.
+	Pending *PendingTransfer `protobuf:"bytes,11,opt,name=pending,proto3" json:"pending,omitempty"`
 }
 
 func (m *Device) Reset()         { *m = Device{} }
@@ -430,6 +432,248 @@ func (m *Device) GetCellChangedAt() int64 {
 	return 0
 }
 
+func (m *Device) GetPending() *PendingTransfer {
+	if m != nil {
+		return m.Pending
+	}
+	return nil
+}
+
+// PendingTransfer is a change of owner announced without the device's signature.
+type PendingTransfer struct {
+	NewOwner string `protobuf:"bytes,1,opt,name=new_owner,json=newOwner,proto3" json:"new_owner,omitempty"`
+	// First epoch in which the new owner may take the device over.
+	FromEpoch uint64 `protobuf:"varint,2,opt,name=from_epoch,json=fromEpoch,proto3" json:"from_epoch,omitempty"`
+}
+
+func (m *PendingTransfer) Reset()         { *m = PendingTransfer{} }
+func (m *PendingTransfer) String() string { return proto.CompactTextString(m) }
+func (*PendingTransfer) ProtoMessage()    {}
+func (*PendingTransfer) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0fbbe0d0e3ed2c48, []int{3}
+}
+func (m *PendingTransfer) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *PendingTransfer) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_PendingTransfer.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *PendingTransfer) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_PendingTransfer.Merge(m, src)
+}
+func (m *PendingTransfer) XXX_Size() int {
+	return m.Size()
+}
+func (m *PendingTransfer) XXX_DiscardUnknown() {
+	xxx_messageInfo_PendingTransfer.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_PendingTransfer proto.InternalMessageInfo
+
+func (m *PendingTransfer) GetNewOwner() string {
+	if m != nil {
+		return m.NewOwner
+	}
+	return ""
+}
+
+func (m *PendingTransfer) GetFromEpoch() uint64 {
+	if m != nil {
+		return m.FromEpoch
+	}
+	return 0
+}
+
+// Issuer attests devices and accounts: a manufacturer, a verifier of trusted
+// hardware, somebody who knows payers. Governance names it.
+type Issuer struct {
+	// Names the issuer and revokes.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Who it is, 1 to 64 bytes.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Key that signs its attestations, as a device's.
+	KeyType   KeyType `protobuf:"varint,3,opt,name=key_type,json=keyType,proto3,enum=grange.device.v1.KeyType" json:"key_type,omitempty"`
+	PublicKey []byte  `protobuf:"bytes,4,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// Highest level its attestations count for, 1 to 3.
+	Level uint32 `protobuf:"varint,5,opt,name=level,proto3" json:"level,omitempty"`
+}
+
+func (m *Issuer) Reset()         { *m = Issuer{} }
+func (m *Issuer) String() string { return proto.CompactTextString(m) }
+func (*Issuer) ProtoMessage()    {}
+func (*Issuer) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0fbbe0d0e3ed2c48, []int{4}
+}
+func (m *Issuer) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Issuer) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Issuer.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Issuer) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Issuer.Merge(m, src)
+}
+func (m *Issuer) XXX_Size() int {
+	return m.Size()
+}
+func (m *Issuer) XXX_DiscardUnknown() {
+	xxx_messageInfo_Issuer.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Issuer proto.InternalMessageInfo
+
+func (m *Issuer) GetAddress() string {
+	if m != nil {
+		return m.Address
+	}
+	return ""
+}
+
+func (m *Issuer) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+func (m *Issuer) GetKeyType() KeyType {
+	if m != nil {
+		return m.KeyType
+	}
+	return KEY_TYPE_UNSPECIFIED
+}
+
+func (m *Issuer) GetPublicKey() []byte {
+	if m != nil {
+		return m.PublicKey
+	}
+	return nil
+}
+
+func (m *Issuer) GetLevel() uint32 {
+	if m != nil {
+		return m.Level
+	}
+	return 0
+}
+
+// Attestation is what an issuer says of a device or an account.
+type Attestation struct {
+	Issuer string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// A device id (64 hex digits) or an account address.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// 32 bytes: hash of the claim, which the issuer publishes elsewhere.
+	Claim []byte `protobuf:"bytes,3,opt,name=claim,proto3" json:"claim,omitempty"`
+	// 1 to 3.
+	Level uint32 `protobuf:"varint,4,opt,name=level,proto3" json:"level,omitempty"`
+	// Grows with each attestation of this issuer for this subject.
+	Serial uint64 `protobuf:"varint,5,opt,name=serial,proto3" json:"serial,omitempty"`
+	// Unix seconds of block time; from then on it counts for nothing.
+	ExpiresAt int64 `protobuf:"varint,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Nothing up to this serial counts.
+	Revoked bool `protobuf:"varint,7,opt,name=revoked,proto3" json:"revoked,omitempty"`
+}
+
+func (m *Attestation) Reset()         { *m = Attestation{} }
+func (m *Attestation) String() string { return proto.CompactTextString(m) }
+func (*Attestation) ProtoMessage()    {}
+func (*Attestation) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0fbbe0d0e3ed2c48, []int{5}
+}
+func (m *Attestation) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Attestation) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Attestation.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Attestation) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Attestation.Merge(m, src)
+}
+func (m *Attestation) XXX_Size() int {
+	return m.Size()
+}
+func (m *Attestation) XXX_DiscardUnknown() {
+	xxx_messageInfo_Attestation.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Attestation proto.InternalMessageInfo
+
+func (m *Attestation) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *Attestation) GetSubject() string {
+	if m != nil {
+		return m.Subject
+	}
+	return ""
+}
+
+func (m *Attestation) GetClaim() []byte {
+	if m != nil {
+		return m.Claim
+	}
+	return nil
+}
+
+func (m *Attestation) GetLevel() uint32 {
+	if m != nil {
+		return m.Level
+	}
+	return 0
+}
+
+func (m *Attestation) GetSerial() uint64 {
+	if m != nil {
+		return m.Serial
+	}
+	return 0
+}
+
+func (m *Attestation) GetExpiresAt() int64 {
+	if m != nil {
+		return m.ExpiresAt
+	}
+	return 0
+}
+
+func (m *Attestation) GetRevoked() bool {
+	if m != nil {
+		return m.Revoked
+	}
+	return false
+}
+
 // Params are changed by governance.
 type Params struct {
 	// Paid by the owner to the community pool for every change of a cell after
@@ -439,13 +683,19 @@ type Params struct {
 	LocationCooldown uint64 `protobuf:"varint,2,opt,name=location_cooldown,json=locationCooldown,proto3" json:"location_cooldown,omitempty"`
 	// Most devices one owner may hold.
 	MaxDevicesPerOwner uint64 `protobuf:"varint,3,opt,name=max_devices_per_owner,json=maxDevicesPerOwner,proto3" json:"max_devices_per_owner,omitempty"`
+	// Whole epochs between the announcement of a change of owner and the first in
+	// which it can be done.
+	TransferEpochs uint64 `protobuf:"varint,4,opt,name=transfer_epochs,json=transferEpochs,proto3" json:"transfer_epochs,omitempty"`
+	// For each level from 1 to 3, the reward cap in 1/10000 of the cap without
+	// attestation: 10000 to 30000, not falling.
+	LevelCaps []uint32 `protobuf:"varint,5,rep,packed,name=level_caps,json=levelCaps,proto3" json:"level_caps,omitempty"`
 }
 
 func (m *Params) Reset()         { *m = Params{} }
 func (m *Params) String() string { return proto.CompactTextString(m) }
 func (*Params) ProtoMessage()    {}
 func (*Params) Descriptor() ([]byte, []int) {
-	return fileDescriptor_0fbbe0d0e3ed2c48, []int{3}
+	return fileDescriptor_0fbbe0d0e3ed2c48, []int{6}
 }
 func (m *Params) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -495,17 +745,33 @@ func (m *Params) GetMaxDevicesPerOwner() uint64 {
 	return 0
 }
 
+func (m *Params) GetTransferEpochs() uint64 {
+	if m != nil {
+		return m.TransferEpochs
+	}
+	return 0
+}
+
+func (m *Params) GetLevelCaps() []uint32 {
+	if m != nil {
+		return m.LevelCaps
+	}
+	return nil
+}
+
 // GenesisState is all state of the module.
 type GenesisState struct {
-	Params  Params   `protobuf:"bytes,1,opt,name=params,proto3" json:"params"`
-	Devices []Device `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices"`
+	Params       Params        `protobuf:"bytes,1,opt,name=params,proto3" json:"params"`
+	Devices      []Device      `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices"`
+	Issuers      []Issuer      `protobuf:"bytes,3,rep,name=issuers,proto3" json:"issuers"`
+	Attestations []Attestation `protobuf:"bytes,4,rep,name=attestations,proto3" json:"attestations"`
 }
 
 func (m *GenesisState) Reset()         { *m = GenesisState{} }
 func (m *GenesisState) String() string { return proto.CompactTextString(m) }
 func (*GenesisState) ProtoMessage()    {}
 func (*GenesisState) Descriptor() ([]byte, []int) {
-	return fileDescriptor_0fbbe0d0e3ed2c48, []int{4}
+	return fileDescriptor_0fbbe0d0e3ed2c48, []int{7}
 }
 func (m *GenesisState) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -548,6 +814,20 @@ func (m *GenesisState) GetDevices() []Device {
 	return nil
 }
 
+func (m *GenesisState) GetIssuers() []Issuer {
+	if m != nil {
+		return m.Issuers
+	}
+	return nil
+}
+
+func (m *GenesisState) GetAttestations() []Attestation {
+	if m != nil {
+		return m.Attestations
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterEnum("grange.device.v1.KeyType", KeyType_name, KeyType_value)
 	proto.RegisterEnum("grange.device.v1.Class", Class_name, Class_value)
@@ -555,6 +835,9 @@ func init() {
 	proto.RegisterType((*Profile)(nil), "grange.device.v1.Profile")
 	proto.RegisterType((*PayoutSplit)(nil), "grange.device.v1.PayoutSplit")
 	proto.RegisterType((*Device)(nil), "grange.device.v1.Device")
+	proto.RegisterType((*PendingTransfer)(nil), "grange.device.v1.PendingTransfer")
+	proto.RegisterType((*Issuer)(nil), "grange.device.v1.Issuer")
+	proto.RegisterType((*Attestation)(nil), "grange.device.v1.Attestation")
 	proto.RegisterType((*Params)(nil), "grange.device.v1.Params")
 	proto.RegisterType((*GenesisState)(nil), "grange.device.v1.GenesisState")
 }
@@ -562,64 +845,80 @@ func init() {
 func init() { proto.RegisterFile("grange/device/v1/device.proto", fileDescriptor_0fbbe0d0e3ed2c48) }
 
 var fileDescriptor_0fbbe0d0e3ed2c48 = []byte{
-	// 897 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x7c, 0x55, 0x4b, 0x6f, 0x23, 0x45,
-	0x10, 0xf6, 0xf8, 0x19, 0x57, 0xe2, 0x30, 0x69, 0x79, 0x61, 0x36, 0x52, 0x8c, 0xe5, 0x03, 0xb2,
-	0x16, 0xc5, 0xc6, 0x66, 0xb3, 0x62, 0x0f, 0x1c, 0xfc, 0x98, 0x85, 0x28, 0x28, 0x58, 0x6d, 0x07,
-	0x69, 0xb9, 0x0c, 0xed, 0x99, 0x5e, 0xa7, 0xc9, 0x78, 0x7a, 0x34, 0xdd, 0x49, 0xd6, 0x37, 0x8e,
-	0x1c, 0x39, 0x70, 0xe1, 0xcc, 0x95, 0x23, 0x3f, 0x62, 0x8f, 0x2b, 0x4e, 0x88, 0x03, 0x42, 0xc9,
-	0x1f, 0x41, 0xfd, 0xb0, 0x23, 0xb2, 0x11, 0xb7, 0xaa, 0xaf, 0xaa, 0xba, 0xbe, 0xfa, 0xba, 0xa6,
-	0x07, 0x0e, 0x16, 0x19, 0x49, 0x16, 0xb4, 0x1b, 0xd1, 0x2b, 0x16, 0xd2, 0xee, 0x55, 0xcf, 0x5a,
-	0x9d, 0x34, 0xe3, 0x92, 0x23, 0xd7, 0x84, 0x3b, 0x16, 0xbc, 0xea, 0xed, 0x37, 0x42, 0x2e, 0x96,
-	0x5c, 0x74, 0xe7, 0x44, 0xa8, 0xf4, 0x39, 0x95, 0xa4, 0xd7, 0x0d, 0x39, 0x4b, 0x4c, 0xc5, 0xfe,
-	0x63, 0x13, 0x0f, 0xb4, 0xd7, 0x35, 0x8e, 0x0d, 0xd5, 0x17, 0x7c, 0xc1, 0x0d, 0xae, 0x2c, 0x83,
-	0xb6, 0xfe, 0x72, 0xa0, 0x32, 0xc9, 0xf8, 0x2b, 0x16, 0x53, 0x74, 0x08, 0xa5, 0x30, 0x26, 0x42,
-	0x78, 0x4e, 0xd3, 0x69, 0xef, 0xf6, 0x3f, 0xe8, 0xdc, 0x6f, 0xdf, 0x19, 0xa9, 0x30, 0x36, 0x59,
-	0x08, 0x41, 0x31, 0xa4, 0x71, 0xec, 0xe5, 0x9b, 0x4e, 0xbb, 0x88, 0xb5, 0x8d, 0xf6, 0x61, 0x8b,
-	0x26, 0x51, 0xca, 0x59, 0x22, 0xbd, 0x42, 0xd3, 0x69, 0x57, 0xf1, 0xc6, 0x47, 0x2d, 0xd8, 0x09,
-	0x49, 0x4a, 0xe6, 0x2c, 0x66, 0x92, 0x51, 0xe1, 0x15, 0x9b, 0x85, 0x76, 0x15, 0xff, 0x07, 0x53,
-	0xf5, 0x4b, 0x2a, 0x49, 0x44, 0x24, 0xf1, 0x4a, 0xa6, 0x7e, 0xed, 0xa3, 0x4f, 0xa0, 0x2c, 0x24,
-	0x91, 0x97, 0xc2, 0x2b, 0x6b, 0x7e, 0xde, 0xbb, 0xfc, 0xa6, 0x3a, 0x8e, 0x6d, 0x5e, 0xeb, 0x17,
-	0x07, 0xb6, 0x27, 0x64, 0xc5, 0x2f, 0xe5, 0x34, 0x8d, 0x99, 0x44, 0x6d, 0xc8, 0x4b, 0xae, 0xa7,
-	0xab, 0x0e, 0xbd, 0x3f, 0x7e, 0x3f, 0xac, 0x5b, 0x81, 0x06, 0x51, 0x94, 0x51, 0x21, 0xa6, 0x32,
-	0x63, 0xc9, 0x02, 0xe7, 0x95, 0xf2, 0x50, 0x98, 0xa7, 0x42, 0x8f, 0x56, 0xc3, 0xca, 0x44, 0x75,
-	0x28, 0x45, 0x34, 0xe1, 0x4b, 0x3b, 0x96, 0x71, 0x54, 0x5e, 0x48, 0x52, 0xaf, 0xa8, 0x25, 0x50,
-	0xa6, 0x52, 0x25, 0x25, 0x2c, 0xd2, 0xec, 0x8b, 0x58, 0xdb, 0x0a, 0x8b, 0x19, 0x4d, 0x34, 0xef,
-	0x2d, 0xac, 0xed, 0xd6, 0xcf, 0x05, 0x28, 0x8f, 0x35, 0x71, 0xb4, 0x0b, 0x79, 0x16, 0x19, 0x5a,
-	0x38, 0xcf, 0x22, 0x75, 0x68, 0xc4, 0x22, 0xdd, 0xbc, 0x8a, 0x95, 0x89, 0x9e, 0xc2, 0xd6, 0x05,
-	0x5d, 0x05, 0x72, 0x95, 0x52, 0xdd, 0x7f, 0xb7, 0xff, 0xf8, 0xdd, 0xe1, 0x4f, 0xe8, 0x6a, 0xb6,
-	0x4a, 0x29, 0xae, 0x5c, 0x18, 0x03, 0x1d, 0x00, 0xa4, 0x97, 0xf3, 0x98, 0x85, 0xc1, 0x05, 0x5d,
-	0x69, 0x8e, 0x3b, 0xb8, 0x6a, 0x90, 0x13, 0xba, 0x42, 0x1d, 0x28, 0xf1, 0xeb, 0x84, 0x66, 0x46,
-	0xe8, 0xff, 0x11, 0xc4, 0xa4, 0x29, 0x05, 0x12, 0x9e, 0x84, 0x54, 0x8f, 0x51, 0xc4, 0xc6, 0x41,
-	0xcf, 0xa1, 0x92, 0x9a, 0xfd, 0xf1, 0x2a, 0x4d, 0xa7, 0xbd, 0xfd, 0x10, 0x33, 0xbb, 0x60, 0xc3,
-	0xe2, 0x9b, 0xbf, 0x3f, 0xcc, 0xe1, 0x75, 0x3e, 0xfa, 0x1c, 0x2a, 0xa9, 0xbe, 0x1d, 0xe1, 0x6d,
-	0x35, 0x0b, 0xed, 0xed, 0xfe, 0xc1, 0x03, 0xa5, 0x77, 0xd7, 0xb7, 0x29, 0x37, 0x35, 0xe8, 0x63,
-	0xd8, 0xcb, 0xe8, 0x82, 0x09, 0x49, 0x33, 0x1a, 0x05, 0xe7, 0x94, 0x2d, 0xce, 0xa5, 0x57, 0x6d,
-	0x3a, 0xed, 0x02, 0x76, 0xef, 0x02, 0x5f, 0x6a, 0x1c, 0x7d, 0x04, 0xef, 0xa9, 0x05, 0x0d, 0xc2,
-	0x73, 0xd5, 0x20, 0x0a, 0x88, 0xf4, 0x40, 0xa7, 0xd6, 0x14, 0x3c, 0x32, 0xe8, 0x40, 0xb6, 0x7e,
-	0x73, 0xa0, 0x3c, 0x21, 0x19, 0x59, 0x0a, 0x34, 0x84, 0x9d, 0x98, 0x87, 0x44, 0x32, 0x9e, 0x04,
-	0xaf, 0x28, 0xd5, 0x17, 0xa4, 0xc6, 0xb3, 0x1a, 0xa9, 0x4f, 0xb0, 0x63, 0x3f, 0xc1, 0xce, 0x88,
-	0xb3, 0xc4, 0xf2, 0xdb, 0x5e, 0x17, 0xbd, 0xa0, 0x54, 0x71, 0xdc, 0x9c, 0x11, 0x72, 0x1e, 0x47,
-	0xfc, 0x3a, 0xb1, 0x1f, 0x8c, 0xbb, 0x0e, 0x8c, 0x2c, 0x8e, 0x7a, 0xf0, 0x68, 0x49, 0x5e, 0x07,
-	0x66, 0x78, 0x11, 0xa4, 0x34, 0x0b, 0xcc, 0x05, 0x15, 0x74, 0x01, 0x5a, 0x92, 0xd7, 0x66, 0x63,
-	0xc4, 0x84, 0x66, 0x5f, 0xab, 0x48, 0xeb, 0x07, 0x07, 0x76, 0xbe, 0xa0, 0x09, 0x15, 0x4c, 0xa8,
-	0xdd, 0xa7, 0xe8, 0x19, 0x94, 0x53, 0x4d, 0xdf, 0xd2, 0xf5, 0x1e, 0x92, 0x54, 0xc5, 0x2d, 0x5b,
-	0x9b, 0x8d, 0x3e, 0x83, 0x8a, 0xed, 0xeb, 0xe5, 0xf5, 0x5d, 0x3c, 0x50, 0x68, 0x9a, 0xaf, 0xaf,
-	0xc1, 0xa6, 0x3f, 0xf9, 0x1e, 0x2a, 0x76, 0xf3, 0x90, 0x07, 0xf5, 0x13, 0xff, 0x65, 0x30, 0x7b,
-	0x39, 0xf1, 0x83, 0xb3, 0xd3, 0xe9, 0xc4, 0x1f, 0x1d, 0xbf, 0x38, 0xf6, 0xc7, 0x6e, 0x0e, 0xd5,
-	0xc1, 0xdd, 0x44, 0xfc, 0x71, 0xff, 0xe8, 0xa8, 0xf7, 0xdc, 0x75, 0xd0, 0x1e, 0xd4, 0x36, 0xe8,
-	0xa4, 0x7f, 0xf4, 0xcc, 0xcd, 0xa3, 0xf7, 0x01, 0x6d, 0xa0, 0xa9, 0x3f, 0x52, 0xe8, 0x49, 0xcf,
-	0x2d, 0xec, 0x17, 0x7f, 0xfc, 0xb5, 0x91, 0x7b, 0x32, 0x84, 0x92, 0x7e, 0x82, 0xd0, 0x23, 0xd8,
-	0x1b, 0x7d, 0x35, 0x98, 0x4e, 0xef, 0xb5, 0xa9, 0x41, 0xd5, 0xc0, 0x13, 0x7c, 0xea, 0x3a, 0x77,
-	0xee, 0x18, 0x9f, 0xba, 0x79, 0x7b, 0xc6, 0x77, 0x50, 0x36, 0xcf, 0x84, 0xea, 0x35, 0x9d, 0x0d,
-	0x66, 0x67, 0xf7, 0x4f, 0xd9, 0x83, 0x9a, 0xc5, 0x07, 0xa3, 0xd9, 0xf1, 0x37, 0xbe, 0x61, 0x6a,
-	0xa1, 0xc9, 0xe0, 0x6c, 0xea, 0x8f, 0xdd, 0x3c, 0x42, 0xb0, 0x6b, 0x21, 0xec, 0xcf, 0x8e, 0xb1,
-	0x3f, 0x5e, 0xb3, 0x1c, 0x9e, 0xbe, 0xb9, 0x69, 0x38, 0x6f, 0x6f, 0x1a, 0xce, 0x3f, 0x37, 0x0d,
-	0xe7, 0xa7, 0xdb, 0x46, 0xee, 0xed, 0x6d, 0x23, 0xf7, 0xe7, 0x6d, 0x23, 0xf7, 0xed, 0xd3, 0x05,
-	0x93, 0xe7, 0x97, 0xf3, 0x4e, 0xc8, 0x97, 0x5d, 0x23, 0xef, 0x61, 0x42, 0xe5, 0x35, 0xcf, 0x2e,
-	0xac, 0xdb, 0x8d, 0x69, 0xb4, 0xa0, 0x59, 0x97, 0xa4, 0xcc, 0xfe, 0x0a, 0xd2, 0xf9, 0xbc, 0xac,
-	0x9f, 0xea, 0x4f, 0xff, 0x0d, 0x00, 0x00, 0xff, 0xff, 0x76, 0xb1, 0x70, 0x61, 0x2e, 0x06, 0x00,
-	0x00,
+	// 1164 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x56, 0x4f, 0x6f, 0x1b, 0x45,
+	0x14, 0xcf, 0xfa, 0x6f, 0xfc, 0x12, 0xa7, 0xce, 0x28, 0x2d, 0xdb, 0x48, 0x31, 0xc6, 0x07, 0xb0,
+	0x8a, 0x6a, 0x93, 0xd0, 0x54, 0x54, 0x88, 0x83, 0xe3, 0xb8, 0x25, 0x0a, 0x0a, 0xd6, 0xd8, 0x45,
+	0x2a, 0x97, 0x65, 0xbc, 0xfb, 0xe2, 0x4c, 0xb3, 0xde, 0x59, 0xed, 0x4c, 0x92, 0xfa, 0xcc, 0x85,
+	0x23, 0x57, 0xce, 0x7c, 0x05, 0x6e, 0x7c, 0x81, 0x1e, 0x0b, 0x07, 0x84, 0x38, 0x20, 0xd4, 0x7e,
+	0x05, 0x3e, 0x00, 0x9a, 0x3f, 0x4e, 0xda, 0x34, 0x90, 0x13, 0xb7, 0xf7, 0x7e, 0xef, 0xbd, 0x99,
+	0xf7, 0x7b, 0xfe, 0xbd, 0x59, 0xc3, 0xc6, 0x24, 0x63, 0xc9, 0x04, 0x3b, 0x11, 0x9e, 0xf2, 0x10,
+	0x3b, 0xa7, 0x9b, 0xce, 0x6a, 0xa7, 0x99, 0x50, 0x82, 0xd4, 0x6c, 0xb8, 0xed, 0xc0, 0xd3, 0xcd,
+	0xf5, 0x7a, 0x28, 0xe4, 0x54, 0xc8, 0xce, 0x98, 0x49, 0x9d, 0x3e, 0x46, 0xc5, 0x36, 0x3b, 0xa1,
+	0xe0, 0x89, 0xad, 0x58, 0xbf, 0x6d, 0xe3, 0x81, 0xf1, 0x3a, 0xd6, 0x71, 0xa1, 0xb5, 0x89, 0x98,
+	0x08, 0x8b, 0x6b, 0xcb, 0xa2, 0xcd, 0x3f, 0x3c, 0x28, 0x0f, 0x32, 0x71, 0xc8, 0x63, 0x24, 0x77,
+	0xa1, 0x18, 0xc6, 0x4c, 0x4a, 0xdf, 0x6b, 0x78, 0xad, 0x95, 0xad, 0x77, 0xda, 0x97, 0xaf, 0x6f,
+	0xf7, 0x74, 0x98, 0xda, 0x2c, 0x42, 0xa0, 0x10, 0x62, 0x1c, 0xfb, 0xb9, 0x86, 0xd7, 0x2a, 0x50,
+	0x63, 0x93, 0x75, 0x58, 0xc4, 0x24, 0x4a, 0x05, 0x4f, 0x94, 0x9f, 0x6f, 0x78, 0xad, 0x0a, 0x3d,
+	0xf7, 0x49, 0x13, 0x96, 0x43, 0x96, 0xb2, 0x31, 0x8f, 0xb9, 0xe2, 0x28, 0xfd, 0x42, 0x23, 0xdf,
+	0xaa, 0xd0, 0x37, 0x30, 0x5d, 0x3f, 0x45, 0xc5, 0x22, 0xa6, 0x98, 0x5f, 0xb4, 0xf5, 0x73, 0x9f,
+	0x7c, 0x04, 0x25, 0xa9, 0x98, 0x3a, 0x91, 0x7e, 0xc9, 0xf4, 0xe7, 0xbf, 0xdd, 0xdf, 0xd0, 0xc4,
+	0xa9, 0xcb, 0x6b, 0xfe, 0xe0, 0xc1, 0xd2, 0x80, 0xcd, 0xc4, 0x89, 0x1a, 0xa6, 0x31, 0x57, 0xa4,
+	0x05, 0x39, 0x25, 0x0c, 0xbb, 0xca, 0x8e, 0xff, 0xeb, 0x4f, 0x77, 0xd7, 0xdc, 0x80, 0xba, 0x51,
+	0x94, 0xa1, 0x94, 0x43, 0x95, 0xf1, 0x64, 0x42, 0x73, 0x7a, 0xf2, 0x90, 0x1f, 0xa7, 0xd2, 0x50,
+	0xab, 0x52, 0x6d, 0x92, 0x35, 0x28, 0x46, 0x98, 0x88, 0xa9, 0xa3, 0x65, 0x1d, 0x9d, 0x17, 0xb2,
+	0xd4, 0x2f, 0x98, 0x11, 0x68, 0x53, 0x4f, 0x25, 0x65, 0x3c, 0x32, 0xdd, 0x17, 0xa8, 0xb1, 0x35,
+	0x16, 0x73, 0x4c, 0x4c, 0xdf, 0x8b, 0xd4, 0xd8, 0xcd, 0x5f, 0xf2, 0x50, 0xda, 0x35, 0x8d, 0x93,
+	0x15, 0xc8, 0xf1, 0xc8, 0xb6, 0x45, 0x73, 0x3c, 0xd2, 0x87, 0x46, 0x3c, 0x32, 0x97, 0x57, 0xa8,
+	0x36, 0xc9, 0x3d, 0x58, 0x3c, 0xc6, 0x59, 0xa0, 0x66, 0x29, 0x9a, 0xfb, 0x57, 0xb6, 0x6e, 0xbf,
+	0x4d, 0x7e, 0x1f, 0x67, 0xa3, 0x59, 0x8a, 0xb4, 0x7c, 0x6c, 0x0d, 0xb2, 0x01, 0x90, 0x9e, 0x8c,
+	0x63, 0x1e, 0x06, 0xc7, 0x38, 0x33, 0x3d, 0x2e, 0xd3, 0x8a, 0x45, 0xf6, 0x71, 0x46, 0xda, 0x50,
+	0x14, 0x67, 0x09, 0x66, 0x76, 0xd0, 0xff, 0x31, 0x10, 0x9b, 0xa6, 0x27, 0x90, 0x88, 0x24, 0x44,
+	0x43, 0xa3, 0x40, 0xad, 0x43, 0x1e, 0x40, 0x39, 0xb5, 0xfa, 0xf1, 0xcb, 0x0d, 0xaf, 0xb5, 0x74,
+	0x55, 0x67, 0x4e, 0x60, 0x3b, 0x85, 0xe7, 0x7f, 0xbe, 0xbb, 0x40, 0xe7, 0xf9, 0xe4, 0x33, 0x28,
+	0xa7, 0xe6, 0xd7, 0x91, 0xfe, 0x62, 0x23, 0xdf, 0x5a, 0xda, 0xda, 0xb8, 0xa2, 0xf4, 0xe2, 0xe7,
+	0x3b, 0x2f, 0xb7, 0x35, 0xe4, 0x43, 0x58, 0xcd, 0x70, 0xc2, 0xa5, 0xc2, 0x0c, 0xa3, 0xe0, 0x08,
+	0xf9, 0xe4, 0x48, 0xf9, 0x95, 0x86, 0xd7, 0xca, 0xd3, 0xda, 0x45, 0xe0, 0x73, 0x83, 0x93, 0xf7,
+	0xe1, 0x86, 0x16, 0x68, 0x10, 0x1e, 0xe9, 0x0b, 0xa2, 0x80, 0x29, 0x1f, 0x4c, 0x6a, 0x55, 0xc3,
+	0x3d, 0x8b, 0x76, 0x15, 0xf9, 0x14, 0xca, 0x29, 0x26, 0x11, 0x4f, 0x26, 0xfe, 0x92, 0xa1, 0xf3,
+	0xde, 0x15, 0x3d, 0xd9, 0x84, 0x51, 0xc6, 0x12, 0x79, 0x88, 0x19, 0x9d, 0x57, 0x34, 0x27, 0x70,
+	0xe3, 0x52, 0x8c, 0x6c, 0x43, 0x25, 0xc1, 0xb3, 0xc0, 0x0e, 0xfa, 0x3a, 0xe5, 0x2d, 0x26, 0x78,
+	0xf6, 0xa5, 0x99, 0xf5, 0x06, 0xc0, 0x61, 0x26, 0xa6, 0x01, 0xa6, 0x22, 0x3c, 0x72, 0x1b, 0x56,
+	0xd1, 0x48, 0x5f, 0x03, 0xcd, 0x9f, 0x3d, 0x28, 0xed, 0x49, 0x79, 0x82, 0x19, 0xd9, 0x82, 0x32,
+	0xb3, 0x87, 0x5c, 0x7b, 0xfc, 0x3c, 0x51, 0xeb, 0x31, 0x61, 0x53, 0x74, 0x0a, 0x33, 0xf6, 0xff,
+	0x23, 0xb1, 0x35, 0x28, 0xc6, 0x78, 0x8a, 0xb1, 0x91, 0x58, 0x95, 0x5a, 0xa7, 0xf9, 0x9b, 0x07,
+	0x4b, 0x5d, 0xa5, 0x50, 0x6f, 0x29, 0x17, 0x89, 0x5e, 0x6c, 0x6e, 0xc8, 0x5c, 0xcb, 0xc0, 0xe5,
+	0x11, 0x1f, 0xca, 0xf2, 0x64, 0xfc, 0x14, 0x43, 0xe5, 0x38, 0xcc, 0x5d, 0x7d, 0x63, 0x18, 0x33,
+	0x6e, 0xd7, 0x74, 0x99, 0x5a, 0xe7, 0xa2, 0x8f, 0xc2, 0x6b, 0x7d, 0x90, 0x5b, 0x50, 0x92, 0x98,
+	0x71, 0x16, 0xbb, 0x65, 0x75, 0x9e, 0x26, 0x85, 0xcf, 0x52, 0x9e, 0xa1, 0xd4, 0x32, 0x29, 0x19,
+	0x99, 0x54, 0x1c, 0xd2, 0x55, 0xfa, 0xf2, 0x0c, 0x4f, 0xc5, 0x31, 0x46, 0x46, 0xf1, 0x8b, 0x74,
+	0xee, 0x36, 0xff, 0xf6, 0xa0, 0x34, 0x60, 0x19, 0x9b, 0x4a, 0xb2, 0x03, 0xcb, 0xb1, 0x08, 0x0d,
+	0xbf, 0xe0, 0x10, 0xd1, 0x30, 0xd3, 0xbb, 0xe1, 0x68, 0xe9, 0xf7, 0xbb, 0xed, 0xde, 0xef, 0x76,
+	0x4f, 0xf0, 0xc4, 0x89, 0x7b, 0x69, 0x5e, 0xf4, 0x10, 0x51, 0x0b, 0xfc, 0xfc, 0x8c, 0x50, 0x88,
+	0x38, 0x12, 0x67, 0x89, 0xd3, 0x42, 0x6d, 0x1e, 0xe8, 0x39, 0x9c, 0x6c, 0xc2, 0xcd, 0x29, 0x7b,
+	0x16, 0xd8, 0xdf, 0x4a, 0x06, 0x29, 0x66, 0x4e, 0x74, 0x79, 0x53, 0x40, 0xa6, 0xec, 0x99, 0x7d,
+	0x6e, 0xe4, 0x00, 0x33, 0x2b, 0xb2, 0x0f, 0xe0, 0x86, 0x72, 0x3a, 0xb5, 0x42, 0x93, 0xee, 0x21,
+	0x5b, 0x99, 0xc3, 0x46, 0x6d, 0x52, 0x0f, 0xc4, 0x4c, 0x2c, 0x08, 0x59, 0x2a, 0xfd, 0x62, 0x23,
+	0xdf, 0xaa, 0xd2, 0x8a, 0x41, 0x7a, 0x2c, 0x95, 0xcd, 0x6f, 0x73, 0xb0, 0xfc, 0x08, 0x13, 0x94,
+	0x5c, 0xea, 0x07, 0x18, 0xc9, 0x7d, 0x28, 0xa5, 0x66, 0x0c, 0x8e, 0xb6, 0x7f, 0xd5, 0x5e, 0xeb,
+	0xb8, 0x63, 0xed, 0xb2, 0xc9, 0x27, 0x50, 0x76, 0xfd, 0xfb, 0x39, 0xf3, 0x20, 0x5c, 0x51, 0x68,
+	0x49, 0xcc, 0xdf, 0x02, 0x97, 0xae, 0x2b, 0xad, 0x34, 0xa4, 0x9f, 0xff, 0xb7, 0x4a, 0xbb, 0x30,
+	0xf3, 0x4a, 0x97, 0x4e, 0x1e, 0xc1, 0x32, 0xbb, 0xd0, 0xa2, 0xfd, 0x2a, 0x5d, 0xf9, 0x12, 0xbd,
+	0xa6, 0x58, 0x77, 0xc6, 0x1b, 0x85, 0x77, 0x9e, 0x42, 0xd9, 0xad, 0x07, 0xf1, 0x61, 0x6d, 0xbf,
+	0xff, 0x24, 0x18, 0x3d, 0x19, 0xf4, 0x83, 0xc7, 0x07, 0xc3, 0x41, 0xbf, 0xb7, 0xf7, 0x70, 0xaf,
+	0xbf, 0x5b, 0x5b, 0x20, 0x6b, 0x50, 0x3b, 0x8f, 0xf4, 0x77, 0xb7, 0xb6, 0xb7, 0x37, 0x1f, 0xd4,
+	0x3c, 0xb2, 0x0a, 0xd5, 0x73, 0x74, 0xb0, 0xb5, 0x7d, 0xbf, 0x96, 0x23, 0xb7, 0x80, 0x9c, 0x43,
+	0xc3, 0x7e, 0x4f, 0xa3, 0xfb, 0x9b, 0xb5, 0xfc, 0x7a, 0xe1, 0xbb, 0x1f, 0xeb, 0x0b, 0x77, 0x76,
+	0xa0, 0x68, 0x3e, 0xc5, 0xe4, 0x26, 0xac, 0xf6, 0xbe, 0xe8, 0x0e, 0x87, 0x97, 0xae, 0xa9, 0x42,
+	0xc5, 0xc2, 0x03, 0x7a, 0x50, 0xf3, 0x2e, 0xdc, 0x5d, 0x7a, 0x50, 0xcb, 0xb9, 0x33, 0xbe, 0x81,
+	0x92, 0xfd, 0x5c, 0xea, 0xbb, 0x86, 0xa3, 0xee, 0xe8, 0xf1, 0xe5, 0x53, 0x56, 0xa1, 0xea, 0xf0,
+	0x6e, 0x6f, 0xb4, 0xf7, 0x55, 0xdf, 0x76, 0xea, 0xa0, 0x41, 0xf7, 0xf1, 0xb0, 0xbf, 0x5b, 0xcb,
+	0x11, 0x02, 0x2b, 0x0e, 0xa2, 0xfd, 0xd1, 0x1e, 0xed, 0xef, 0xce, 0xbb, 0xdc, 0x39, 0x78, 0xfe,
+	0xb2, 0xee, 0xbd, 0x78, 0x59, 0xf7, 0xfe, 0x7a, 0x59, 0xf7, 0xbe, 0x7f, 0x55, 0x5f, 0x78, 0xf1,
+	0xaa, 0xbe, 0xf0, 0xfb, 0xab, 0xfa, 0xc2, 0xd7, 0xf7, 0x26, 0x5c, 0x1d, 0x9d, 0x8c, 0xdb, 0xa1,
+	0x98, 0x76, 0xec, 0xa0, 0xef, 0x26, 0xa8, 0xce, 0x44, 0x76, 0xec, 0xdc, 0x4e, 0x8c, 0xd1, 0x04,
+	0xb3, 0x0e, 0x4b, 0xb9, 0xfb, 0x4b, 0x94, 0x8e, 0xc7, 0x25, 0xf3, 0x97, 0xe5, 0xe3, 0x7f, 0x02,
+	0x00, 0x00, 0xff, 0xff, 0xe4, 0x76, 0x51, 0x79, 0x36, 0x09, 0x00, 0x00,
 }
 
 func (m *Profile) Marshal() (dAtA []byte, err error) {
@@ -765,6 +1064,18 @@ func (m *Device) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Pending != nil {
+		{
+			size, err := m.Pending.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintDevice(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x5a
+	}
 	if m.CellChangedAt != 0 {
 		i = encodeVarintDevice(dAtA, i, uint64(m.CellChangedAt))
 		i--
@@ -840,6 +1151,164 @@ func (m *Device) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *PendingTransfer) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *PendingTransfer) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *PendingTransfer) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.FromEpoch != 0 {
+		i = encodeVarintDevice(dAtA, i, uint64(m.FromEpoch))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.NewOwner) > 0 {
+		i -= len(m.NewOwner)
+		copy(dAtA[i:], m.NewOwner)
+		i = encodeVarintDevice(dAtA, i, uint64(len(m.NewOwner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Issuer) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Issuer) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Issuer) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Level != 0 {
+		i = encodeVarintDevice(dAtA, i, uint64(m.Level))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.PublicKey) > 0 {
+		i -= len(m.PublicKey)
+		copy(dAtA[i:], m.PublicKey)
+		i = encodeVarintDevice(dAtA, i, uint64(len(m.PublicKey)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.KeyType != 0 {
+		i = encodeVarintDevice(dAtA, i, uint64(m.KeyType))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintDevice(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Address) > 0 {
+		i -= len(m.Address)
+		copy(dAtA[i:], m.Address)
+		i = encodeVarintDevice(dAtA, i, uint64(len(m.Address)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Attestation) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Attestation) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Attestation) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Revoked {
+		i--
+		if m.Revoked {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.ExpiresAt != 0 {
+		i = encodeVarintDevice(dAtA, i, uint64(m.ExpiresAt))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Serial != 0 {
+		i = encodeVarintDevice(dAtA, i, uint64(m.Serial))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Level != 0 {
+		i = encodeVarintDevice(dAtA, i, uint64(m.Level))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Claim) > 0 {
+		i -= len(m.Claim)
+		copy(dAtA[i:], m.Claim)
+		i = encodeVarintDevice(dAtA, i, uint64(len(m.Claim)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Subject) > 0 {
+		i -= len(m.Subject)
+		copy(dAtA[i:], m.Subject)
+		i = encodeVarintDevice(dAtA, i, uint64(len(m.Subject)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintDevice(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *Params) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -860,6 +1329,29 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.LevelCaps) > 0 {
+		dAtA4 := make([]byte, len(m.LevelCaps)*10)
+		var j3 int
+		for _, num := range m.LevelCaps {
+			for num >= 1<<7 {
+				dAtA4[j3] = uint8(uint64(num)&0x7f | 0x80)
+				num >>= 7
+				j3++
+			}
+			dAtA4[j3] = uint8(num)
+			j3++
+		}
+		i -= j3
+		copy(dAtA[i:], dAtA4[:j3])
+		i = encodeVarintDevice(dAtA, i, uint64(j3))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if m.TransferEpochs != 0 {
+		i = encodeVarintDevice(dAtA, i, uint64(m.TransferEpochs))
+		i--
+		dAtA[i] = 0x20
+	}
 	if m.MaxDevicesPerOwner != 0 {
 		i = encodeVarintDevice(dAtA, i, uint64(m.MaxDevicesPerOwner))
 		i--
@@ -903,6 +1395,34 @@ func (m *GenesisState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Attestations) > 0 {
+		for iNdEx := len(m.Attestations) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Attestations[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintDevice(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if len(m.Issuers) > 0 {
+		for iNdEx := len(m.Issuers) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Issuers[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintDevice(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
 	if len(m.Devices) > 0 {
 		for iNdEx := len(m.Devices) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -1044,6 +1564,86 @@ func (m *Device) Size() (n int) {
 	if m.CellChangedAt != 0 {
 		n += 1 + sovDevice(uint64(m.CellChangedAt))
 	}
+	if m.Pending != nil {
+		l = m.Pending.Size()
+		n += 1 + l + sovDevice(uint64(l))
+	}
+	return n
+}
+
+func (m *PendingTransfer) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.NewOwner)
+	if l > 0 {
+		n += 1 + l + sovDevice(uint64(l))
+	}
+	if m.FromEpoch != 0 {
+		n += 1 + sovDevice(uint64(m.FromEpoch))
+	}
+	return n
+}
+
+func (m *Issuer) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Address)
+	if l > 0 {
+		n += 1 + l + sovDevice(uint64(l))
+	}
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovDevice(uint64(l))
+	}
+	if m.KeyType != 0 {
+		n += 1 + sovDevice(uint64(m.KeyType))
+	}
+	l = len(m.PublicKey)
+	if l > 0 {
+		n += 1 + l + sovDevice(uint64(l))
+	}
+	if m.Level != 0 {
+		n += 1 + sovDevice(uint64(m.Level))
+	}
+	return n
+}
+
+func (m *Attestation) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovDevice(uint64(l))
+	}
+	l = len(m.Subject)
+	if l > 0 {
+		n += 1 + l + sovDevice(uint64(l))
+	}
+	l = len(m.Claim)
+	if l > 0 {
+		n += 1 + l + sovDevice(uint64(l))
+	}
+	if m.Level != 0 {
+		n += 1 + sovDevice(uint64(m.Level))
+	}
+	if m.Serial != 0 {
+		n += 1 + sovDevice(uint64(m.Serial))
+	}
+	if m.ExpiresAt != 0 {
+		n += 1 + sovDevice(uint64(m.ExpiresAt))
+	}
+	if m.Revoked {
+		n += 2
+	}
 	return n
 }
 
@@ -1061,6 +1661,16 @@ func (m *Params) Size() (n int) {
 	if m.MaxDevicesPerOwner != 0 {
 		n += 1 + sovDevice(uint64(m.MaxDevicesPerOwner))
 	}
+	if m.TransferEpochs != 0 {
+		n += 1 + sovDevice(uint64(m.TransferEpochs))
+	}
+	if len(m.LevelCaps) > 0 {
+		l = 0
+		for _, e := range m.LevelCaps {
+			l += sovDevice(uint64(e))
+		}
+		n += 1 + sovDevice(uint64(l)) + l
+	}
 	return n
 }
 
@@ -1074,6 +1684,18 @@ func (m *GenesisState) Size() (n int) {
 	n += 1 + l + sovDevice(uint64(l))
 	if len(m.Devices) > 0 {
 		for _, e := range m.Devices {
+			l = e.Size()
+			n += 1 + l + sovDevice(uint64(l))
+		}
+	}
+	if len(m.Issuers) > 0 {
+		for _, e := range m.Issuers {
+			l = e.Size()
+			n += 1 + l + sovDevice(uint64(l))
+		}
+	}
+	if len(m.Attestations) > 0 {
+		for _, e := range m.Attestations {
 			l = e.Size()
 			n += 1 + l + sovDevice(uint64(l))
 		}
@@ -1783,6 +2405,554 @@ func (m *Device) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pending", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pending == nil {
+				m.Pending = &PendingTransfer{}
+			}
+			if err := m.Pending.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipDevice(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *PendingTransfer) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowDevice
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: PendingTransfer: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: PendingTransfer: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NewOwner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.NewOwner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FromEpoch", wireType)
+			}
+			m.FromEpoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FromEpoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipDevice(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Issuer) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowDevice
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Issuer: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Issuer: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Address", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Address = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field KeyType", wireType)
+			}
+			m.KeyType = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.KeyType |= KeyType(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PublicKey", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PublicKey = append(m.PublicKey[:0], dAtA[iNdEx:postIndex]...)
+			if m.PublicKey == nil {
+				m.PublicKey = []byte{}
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Level", wireType)
+			}
+			m.Level = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Level |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipDevice(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Attestation) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowDevice
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Attestation: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Attestation: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Subject", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Subject = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Claim", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Claim = append(m.Claim[:0], dAtA[iNdEx:postIndex]...)
+			if m.Claim == nil {
+				m.Claim = []byte{}
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Level", wireType)
+			}
+			m.Level = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Level |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Serial", wireType)
+			}
+			m.Serial = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Serial |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ExpiresAt", wireType)
+			}
+			m.ExpiresAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ExpiresAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Revoked", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Revoked = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipDevice(dAtA[iNdEx:])
@@ -1904,6 +3074,101 @@ func (m *Params) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TransferEpochs", wireType)
+			}
+			m.TransferEpochs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TransferEpochs |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType == 0 {
+				var v uint32
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return ErrIntOverflowDevice
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					v |= uint32(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				m.LevelCaps = append(m.LevelCaps, v)
+			} else if wireType == 2 {
+				var packedLen int
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return ErrIntOverflowDevice
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					packedLen |= int(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				if packedLen < 0 {
+					return ErrInvalidLengthDevice
+				}
+				postIndex := iNdEx + packedLen
+				if postIndex < 0 {
+					return ErrInvalidLengthDevice
+				}
+				if postIndex > l {
+					return io.ErrUnexpectedEOF
+				}
+				var elementCount int
+				var count int
+				for _, integer := range dAtA[iNdEx:postIndex] {
+					if integer < 128 {
+						count++
+					}
+				}
+				elementCount = count
+				if elementCount != 0 && len(m.LevelCaps) == 0 {
+					m.LevelCaps = make([]uint32, 0, elementCount)
+				}
+				for iNdEx < postIndex {
+					var v uint32
+					for shift := uint(0); ; shift += 7 {
+						if shift >= 64 {
+							return ErrIntOverflowDevice
+						}
+						if iNdEx >= l {
+							return io.ErrUnexpectedEOF
+						}
+						b := dAtA[iNdEx]
+						iNdEx++
+						v |= uint32(b&0x7F) << shift
+						if b < 0x80 {
+							break
+						}
+					}
+					m.LevelCaps = append(m.LevelCaps, v)
+				}
+			} else {
+				return fmt.Errorf("proto: wrong wireType = %d for field LevelCaps", wireType)
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipDevice(dAtA[iNdEx:])
@@ -2018,6 +3283,74 @@ func (m *GenesisState) Unmarshal(dAtA []byte) error {
 			}
 			m.Devices = append(m.Devices, Device{})
 			if err := m.Devices[len(m.Devices)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuers", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuers = append(m.Issuers, Issuer{})
+			if err := m.Issuers[len(m.Issuers)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attestations", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowDevice
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthDevice
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthDevice
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Attestations = append(m.Attestations, Attestation{})
+			if err := m.Attestations[len(m.Attestations)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

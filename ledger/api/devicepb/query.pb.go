@@ -224,6 +224,291 @@ func (m *QueryDevicesResponse) GetPagination() *query.PageResponse {
 	return nil
 }
 
+type QueryDocumentRequest struct {
+	// A device id (64 lower-case hex digits) or a did:key.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *QueryDocumentRequest) Reset()         { *m = QueryDocumentRequest{} }
+func (m *QueryDocumentRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryDocumentRequest) ProtoMessage()    {}
+func (*QueryDocumentRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_17e88f70b3f47599, []int{4}
+}
+func (m *QueryDocumentRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryDocumentRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryDocumentRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryDocumentRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryDocumentRequest.Merge(m, src)
+}
+func (m *QueryDocumentRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryDocumentRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryDocumentRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryDocumentRequest proto.InternalMessageInfo
+
+func (m *QueryDocumentRequest) GetId() string {
+	if m != nil {
+		return m.Id
+	}
+	return ""
+}
+
+type QueryDocumentResponse struct {
+	Did string `protobuf:"bytes,1,opt,name=did,proto3" json:"did,omitempty"`
+	// The document in JSON.
+	Document string `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+}
+
+func (m *QueryDocumentResponse) Reset()         { *m = QueryDocumentResponse{} }
+func (m *QueryDocumentResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryDocumentResponse) ProtoMessage()    {}
+func (*QueryDocumentResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_17e88f70b3f47599, []int{5}
+}
+func (m *QueryDocumentResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryDocumentResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryDocumentResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryDocumentResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryDocumentResponse.Merge(m, src)
+}
+func (m *QueryDocumentResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryDocumentResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryDocumentResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryDocumentResponse proto.InternalMessageInfo
+
+func (m *QueryDocumentResponse) GetDid() string {
+	if m != nil {
+		return m.Did
+	}
+	return ""
+}
+
+func (m *QueryDocumentResponse) GetDocument() string {
+	if m != nil {
+		return m.Document
+	}
+	return ""
+}
+
+type QueryAttestationsRequest struct {
+	// A device id (64 hex digits) or an account address.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+}
+
+func (m *QueryAttestationsRequest) Reset()         { *m = QueryAttestationsRequest{} }
+func (m *QueryAttestationsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryAttestationsRequest) ProtoMessage()    {}
+func (*QueryAttestationsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_17e88f70b3f47599, []int{6}
+}
+func (m *QueryAttestationsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAttestationsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAttestationsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAttestationsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAttestationsRequest.Merge(m, src)
+}
+func (m *QueryAttestationsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAttestationsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAttestationsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAttestationsRequest proto.InternalMessageInfo
+
+func (m *QueryAttestationsRequest) GetSubject() string {
+	if m != nil {
+		return m.Subject
+	}
+	return ""
+}
+
+type QueryAttestationsResponse struct {
+	Attestations []Attestation `protobuf:"bytes,1,rep,name=attestations,proto3" json:"attestations"`
+	// What they add up to now: the highest that counts, 0 for none.
+	Level uint32 `protobuf:"varint,2,opt,name=level,proto3" json:"level,omitempty"`
+	// Reward cap of that level in 1/10000 of the cap without attestation.
+	CapBps uint32 `protobuf:"varint,3,opt,name=cap_bps,json=capBps,proto3" json:"cap_bps,omitempty"`
+}
+
+func (m *QueryAttestationsResponse) Reset()         { *m = QueryAttestationsResponse{} }
+func (m *QueryAttestationsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryAttestationsResponse) ProtoMessage()    {}
+func (*QueryAttestationsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_17e88f70b3f47599, []int{7}
+}
+func (m *QueryAttestationsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAttestationsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAttestationsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAttestationsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAttestationsResponse.Merge(m, src)
+}
+func (m *QueryAttestationsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAttestationsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAttestationsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAttestationsResponse proto.InternalMessageInfo
+
+func (m *QueryAttestationsResponse) GetAttestations() []Attestation {
+	if m != nil {
+		return m.Attestations
+	}
+	return nil
+}
+
+func (m *QueryAttestationsResponse) GetLevel() uint32 {
+	if m != nil {
+		return m.Level
+	}
+	return 0
+}
+
+func (m *QueryAttestationsResponse) GetCapBps() uint32 {
+	if m != nil {
+		return m.CapBps
+	}
+	return 0
+}
+
+type QueryIssuersRequest struct {
+}
+
+func (m *QueryIssuersRequest) Reset()         { *m = QueryIssuersRequest{} }
+func (m *QueryIssuersRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryIssuersRequest) ProtoMessage()    {}
+func (*QueryIssuersRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_17e88f70b3f47599, []int{8}
+}
+func (m *QueryIssuersRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryIssuersRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryIssuersRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryIssuersRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryIssuersRequest.Merge(m, src)
+}
+func (m *QueryIssuersRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryIssuersRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryIssuersRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryIssuersRequest proto.InternalMessageInfo
+
+type QueryIssuersResponse struct {
+	Issuers []Issuer `protobuf:"bytes,1,rep,name=issuers,proto3" json:"issuers"`
+}
+
+func (m *QueryIssuersResponse) Reset()         { *m = QueryIssuersResponse{} }
+func (m *QueryIssuersResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryIssuersResponse) ProtoMessage()    {}
+func (*QueryIssuersResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_17e88f70b3f47599, []int{9}
+}
+func (m *QueryIssuersResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryIssuersResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryIssuersResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryIssuersResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryIssuersResponse.Merge(m, src)
+}
+func (m *QueryIssuersResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryIssuersResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryIssuersResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryIssuersResponse proto.InternalMessageInfo
+
+func (m *QueryIssuersResponse) GetIssuers() []Issuer {
+	if m != nil {
+		return m.Issuers
+	}
+	return nil
+}
+
 type QueryParamsRequest struct {
 }
 
@@ -231,7 +516,7 @@ func (m *QueryParamsRequest) Reset()         { *m = QueryParamsRequest{} }
 func (m *QueryParamsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsRequest) ProtoMessage()    {}
 func (*QueryParamsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_17e88f70b3f47599, []int{4}
+	return fileDescriptor_17e88f70b3f47599, []int{10}
 }
 func (m *QueryParamsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -268,7 +553,7 @@ func (m *QueryParamsResponse) Reset()         { *m = QueryParamsResponse{} }
 func (m *QueryParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsResponse) ProtoMessage()    {}
 func (*QueryParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_17e88f70b3f47599, []int{5}
+	return fileDescriptor_17e88f70b3f47599, []int{11}
 }
 func (m *QueryParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -309,6 +594,12 @@ func init() {
 	proto.RegisterType((*QueryDeviceResponse)(nil), "grange.device.v1.QueryDeviceResponse")
 	proto.RegisterType((*QueryDevicesRequest)(nil), "grange.device.v1.QueryDevicesRequest")
 	proto.RegisterType((*QueryDevicesResponse)(nil), "grange.device.v1.QueryDevicesResponse")
+	proto.RegisterType((*QueryDocumentRequest)(nil), "grange.device.v1.QueryDocumentRequest")
+	proto.RegisterType((*QueryDocumentResponse)(nil), "grange.device.v1.QueryDocumentResponse")
+	proto.RegisterType((*QueryAttestationsRequest)(nil), "grange.device.v1.QueryAttestationsRequest")
+	proto.RegisterType((*QueryAttestationsResponse)(nil), "grange.device.v1.QueryAttestationsResponse")
+	proto.RegisterType((*QueryIssuersRequest)(nil), "grange.device.v1.QueryIssuersRequest")
+	proto.RegisterType((*QueryIssuersResponse)(nil), "grange.device.v1.QueryIssuersResponse")
 	proto.RegisterType((*QueryParamsRequest)(nil), "grange.device.v1.QueryParamsRequest")
 	proto.RegisterType((*QueryParamsResponse)(nil), "grange.device.v1.QueryParamsResponse")
 }
@@ -316,38 +607,51 @@ func init() {
 func init() { proto.RegisterFile("grange/device/v1/query.proto", fileDescriptor_17e88f70b3f47599) }
 
 var fileDescriptor_17e88f70b3f47599 = []byte{
-	// 484 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x53, 0x4f, 0x6f, 0xd3, 0x30,
-	0x14, 0x6f, 0x02, 0xeb, 0x84, 0x91, 0x10, 0x32, 0x3d, 0x84, 0x30, 0x42, 0x89, 0x46, 0x41, 0x48,
-	0xd8, 0xea, 0x40, 0x88, 0xf3, 0x84, 0xe0, 0x04, 0x1a, 0x3d, 0x72, 0x73, 0x1a, 0xcb, 0x58, 0xac,
-	0x76, 0x16, 0xa7, 0xa9, 0xd0, 0xb4, 0x0b, 0x9f, 0x00, 0x89, 0x13, 0xdf, 0x68, 0xc7, 0x49, 0x5c,
-	0x38, 0x21, 0xd4, 0xf2, 0x31, 0x38, 0xa0, 0xfa, 0xd9, 0x8c, 0x10, 0x42, 0xb9, 0x25, 0xef, 0xfd,
-	0xde, 0xfb, 0xfd, 0x79, 0x09, 0xda, 0x11, 0x25, 0x53, 0x82, 0xd3, 0x9c, 0xd7, 0x72, 0xca, 0x69,
-	0x3d, 0xa6, 0x47, 0x73, 0x5e, 0xbe, 0x23, 0x45, 0xa9, 0x2b, 0x8d, 0xaf, 0x42, 0x97, 0x40, 0x97,
-	0xd4, 0xe3, 0xf8, 0xfe, 0x54, 0x9b, 0x99, 0x36, 0x34, 0x63, 0x86, 0x03, 0x94, 0xd6, 0xe3, 0x8c,
-	0x57, 0x6c, 0x4c, 0x0b, 0x26, 0xa4, 0x62, 0x95, 0xd4, 0x0a, 0xa6, 0xe3, 0x81, 0xd0, 0x42, 0xdb,
-	0x47, 0xba, 0x7e, 0x72, 0xd5, 0x1d, 0xa1, 0xb5, 0x38, 0xe4, 0x94, 0x15, 0x92, 0x32, 0xa5, 0x74,
-	0x65, 0x47, 0x8c, 0xeb, 0xde, 0x6c, 0xe9, 0x71, 0xdc, 0xb6, 0x9d, 0xee, 0x22, 0xfc, 0x6a, 0x4d,
-	0xfa, 0xd4, 0x16, 0x27, 0xfc, 0x68, 0xce, 0x4d, 0x85, 0xaf, 0xa0, 0x50, 0xe6, 0x51, 0x30, 0x0c,
-	0xee, 0x5d, 0x9a, 0x84, 0x32, 0x4f, 0x5f, 0xa0, 0x6b, 0x0d, 0x94, 0x29, 0xb4, 0x32, 0x1c, 0x3f,
-	0x46, 0x7d, 0x58, 0x66, 0xa1, 0x97, 0xf7, 0x22, 0xf2, 0xa7, 0x3d, 0x02, 0x13, 0xfb, 0x17, 0x4f,
-	0xbf, 0xde, 0xea, 0x4d, 0x1c, 0x3a, 0x35, 0x8d, 0x75, 0xc6, 0xb3, 0x0e, 0xd0, 0x96, 0x5e, 0x28,
-	0x5e, 0x3a, 0x62, 0x78, 0xc1, 0xcf, 0x10, 0x3a, 0x0f, 0x22, 0x0a, 0x2d, 0xd1, 0x88, 0x40, 0x6a,
-	0x64, 0x9d, 0x1a, 0x81, 0x80, 0x5d, 0x6a, 0xe4, 0x80, 0x09, 0xef, 0x63, 0xf2, 0xdb, 0x64, 0xfa,
-	0x29, 0x40, 0x83, 0x26, 0xab, 0x73, 0xf1, 0x04, 0x6d, 0x83, 0x2e, 0x13, 0x05, 0xc3, 0x0b, 0xff,
-	0x61, 0xc3, 0xc3, 0xf1, 0xf3, 0xbf, 0x48, 0xbb, 0xbb, 0x51, 0x1a, 0xd0, 0x36, 0xb4, 0x0d, 0xdc,
-	0x15, 0x0e, 0x58, 0xc9, 0x66, 0x3e, 0x8f, 0x5f, 0xa9, 0xfb, 0xea, 0x79, 0xea, 0x85, 0xad, 0x74,
-	0xa7, 0x0e, 0x13, 0x3e, 0x75, 0x40, 0xef, 0xfd, 0x08, 0xd1, 0x96, 0xdd, 0x87, 0x4f, 0x50, 0x1f,
-	0x0c, 0xe1, 0xdd, 0xf6, 0x6c, 0xfb, 0x73, 0x88, 0xef, 0x6c, 0x40, 0x81, 0xb0, 0x74, 0xf4, 0xfe,
-	0xf3, 0xf7, 0x8f, 0xe1, 0x10, 0x27, 0xb4, 0xe3, 0x9b, 0x33, 0xf4, 0x58, 0xe6, 0x27, 0xf8, 0x18,
-	0x6d, 0xbb, 0x1b, 0xe0, 0x7f, 0x6f, 0xf6, 0x49, 0xc4, 0xa3, 0x4d, 0x30, 0xa7, 0xe0, 0xb6, 0x55,
-	0x70, 0x03, 0x5f, 0xef, 0x54, 0x80, 0x17, 0xa8, 0x0f, 0xe9, 0x74, 0x7a, 0x6f, 0x1c, 0xa1, 0xd3,
-	0x7b, 0xf3, 0x28, 0xe9, 0xd0, 0x32, 0xc7, 0x38, 0x6a, 0x33, 0x43, 0xfc, 0xfb, 0x2f, 0x4f, 0x97,
-	0x49, 0x70, 0xb6, 0x4c, 0x82, 0x6f, 0xcb, 0x24, 0xf8, 0xb0, 0x4a, 0x7a, 0x67, 0xab, 0xa4, 0xf7,
-	0x65, 0x95, 0xf4, 0x5e, 0x3f, 0x12, 0xb2, 0x7a, 0x33, 0xcf, 0xc8, 0x54, 0xcf, 0xdc, 0xf4, 0x03,
-	0xc5, 0xab, 0x85, 0x2e, 0xdf, 0xfa, 0x65, 0x87, 0x3c, 0x17, 0xbc, 0xb4, 0x7f, 0x38, 0xec, 0x2d,
-	0xb2, 0xac, 0x6f, 0x7f, 0xe0, 0x87, 0x3f, 0x03, 0x00, 0x00, 0xff, 0xff, 0x4b, 0x38, 0xc8, 0x89,
-	0x71, 0x04, 0x00, 0x00,
+	// 702 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x55, 0x41, 0x4f, 0x13, 0x41,
+	0x14, 0xee, 0x16, 0x69, 0x61, 0x44, 0x43, 0xc6, 0x12, 0x97, 0x15, 0xd6, 0xba, 0xc1, 0x42, 0x30,
+	0xee, 0x58, 0x24, 0xc6, 0xab, 0x44, 0x25, 0x1e, 0x34, 0xd8, 0xa3, 0x1e, 0xcc, 0xec, 0xee, 0x64,
+	0x5d, 0x6d, 0x77, 0x96, 0x9d, 0x6d, 0x89, 0x21, 0x5c, 0xfc, 0x05, 0x26, 0x9c, 0xf8, 0x47, 0x1c,
+	0x49, 0xbc, 0x78, 0x32, 0x06, 0xfc, 0x05, 0xfe, 0x02, 0xd3, 0x99, 0x37, 0xa5, 0xcb, 0xb2, 0x94,
+	0xdb, 0xce, 0x9b, 0xef, 0xbd, 0xf7, 0xbd, 0x6f, 0xbe, 0xd7, 0xa2, 0xa5, 0x30, 0xa5, 0x71, 0xc8,
+	0x48, 0xc0, 0x06, 0x91, 0xcf, 0xc8, 0xa0, 0x4d, 0x76, 0xfb, 0x2c, 0xfd, 0xe6, 0x26, 0x29, 0xcf,
+	0x38, 0x9e, 0x57, 0xb7, 0xae, 0xba, 0x75, 0x07, 0x6d, 0x6b, 0xdd, 0xe7, 0xa2, 0xc7, 0x05, 0xf1,
+	0xa8, 0x60, 0x0a, 0x4a, 0x06, 0x6d, 0x8f, 0x65, 0xb4, 0x4d, 0x12, 0x1a, 0x46, 0x31, 0xcd, 0x22,
+	0x1e, 0xab, 0x6c, 0xab, 0x11, 0xf2, 0x90, 0xcb, 0x4f, 0x32, 0xfc, 0x82, 0xe8, 0x52, 0xc8, 0x79,
+	0xd8, 0x65, 0x84, 0x26, 0x11, 0xa1, 0x71, 0xcc, 0x33, 0x99, 0x22, 0xe0, 0x76, 0xb9, 0xc0, 0x07,
+	0x7a, 0xcb, 0x6b, 0x67, 0x05, 0xe1, 0xf7, 0xc3, 0xa6, 0x2f, 0x65, 0xb0, 0xc3, 0x76, 0xfb, 0x4c,
+	0x64, 0xf8, 0x36, 0xaa, 0x46, 0x81, 0x69, 0x34, 0x8d, 0xb5, 0xd9, 0x4e, 0x35, 0x0a, 0x9c, 0xb7,
+	0xe8, 0x4e, 0x0e, 0x25, 0x12, 0x1e, 0x0b, 0x86, 0x9f, 0xa1, 0x9a, 0x2a, 0x26, 0xa1, 0x37, 0x37,
+	0x4c, 0xf7, 0xe2, 0x78, 0xae, 0xca, 0xd8, 0xba, 0x71, 0xfc, 0xfb, 0x7e, 0xa5, 0x03, 0x68, 0x47,
+	0xe4, 0xca, 0x09, 0xdd, 0xb5, 0x81, 0xa6, 0xf9, 0x5e, 0xcc, 0x52, 0x68, 0xac, 0x0e, 0xf8, 0x35,
+	0x42, 0xe7, 0x42, 0x98, 0x55, 0xd9, 0xa8, 0xe5, 0x2a, 0xd5, 0xdc, 0xa1, 0x6a, 0xae, 0x12, 0x18,
+	0x54, 0x73, 0x77, 0x68, 0xa8, 0xe7, 0xe8, 0x8c, 0x65, 0x3a, 0x47, 0x06, 0x6a, 0xe4, 0xbb, 0xc2,
+	0x14, 0xcf, 0x51, 0x5d, 0xf1, 0x12, 0xa6, 0xd1, 0x9c, 0xba, 0xc6, 0x18, 0x1a, 0x8e, 0xb7, 0x2f,
+	0xa1, 0xb6, 0x3a, 0x91, 0x9a, 0x6a, 0x9b, 0xe3, 0xd6, 0xd2, 0xd4, 0xb8, 0xdf, 0xef, 0xb1, 0x38,
+	0x2b, 0x7b, 0x87, 0x57, 0x68, 0xe1, 0x02, 0x0e, 0x66, 0x98, 0x47, 0x53, 0xc1, 0x08, 0x39, 0xfc,
+	0xc4, 0x16, 0x9a, 0x09, 0x00, 0x25, 0x99, 0xcd, 0x76, 0x46, 0x67, 0x67, 0x13, 0x99, 0xb2, 0xcc,
+	0x8b, 0x2c, 0x63, 0x02, 0xec, 0xa2, 0x5b, 0x9a, 0xa8, 0x2e, 0xfa, 0xde, 0x17, 0xe6, 0x67, 0x50,
+	0x4d, 0x1f, 0x9d, 0x43, 0x03, 0x2d, 0x5e, 0x92, 0x06, 0x0c, 0xb6, 0xd1, 0x1c, 0x1d, 0x8b, 0x83,
+	0x94, 0xcb, 0x45, 0x29, 0xc7, 0xb2, 0x41, 0xcf, 0x5c, 0xe2, 0xd0, 0x05, 0x5d, 0x36, 0x60, 0x5d,
+	0xc9, 0xfa, 0x56, 0x47, 0x1d, 0xf0, 0x5d, 0x54, 0xf7, 0x69, 0xf2, 0xc9, 0x4b, 0x84, 0x39, 0x25,
+	0xe3, 0x35, 0x9f, 0x26, 0x5b, 0x89, 0x70, 0x16, 0xc0, 0x4b, 0x6f, 0x84, 0xe8, 0xb3, 0x54, 0x8f,
+	0xe1, 0xec, 0x80, 0xa2, 0xa3, 0xf0, 0xf9, 0x63, 0x47, 0x2a, 0x54, 0xfe, 0xd8, 0x2a, 0x47, 0x3f,
+	0x36, 0xc0, 0x9d, 0x06, 0x6c, 0xca, 0x0e, 0x4d, 0x69, 0x6f, 0xd4, 0x47, 0x6f, 0x86, 0x8e, 0x9e,
+	0x6f, 0x46, 0x22, 0x23, 0xe5, 0x9b, 0xa1, 0x32, 0xf4, 0x66, 0x28, 0xf4, 0xc6, 0xbf, 0x69, 0x34,
+	0x2d, 0xeb, 0xe1, 0x03, 0x54, 0x53, 0xa6, 0xc3, 0x2b, 0xc5, 0xdc, 0xe2, 0xca, 0x5a, 0x0f, 0x27,
+	0xa0, 0x14, 0x31, 0xa7, 0xf5, 0xfd, 0xe7, 0xdf, 0xc3, 0x6a, 0x13, 0xdb, 0xa4, 0xe4, 0x77, 0x41,
+	0x90, 0xfd, 0x28, 0x38, 0xc0, 0xfb, 0xa8, 0x0e, 0x7b, 0x82, 0xaf, 0xae, 0xac, 0x95, 0xb0, 0x5a,
+	0x93, 0x60, 0xc0, 0xe0, 0x81, 0x64, 0x70, 0x0f, 0x2f, 0x96, 0x32, 0xc0, 0x1f, 0xd1, 0x8c, 0x76,
+	0x38, 0x2e, 0x2d, 0x9b, 0x5f, 0x15, 0x6b, 0x75, 0x22, 0x0e, 0x9e, 0xe6, 0xc8, 0x40, 0x73, 0xe3,
+	0x0e, 0xc6, 0xeb, 0x25, 0x99, 0x97, 0x6c, 0x87, 0xf5, 0xe8, 0x5a, 0x58, 0x98, 0xf4, 0x89, 0x9c,
+	0x74, 0x1d, 0xaf, 0x15, 0x27, 0x1d, 0x77, 0x3c, 0xd9, 0x87, 0x0d, 0x93, 0xaa, 0x83, 0x61, 0x4b,
+	0x55, 0xcf, 0xfb, 0xbc, 0x54, 0xf5, 0x0b, 0xbe, 0xbf, 0x4a, 0x75, 0x30, 0x38, 0xde, 0x43, 0x35,
+	0xe5, 0xc9, 0x52, 0xc7, 0xe5, 0xac, 0x5f, 0xea, 0xb8, 0xfc, 0x2a, 0x38, 0x4d, 0xd9, 0xd9, 0xc2,
+	0x66, 0xb1, 0xb3, 0x32, 0xfd, 0xd6, 0xbb, 0xe3, 0x53, 0xdb, 0x38, 0x39, 0xb5, 0x8d, 0x3f, 0xa7,
+	0xb6, 0xf1, 0xe3, 0xcc, 0xae, 0x9c, 0x9c, 0xd9, 0x95, 0x5f, 0x67, 0x76, 0xe5, 0xc3, 0x66, 0x18,
+	0x65, 0x9f, 0xfb, 0x9e, 0xeb, 0xf3, 0x1e, 0x64, 0x3f, 0x8e, 0x59, 0xb6, 0xc7, 0xd3, 0xaf, 0xba,
+	0x58, 0x97, 0x05, 0x21, 0x4b, 0xe5, 0x7f, 0x9f, 0xaa, 0x9b, 0x78, 0x5e, 0x4d, 0xfe, 0xb5, 0x3d,
+	0xfd, 0x1f, 0x00, 0x00, 0xff, 0xff, 0x8b, 0x6e, 0x43, 0xcc, 0x8b, 0x07, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -366,6 +670,13 @@ type QueryClient interface {
 	Device(ctx context.Context, in *QueryDeviceRequest, opts ...grpc.CallOption) (*QueryDeviceResponse, error)
 	// Devices lists all devices, or those of one owner, in the order of their ids.
 	Devices(ctx context.Context, in *QueryDevicesRequest, opts ...grpc.CallOption) (*QueryDevicesResponse, error)
+	// Document returns the W3C DID document of a device. REST serves it bare under
+	// /grange/device/v1/devices/{id}/did and /1.0/identifiers/{did}.
+	Document(ctx context.Context, in *QueryDocumentRequest, opts ...grpc.CallOption) (*QueryDocumentResponse, error)
+	// Attestations lists what issuers say of a device or an account.
+	Attestations(ctx context.Context, in *QueryAttestationsRequest, opts ...grpc.CallOption) (*QueryAttestationsResponse, error)
+	// Issuers lists those who may attest, in the order of their addresses.
+	Issuers(ctx context.Context, in *QueryIssuersRequest, opts ...grpc.CallOption) (*QueryIssuersResponse, error)
 	// Params returns the module's parameters.
 	Params(ctx context.Context, in *QueryParamsRequest, opts ...grpc.CallOption) (*QueryParamsResponse, error)
 }
@@ -396,6 +707,33 @@ func (c *queryClient) Devices(ctx context.Context, in *QueryDevicesRequest, opts
 	return out, nil
 }
 
+func (c *queryClient) Document(ctx context.Context, in *QueryDocumentRequest, opts ...grpc.CallOption) (*QueryDocumentResponse, error) {
+	out := new(QueryDocumentResponse)
+	err := c.cc.Invoke(ctx, "/grange.device.v1.Query/Document", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Attestations(ctx context.Context, in *QueryAttestationsRequest, opts ...grpc.CallOption) (*QueryAttestationsResponse, error) {
+	out := new(QueryAttestationsResponse)
+	err := c.cc.Invoke(ctx, "/grange.device.v1.Query/Attestations", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Issuers(ctx context.Context, in *QueryIssuersRequest, opts ...grpc.CallOption) (*QueryIssuersResponse, error) {
+	out := new(QueryIssuersResponse)
+	err := c.cc.Invoke(ctx, "/grange.device.v1.Query/Issuers", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *queryClient) Params(ctx context.Context, in *QueryParamsRequest, opts ...grpc.CallOption) (*QueryParamsResponse, error) {
 	out := new(QueryParamsResponse)
 	err := c.cc.Invoke(ctx, "/grange.device.v1.Query/Params", in, out, opts...)
@@ -411,6 +749,13 @@ type QueryServer interface {
 	Device(context.Context, *QueryDeviceRequest) (*QueryDeviceResponse, error)
 	// Devices lists all devices, or those of one owner, in the order of their ids.
 	Devices(context.Context, *QueryDevicesRequest) (*QueryDevicesResponse, error)
+	// Document returns the W3C DID document of a device. REST serves it bare under
+	// /grange/device/v1/devices/{id}/did and /1.0/identifiers/{did}.
+	Document(context.Context, *QueryDocumentRequest) (*QueryDocumentResponse, error)
+	// Attestations lists what issuers say of a device or an account.
+	Attestations(context.Context, *QueryAttestationsRequest) (*QueryAttestationsResponse, error)
+	// Issuers lists those who may attest, in the order of their addresses.
+	Issuers(context.Context, *QueryIssuersRequest) (*QueryIssuersResponse, error)
 	// Params returns the module's parameters.
 	Params(context.Context, *QueryParamsRequest) (*QueryParamsResponse, error)
 }
@@ -424,6 +769,15 @@ func (*UnimplementedQueryServer) Device(ctx context.Context, req *QueryDeviceReq
 }
 func (*UnimplementedQueryServer) Devices(ctx context.Context, req *QueryDevicesRequest) (*QueryDevicesResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Devices not implemented")
+}
+func (*UnimplementedQueryServer) Document(ctx context.Context, req *QueryDocumentRequest) (*QueryDocumentResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Document not implemented")
+}
+func (*UnimplementedQueryServer) Attestations(ctx context.Context, req *QueryAttestationsRequest) (*QueryAttestationsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Attestations not implemented")
+}
+func (*UnimplementedQueryServer) Issuers(ctx context.Context, req *QueryIssuersRequest) (*QueryIssuersResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Issuers not implemented")
 }
 func (*UnimplementedQueryServer) Params(ctx context.Context, req *QueryParamsRequest) (*QueryParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Params not implemented")
@@ -469,6 +823,60 @@ func _Query_Devices_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Document_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryDocumentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Document(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.device.v1.Query/Document",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Document(ctx, req.(*QueryDocumentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Attestations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryAttestationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Attestations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.device.v1.Query/Attestations",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Attestations(ctx, req.(*QueryAttestationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Issuers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryIssuersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Issuers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.device.v1.Query/Issuers",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Issuers(ctx, req.(*QueryIssuersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Query_Params_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryParamsRequest)
 	if err := dec(in); err != nil {
@@ -499,6 +907,18 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Devices",
 			Handler:    _Query_Devices_Handler,
+		},
+		{
+			MethodName: "Document",
+			Handler:    _Query_Document_Handler,
+		},
+		{
+			MethodName: "Attestations",
+			Handler:    _Query_Attestations_Handler,
+		},
+		{
+			MethodName: "Issuers",
+			Handler:    _Query_Issuers_Handler,
 		},
 		{
 			MethodName: "Params",
@@ -663,6 +1083,210 @@ func (m *QueryDevicesResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryDocumentRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryDocumentRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryDocumentRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryDocumentResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryDocumentResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryDocumentResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Document) > 0 {
+		i -= len(m.Document)
+		copy(dAtA[i:], m.Document)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Document)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Did) > 0 {
+		i -= len(m.Did)
+		copy(dAtA[i:], m.Did)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Did)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAttestationsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAttestationsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAttestationsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Subject) > 0 {
+		i -= len(m.Subject)
+		copy(dAtA[i:], m.Subject)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Subject)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAttestationsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAttestationsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAttestationsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.CapBps != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.CapBps))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Level != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Level))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Attestations) > 0 {
+		for iNdEx := len(m.Attestations) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Attestations[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryIssuersRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryIssuersRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryIssuersRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryIssuersResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryIssuersResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryIssuersResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Issuers) > 0 {
+		for iNdEx := len(m.Issuers) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Issuers[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *QueryParamsRequest) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -786,6 +1410,94 @@ func (m *QueryDevicesResponse) Size() (n int) {
 	if m.Pagination != nil {
 		l = m.Pagination.Size()
 		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryDocumentRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryDocumentResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Did)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Document)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryAttestationsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Subject)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryAttestationsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Attestations) > 0 {
+		for _, e := range m.Attestations {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Level != 0 {
+		n += 1 + sovQuery(uint64(m.Level))
+	}
+	if m.CapBps != 0 {
+		n += 1 + sovQuery(uint64(m.CapBps))
+	}
+	return n
+}
+
+func (m *QueryIssuersRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *QueryIssuersResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Issuers) > 0 {
+		for _, e := range m.Issuers {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
 	}
 	return n
 }
@@ -1195,6 +1907,540 @@ func (m *QueryDevicesResponse) Unmarshal(dAtA []byte) error {
 				m.Pagination = &query.PageResponse{}
 			}
 			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryDocumentRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryDocumentRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryDocumentRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryDocumentResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryDocumentResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryDocumentResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Did", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Did = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Document", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Document = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAttestationsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAttestationsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAttestationsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Subject", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Subject = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAttestationsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAttestationsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAttestationsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attestations", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Attestations = append(m.Attestations, Attestation{})
+			if err := m.Attestations[len(m.Attestations)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Level", wireType)
+			}
+			m.Level = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Level |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CapBps", wireType)
+			}
+			m.CapBps = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CapBps |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryIssuersRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryIssuersRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryIssuersRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryIssuersResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryIssuersResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryIssuersResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuers", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuers = append(m.Issuers, Issuer{})
+			if err := m.Issuers[len(m.Issuers)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

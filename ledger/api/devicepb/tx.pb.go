@@ -270,19 +270,67 @@ func (m *Payouts) GetSplits() []PayoutSplit {
 	return nil
 }
 
+// Announce starts the wait for a change of owner without the device's signature,
+// or with no new owner ends it.
+type Announce struct {
+	NewOwner string `protobuf:"bytes,1,opt,name=new_owner,json=newOwner,proto3" json:"new_owner,omitempty"`
+}
+
+func (m *Announce) Reset()         { *m = Announce{} }
+func (m *Announce) String() string { return proto.CompactTextString(m) }
+func (*Announce) ProtoMessage()    {}
+func (*Announce) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{4}
+}
+func (m *Announce) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Announce) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Announce.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Announce) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Announce.Merge(m, src)
+}
+func (m *Announce) XXX_Size() int {
+	return m.Size()
+}
+func (m *Announce) XXX_DiscardUnknown() {
+	xxx_messageInfo_Announce.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Announce proto.InternalMessageInfo
+
+func (m *Announce) GetNewOwner() string {
+	if m != nil {
+		return m.NewOwner
+	}
+	return ""
+}
+
 type MsgUpdate struct {
-	Owner    string    `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
-	Device   string    `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
-	Profile  *Profile  `protobuf:"bytes,3,opt,name=profile,proto3" json:"profile,omitempty"`
-	Payouts  *Payouts  `protobuf:"bytes,4,opt,name=payouts,proto3" json:"payouts,omitempty"`
+	Owner   string   `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Device  string   `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Profile *Profile `protobuf:"bytes,3,opt,name=profile,proto3" json:"profile,omitempty"`
+	Payouts *Payouts `protobuf:"bytes,4,opt,name=payouts,proto3" json:"payouts,omitempty"`
+	// At most one of transfer and announce.
 	Transfer *Transfer `protobuf:"bytes,5,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	Announce *Announce `protobuf:"bytes,6,opt,name=announce,proto3" json:"announce,omitempty"`
 }
 
 func (m *MsgUpdate) Reset()         { *m = MsgUpdate{} }
 func (m *MsgUpdate) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdate) ProtoMessage()    {}
 func (*MsgUpdate) Descriptor() ([]byte, []int) {
-	return fileDescriptor_8babcf281a654ad8, []int{4}
+	return fileDescriptor_8babcf281a654ad8, []int{5}
 }
 func (m *MsgUpdate) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -346,6 +394,13 @@ func (m *MsgUpdate) GetTransfer() *Transfer {
 	return nil
 }
 
+func (m *MsgUpdate) GetAnnounce() *Announce {
+	if m != nil {
+		return m.Announce
+	}
+	return nil
+}
+
 type MsgUpdateResponse struct {
 }
 
@@ -353,7 +408,7 @@ func (m *MsgUpdateResponse) Reset()         { *m = MsgUpdateResponse{} }
 func (m *MsgUpdateResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateResponse) ProtoMessage()    {}
 func (*MsgUpdateResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_8babcf281a654ad8, []int{5}
+	return fileDescriptor_8babcf281a654ad8, []int{6}
 }
 func (m *MsgUpdateResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -391,7 +446,7 @@ func (m *MsgReleaseLien) Reset()         { *m = MsgReleaseLien{} }
 func (m *MsgReleaseLien) String() string { return proto.CompactTextString(m) }
 func (*MsgReleaseLien) ProtoMessage()    {}
 func (*MsgReleaseLien) Descriptor() ([]byte, []int) {
-	return fileDescriptor_8babcf281a654ad8, []int{6}
+	return fileDescriptor_8babcf281a654ad8, []int{7}
 }
 func (m *MsgReleaseLien) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -443,7 +498,7 @@ func (m *MsgReleaseLienResponse) Reset()         { *m = MsgReleaseLienResponse{}
 func (m *MsgReleaseLienResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgReleaseLienResponse) ProtoMessage()    {}
 func (*MsgReleaseLienResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_8babcf281a654ad8, []int{7}
+	return fileDescriptor_8babcf281a654ad8, []int{8}
 }
 func (m *MsgReleaseLienResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -479,6 +534,539 @@ func (m *MsgReleaseLienResponse) GetReleased() uint32 {
 	return 0
 }
 
+type MsgTakeOver struct {
+	NewOwner string `protobuf:"bytes,1,opt,name=new_owner,json=newOwner,proto3" json:"new_owner,omitempty"`
+	Device   string `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+}
+
+func (m *MsgTakeOver) Reset()         { *m = MsgTakeOver{} }
+func (m *MsgTakeOver) String() string { return proto.CompactTextString(m) }
+func (*MsgTakeOver) ProtoMessage()    {}
+func (*MsgTakeOver) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{9}
+}
+func (m *MsgTakeOver) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgTakeOver) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgTakeOver.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgTakeOver) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgTakeOver.Merge(m, src)
+}
+func (m *MsgTakeOver) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgTakeOver) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgTakeOver.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgTakeOver proto.InternalMessageInfo
+
+func (m *MsgTakeOver) GetNewOwner() string {
+	if m != nil {
+		return m.NewOwner
+	}
+	return ""
+}
+
+func (m *MsgTakeOver) GetDevice() string {
+	if m != nil {
+		return m.Device
+	}
+	return ""
+}
+
+type MsgTakeOverResponse struct {
+}
+
+func (m *MsgTakeOverResponse) Reset()         { *m = MsgTakeOverResponse{} }
+func (m *MsgTakeOverResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgTakeOverResponse) ProtoMessage()    {}
+func (*MsgTakeOverResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{10}
+}
+func (m *MsgTakeOverResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgTakeOverResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgTakeOverResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgTakeOverResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgTakeOverResponse.Merge(m, src)
+}
+func (m *MsgTakeOverResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgTakeOverResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgTakeOverResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgTakeOverResponse proto.InternalMessageInfo
+
+type MsgObject struct {
+	// A lien's beneficiary, or anybody who carries the device's signature.
+	Signer string `protobuf:"bytes,1,opt,name=signer,proto3" json:"signer,omitempty"`
+	Device string `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	// With a signature: larger than the device's nonce. Otherwise 0.
+	Nonce uint64 `protobuf:"varint,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// Device signature over domain, chain id, device id, announced owner and nonce.
+	Signature []byte `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`
+}
+
+func (m *MsgObject) Reset()         { *m = MsgObject{} }
+func (m *MsgObject) String() string { return proto.CompactTextString(m) }
+func (*MsgObject) ProtoMessage()    {}
+func (*MsgObject) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{11}
+}
+func (m *MsgObject) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgObject) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgObject.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgObject) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgObject.Merge(m, src)
+}
+func (m *MsgObject) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgObject) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgObject.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgObject proto.InternalMessageInfo
+
+func (m *MsgObject) GetSigner() string {
+	if m != nil {
+		return m.Signer
+	}
+	return ""
+}
+
+func (m *MsgObject) GetDevice() string {
+	if m != nil {
+		return m.Device
+	}
+	return ""
+}
+
+func (m *MsgObject) GetNonce() uint64 {
+	if m != nil {
+		return m.Nonce
+	}
+	return 0
+}
+
+func (m *MsgObject) GetSignature() []byte {
+	if m != nil {
+		return m.Signature
+	}
+	return nil
+}
+
+type MsgObjectResponse struct {
+}
+
+func (m *MsgObjectResponse) Reset()         { *m = MsgObjectResponse{} }
+func (m *MsgObjectResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgObjectResponse) ProtoMessage()    {}
+func (*MsgObjectResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{12}
+}
+func (m *MsgObjectResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgObjectResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgObjectResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgObjectResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgObjectResponse.Merge(m, src)
+}
+func (m *MsgObjectResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgObjectResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgObjectResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgObjectResponse proto.InternalMessageInfo
+
+type MsgAttest struct {
+	// Anybody: only the issuer's signature counts.
+	Signer string `protobuf:"bytes,1,opt,name=signer,proto3" json:"signer,omitempty"`
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// A device id (64 hex digits) or an account address.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// 32 bytes.
+	Claim []byte `protobuf:"bytes,4,opt,name=claim,proto3" json:"claim,omitempty"`
+	// 1 to the issuer's.
+	Level uint32 `protobuf:"varint,5,opt,name=level,proto3" json:"level,omitempty"`
+	// At least 1, larger than the last of this issuer for the subject.
+	Serial uint64 `protobuf:"varint,6,opt,name=serial,proto3" json:"serial,omitempty"`
+	// Unix seconds.
+	ExpiresAt int64 `protobuf:"varint,7,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Signature of the issuer's key over domain, chain id and the five above.
+	Signature []byte `protobuf:"bytes,8,opt,name=signature,proto3" json:"signature,omitempty"`
+}
+
+func (m *MsgAttest) Reset()         { *m = MsgAttest{} }
+func (m *MsgAttest) String() string { return proto.CompactTextString(m) }
+func (*MsgAttest) ProtoMessage()    {}
+func (*MsgAttest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{13}
+}
+func (m *MsgAttest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgAttest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgAttest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgAttest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgAttest.Merge(m, src)
+}
+func (m *MsgAttest) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgAttest) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgAttest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgAttest proto.InternalMessageInfo
+
+func (m *MsgAttest) GetSigner() string {
+	if m != nil {
+		return m.Signer
+	}
+	return ""
+}
+
+func (m *MsgAttest) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *MsgAttest) GetSubject() string {
+	if m != nil {
+		return m.Subject
+	}
+	return ""
+}
+
+func (m *MsgAttest) GetClaim() []byte {
+	if m != nil {
+		return m.Claim
+	}
+	return nil
+}
+
+func (m *MsgAttest) GetLevel() uint32 {
+	if m != nil {
+		return m.Level
+	}
+	return 0
+}
+
+func (m *MsgAttest) GetSerial() uint64 {
+	if m != nil {
+		return m.Serial
+	}
+	return 0
+}
+
+func (m *MsgAttest) GetExpiresAt() int64 {
+	if m != nil {
+		return m.ExpiresAt
+	}
+	return 0
+}
+
+func (m *MsgAttest) GetSignature() []byte {
+	if m != nil {
+		return m.Signature
+	}
+	return nil
+}
+
+type MsgAttestResponse struct {
+	// The subject's level now.
+	Level uint32 `protobuf:"varint,1,opt,name=level,proto3" json:"level,omitempty"`
+}
+
+func (m *MsgAttestResponse) Reset()         { *m = MsgAttestResponse{} }
+func (m *MsgAttestResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgAttestResponse) ProtoMessage()    {}
+func (*MsgAttestResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{14}
+}
+func (m *MsgAttestResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgAttestResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgAttestResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgAttestResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgAttestResponse.Merge(m, src)
+}
+func (m *MsgAttestResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgAttestResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgAttestResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgAttestResponse proto.InternalMessageInfo
+
+func (m *MsgAttestResponse) GetLevel() uint32 {
+	if m != nil {
+		return m.Level
+	}
+	return 0
+}
+
+type MsgRevoke struct {
+	Issuer  string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Attestations up to this serial are void, those not recorded yet as well.
+	Serial uint64 `protobuf:"varint,3,opt,name=serial,proto3" json:"serial,omitempty"`
+}
+
+func (m *MsgRevoke) Reset()         { *m = MsgRevoke{} }
+func (m *MsgRevoke) String() string { return proto.CompactTextString(m) }
+func (*MsgRevoke) ProtoMessage()    {}
+func (*MsgRevoke) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{15}
+}
+func (m *MsgRevoke) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRevoke) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRevoke.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRevoke) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRevoke.Merge(m, src)
+}
+func (m *MsgRevoke) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRevoke) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRevoke.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRevoke proto.InternalMessageInfo
+
+func (m *MsgRevoke) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *MsgRevoke) GetSubject() string {
+	if m != nil {
+		return m.Subject
+	}
+	return ""
+}
+
+func (m *MsgRevoke) GetSerial() uint64 {
+	if m != nil {
+		return m.Serial
+	}
+	return 0
+}
+
+type MsgRevokeResponse struct {
+}
+
+func (m *MsgRevokeResponse) Reset()         { *m = MsgRevokeResponse{} }
+func (m *MsgRevokeResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgRevokeResponse) ProtoMessage()    {}
+func (*MsgRevokeResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{16}
+}
+func (m *MsgRevokeResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRevokeResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRevokeResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRevokeResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRevokeResponse.Merge(m, src)
+}
+func (m *MsgRevokeResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRevokeResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRevokeResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRevokeResponse proto.InternalMessageInfo
+
+type MsgSetIssuer struct {
+	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	// Level 0 removes the issuer; what it attested then counts for nothing.
+	Issuer Issuer `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer"`
+}
+
+func (m *MsgSetIssuer) Reset()         { *m = MsgSetIssuer{} }
+func (m *MsgSetIssuer) String() string { return proto.CompactTextString(m) }
+func (*MsgSetIssuer) ProtoMessage()    {}
+func (*MsgSetIssuer) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{17}
+}
+func (m *MsgSetIssuer) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetIssuer) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetIssuer.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetIssuer) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetIssuer.Merge(m, src)
+}
+func (m *MsgSetIssuer) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetIssuer) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetIssuer.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetIssuer proto.InternalMessageInfo
+
+func (m *MsgSetIssuer) GetAuthority() string {
+	if m != nil {
+		return m.Authority
+	}
+	return ""
+}
+
+func (m *MsgSetIssuer) GetIssuer() Issuer {
+	if m != nil {
+		return m.Issuer
+	}
+	return Issuer{}
+}
+
+type MsgSetIssuerResponse struct {
+}
+
+func (m *MsgSetIssuerResponse) Reset()         { *m = MsgSetIssuerResponse{} }
+func (m *MsgSetIssuerResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSetIssuerResponse) ProtoMessage()    {}
+func (*MsgSetIssuerResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_8babcf281a654ad8, []int{18}
+}
+func (m *MsgSetIssuerResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetIssuerResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetIssuerResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetIssuerResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetIssuerResponse.Merge(m, src)
+}
+func (m *MsgSetIssuerResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetIssuerResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetIssuerResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetIssuerResponse proto.InternalMessageInfo
+
 type MsgUpdateParams struct {
 	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
 	Params    Params `protobuf:"bytes,2,opt,name=params,proto3" json:"params"`
@@ -488,7 +1076,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_8babcf281a654ad8, []int{8}
+	return fileDescriptor_8babcf281a654ad8, []int{19}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -538,7 +1126,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_8babcf281a654ad8, []int{9}
+	return fileDescriptor_8babcf281a654ad8, []int{20}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -572,10 +1160,21 @@ func init() {
 	proto.RegisterType((*MsgRegisterResponse)(nil), "grange.device.v1.MsgRegisterResponse")
 	proto.RegisterType((*Transfer)(nil), "grange.device.v1.Transfer")
 	proto.RegisterType((*Payouts)(nil), "grange.device.v1.Payouts")
+	proto.RegisterType((*Announce)(nil), "grange.device.v1.Announce")
 	proto.RegisterType((*MsgUpdate)(nil), "grange.device.v1.MsgUpdate")
 	proto.RegisterType((*MsgUpdateResponse)(nil), "grange.device.v1.MsgUpdateResponse")
 	proto.RegisterType((*MsgReleaseLien)(nil), "grange.device.v1.MsgReleaseLien")
 	proto.RegisterType((*MsgReleaseLienResponse)(nil), "grange.device.v1.MsgReleaseLienResponse")
+	proto.RegisterType((*MsgTakeOver)(nil), "grange.device.v1.MsgTakeOver")
+	proto.RegisterType((*MsgTakeOverResponse)(nil), "grange.device.v1.MsgTakeOverResponse")
+	proto.RegisterType((*MsgObject)(nil), "grange.device.v1.MsgObject")
+	proto.RegisterType((*MsgObjectResponse)(nil), "grange.device.v1.MsgObjectResponse")
+	proto.RegisterType((*MsgAttest)(nil), "grange.device.v1.MsgAttest")
+	proto.RegisterType((*MsgAttestResponse)(nil), "grange.device.v1.MsgAttestResponse")
+	proto.RegisterType((*MsgRevoke)(nil), "grange.device.v1.MsgRevoke")
+	proto.RegisterType((*MsgRevokeResponse)(nil), "grange.device.v1.MsgRevokeResponse")
+	proto.RegisterType((*MsgSetIssuer)(nil), "grange.device.v1.MsgSetIssuer")
+	proto.RegisterType((*MsgSetIssuerResponse)(nil), "grange.device.v1.MsgSetIssuerResponse")
 	proto.RegisterType((*MsgUpdateParams)(nil), "grange.device.v1.MsgUpdateParams")
 	proto.RegisterType((*MsgUpdateParamsResponse)(nil), "grange.device.v1.MsgUpdateParamsResponse")
 }
@@ -583,56 +1182,79 @@ func init() {
 func init() { proto.RegisterFile("grange/device/v1/tx.proto", fileDescriptor_8babcf281a654ad8) }
 
 var fileDescriptor_8babcf281a654ad8 = []byte{
-	// 783 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x94, 0x55, 0x41, 0x4f, 0xdb, 0x58,
-	0x10, 0x8e, 0x13, 0x12, 0x92, 0x09, 0xcb, 0x2e, 0x26, 0x02, 0xc7, 0xbb, 0x64, 0xb3, 0x46, 0x48,
-	0x59, 0x24, 0x6c, 0x11, 0x58, 0xa4, 0xcd, 0x9e, 0x96, 0xc3, 0x1e, 0x96, 0xd2, 0x46, 0x86, 0x1e,
-	0x5a, 0x55, 0x8a, 0x9c, 0x64, 0x30, 0x4f, 0x49, 0x6c, 0xeb, 0x3d, 0x87, 0xd4, 0xb7, 0xaa, 0xc7,
-	0x9e, 0x7a, 0xe8, 0xa9, 0xbf, 0xa0, 0xc7, 0x1c, 0xfa, 0x23, 0x38, 0xa2, 0x9e, 0x7a, 0xaa, 0x2a,
-	0x72, 0xe0, 0x6f, 0x54, 0xf6, 0xb3, 0x4d, 0x12, 0x02, 0x69, 0x2f, 0xc8, 0xf3, 0xe6, 0x9b, 0x79,
-	0xf3, 0x7d, 0xf3, 0x3d, 0x02, 0x45, 0x93, 0x1a, 0x96, 0x89, 0x5a, 0x1b, 0x2f, 0x48, 0x0b, 0xb5,
-	0x8b, 0x5d, 0xcd, 0x7d, 0xa9, 0x3a, 0xd4, 0x76, 0x6d, 0xf1, 0x17, 0x9e, 0x52, 0x79, 0x4a, 0xbd,
-	0xd8, 0x95, 0x57, 0x8c, 0x1e, 0xb1, 0x6c, 0x2d, 0xf8, 0xcb, 0x41, 0xf2, 0x7a, 0xcb, 0x66, 0x3d,
-	0x9b, 0x69, 0x3d, 0x66, 0xfa, 0xc5, 0x3d, 0x66, 0x86, 0x89, 0x22, 0x4f, 0x34, 0x82, 0x48, 0xe3,
-	0x41, 0x98, 0x2a, 0x98, 0xb6, 0x69, 0xf3, 0x73, 0xff, 0x2b, 0x3c, 0xdd, 0xb8, 0x33, 0x49, 0x78,
-	0x71, 0x90, 0x56, 0x3e, 0x24, 0x21, 0x7f, 0xcc, 0x4c, 0x1d, 0x4d, 0xc2, 0x5c, 0xa4, 0xa2, 0x0a,
-	0x69, 0x7b, 0x60, 0x21, 0x95, 0x84, 0xb2, 0x50, 0xc9, 0x1d, 0x4a, 0x9f, 0x3e, 0xee, 0x14, 0xc2,
-	0x5b, 0xfe, 0x6d, 0xb7, 0x29, 0x32, 0x76, 0xe2, 0x52, 0x62, 0x99, 0x3a, 0x87, 0x89, 0xfb, 0x90,
-	0xed, 0xa0, 0xd7, 0x70, 0x3d, 0x07, 0xa5, 0x64, 0x59, 0xa8, 0x2c, 0x57, 0x8b, 0xea, 0x34, 0x41,
-	0xf5, 0x08, 0xbd, 0x53, 0xcf, 0x41, 0x7d, 0xb1, 0xc3, 0x3f, 0xc4, 0x0d, 0x00, 0xa7, 0xdf, 0xec,
-	0x92, 0x56, 0xa3, 0x83, 0x9e, 0x94, 0x2a, 0x0b, 0x95, 0x25, 0x3d, 0xc7, 0x4f, 0x8e, 0xd0, 0x13,
-	0x0b, 0x90, 0xb6, 0x6c, 0xab, 0x85, 0xd2, 0x42, 0x59, 0xa8, 0x2c, 0xe8, 0x3c, 0x10, 0x7f, 0x83,
-	0x1c, 0x23, 0xa6, 0x65, 0xb8, 0x7d, 0x8a, 0x52, 0x9a, 0xd7, 0xc4, 0x07, 0xe2, 0xdf, 0xb0, 0xe8,
-	0x50, 0xfb, 0x8c, 0x74, 0x51, 0xca, 0x94, 0x85, 0x4a, 0x7e, 0xd6, 0x1c, 0x75, 0x0e, 0x38, 0x5c,
-	0xb8, 0xfc, 0xf2, 0x7b, 0x42, 0x8f, 0xf0, 0xb5, 0xad, 0xd7, 0x37, 0xc3, 0x6d, 0xce, 0xe7, 0xcd,
-	0xcd, 0x70, 0x7b, 0x6d, 0x52, 0xb1, 0x48, 0x1a, 0x65, 0x0b, 0x56, 0xc7, 0x94, 0xd2, 0x91, 0x39,
-	0xb6, 0xc5, 0x50, 0x5c, 0x86, 0x24, 0x69, 0x73, 0xb9, 0xf4, 0x24, 0x69, 0x2b, 0x7d, 0xc8, 0x9e,
-	0x52, 0xc3, 0x62, 0x67, 0x48, 0xc5, 0xbf, 0x20, 0x67, 0xe1, 0xa0, 0xf1, 0x7d, 0x8a, 0x66, 0x2d,
-	0x1c, 0x3c, 0x09, 0x44, 0x8d, 0xf9, 0x27, 0xef, 0xe5, 0x9f, 0x9a, 0xe2, 0xaf, 0xfc, 0x07, 0x8b,
-	0x75, 0xc3, 0xb3, 0xfb, 0x2e, 0x13, 0xff, 0x81, 0x0c, 0x73, 0xba, 0xc4, 0x65, 0x92, 0x50, 0x4e,
-	0x55, 0xf2, 0xd5, 0x8d, 0x19, 0x4a, 0x04, 0xd0, 0x13, 0x1f, 0x15, 0xaa, 0x11, 0x96, 0x28, 0xef,
-	0x93, 0x90, 0x3b, 0x66, 0xe6, 0x53, 0xa7, 0x6d, 0xb8, 0xf8, 0xc3, 0x76, 0x58, 0x83, 0x0c, 0xbf,
-	0x24, 0x18, 0x3d, 0xa7, 0x87, 0x91, 0xb8, 0x77, 0xbb, 0x9d, 0xd4, 0x9c, 0xed, 0xc4, 0x7b, 0x09,
-	0x8a, 0x38, 0xa5, 0xc0, 0x08, 0xb3, 0x8b, 0x38, 0x40, 0x8f, 0x90, 0xe2, 0x01, 0x64, 0xdd, 0x50,
-	0xfe, 0xc0, 0x24, 0xf9, 0xaa, 0x7c, 0xb7, 0x2a, 0x5a, 0x90, 0x1e, 0x63, 0x6b, 0x9b, 0x93, 0x26,
-	0x28, 0x4c, 0x9a, 0x80, 0xcb, 0xa1, 0xac, 0xc2, 0x4a, 0xac, 0x4d, 0x64, 0x00, 0xe5, 0x9d, 0x00,
-	0xcb, 0x81, 0x31, 0xba, 0x68, 0x30, 0x7c, 0x44, 0xd0, 0x12, 0x6b, 0x90, 0x6f, 0xa2, 0x85, 0x67,
-	0xa4, 0x45, 0x0c, 0xea, 0xcd, 0x15, 0x6f, 0x1c, 0x7c, 0x9f, 0x84, 0x35, 0xd5, 0x1f, 0x70, 0x1c,
-	0xe9, 0x8f, 0x59, 0x9c, 0xf6, 0x6a, 0x3c, 0x83, 0xb2, 0x0f, 0x6b, 0x93, 0x53, 0xc5, 0x8e, 0x95,
-	0x21, 0x4b, 0xf9, 0x31, 0xf7, 0xed, 0x4f, 0x7a, 0x1c, 0x2b, 0x43, 0x01, 0x7e, 0x8e, 0x29, 0xd6,
-	0x0d, 0x6a, 0xf4, 0x7c, 0x49, 0x73, 0x46, 0xdf, 0x3d, 0xb7, 0x29, 0x71, 0xe7, 0x73, 0xb9, 0x85,
-	0x8a, 0x07, 0x90, 0x71, 0x82, 0x0e, 0x01, 0x93, 0x7c, 0x55, 0x9a, 0xb5, 0x3e, 0x3f, 0x1f, 0x59,
-	0x90, 0xa3, 0x6b, 0x3b, 0x3e, 0xd3, 0xdb, 0x3e, 0x3e, 0x4f, 0x79, 0xd6, 0x3a, 0x78, 0xb1, 0x52,
-	0x84, 0xf5, 0xa9, 0x89, 0x23, 0xa6, 0xd5, 0x51, 0x12, 0x52, 0xc7, 0xcc, 0x14, 0xeb, 0x90, 0x8d,
-	0xff, 0xc3, 0xcd, 0x78, 0x0d, 0x63, 0xcf, 0x5a, 0xde, 0x7a, 0x30, 0x1d, 0x6b, 0xf8, 0x3f, 0x64,
-	0xc2, 0x27, 0xf2, 0xeb, 0xcc, 0x02, 0x9e, 0x94, 0x37, 0x1f, 0x48, 0xc6, 0xbd, 0x9e, 0x41, 0x7e,
-	0xdc, 0x3c, 0xe5, 0x7b, 0x26, 0x88, 0x11, 0x72, 0x65, 0x1e, 0x22, 0x6e, 0xfd, 0x02, 0x96, 0x26,
-	0x56, 0xf9, 0xc7, 0x03, 0xf3, 0x70, 0x88, 0xfc, 0xe7, 0x5c, 0x48, 0xd4, 0x5d, 0x4e, 0xbf, 0xba,
-	0x19, 0x6e, 0x0b, 0x87, 0x8f, 0x2f, 0xaf, 0x4b, 0xc2, 0xd5, 0x75, 0x49, 0xf8, 0x7a, 0x5d, 0x12,
-	0xde, 0x8e, 0x4a, 0x89, 0xab, 0x51, 0x29, 0xf1, 0x79, 0x54, 0x4a, 0x3c, 0xdf, 0x37, 0x89, 0x7b,
-	0xde, 0x6f, 0xaa, 0x2d, 0xbb, 0xa7, 0xf1, 0xae, 0x3b, 0x16, 0xba, 0x03, 0x9b, 0x76, 0xc2, 0x50,
-	0xeb, 0x62, 0xdb, 0x44, 0xaa, 0x19, 0x0e, 0x09, 0x77, 0xeb, 0x34, 0x9b, 0x99, 0xe0, 0xa7, 0x69,
-	0xef, 0x5b, 0x00, 0x00, 0x00, 0xff, 0xff, 0x35, 0xd6, 0x98, 0x19, 0x45, 0x07, 0x00, 0x00,
+	// 1147 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xa4, 0x57, 0x41, 0x4f, 0xe3, 0xd6,
+	0x13, 0xc7, 0x09, 0x84, 0xf8, 0x85, 0xe5, 0xff, 0x5f, 0x2f, 0x05, 0xe3, 0x2d, 0x69, 0xea, 0x2d,
+	0x55, 0x40, 0x22, 0xd9, 0x65, 0x29, 0x52, 0xd3, 0x13, 0x1c, 0x2a, 0x75, 0xb7, 0x14, 0x64, 0xe8,
+	0xa1, 0x55, 0x25, 0xe4, 0x24, 0x83, 0xd7, 0x4d, 0x62, 0x5b, 0x7e, 0x2f, 0x61, 0x73, 0xab, 0x7a,
+	0xa9, 0xd4, 0x53, 0x0f, 0xed, 0x77, 0xa8, 0x7a, 0x29, 0x87, 0x7e, 0x88, 0x3d, 0xae, 0xf6, 0xd4,
+	0x53, 0x55, 0xc1, 0x81, 0x5b, 0x3f, 0x43, 0xe5, 0x37, 0xcf, 0x2f, 0x71, 0xb0, 0x61, 0xa1, 0x97,
+	0x15, 0xf3, 0xe6, 0x37, 0xf3, 0xe6, 0xf7, 0xf3, 0xcc, 0xbc, 0x2c, 0x59, 0x76, 0x42, 0xdb, 0x73,
+	0xa0, 0xde, 0x86, 0x81, 0xdb, 0x82, 0xfa, 0xe0, 0x49, 0x9d, 0xbd, 0xac, 0x05, 0xa1, 0xcf, 0x7c,
+	0xed, 0xff, 0xe8, 0xaa, 0xa1, 0xab, 0x36, 0x78, 0x62, 0xdc, 0xb7, 0x7b, 0xae, 0xe7, 0xd7, 0xf9,
+	0xbf, 0x08, 0x32, 0x96, 0x5a, 0x3e, 0xed, 0xf9, 0xb4, 0xde, 0xa3, 0x4e, 0x14, 0xdc, 0xa3, 0x8e,
+	0x70, 0x2c, 0xa3, 0xe3, 0x98, 0x5b, 0x75, 0x34, 0x84, 0x6b, 0xc1, 0xf1, 0x1d, 0x1f, 0xcf, 0xa3,
+	0xbf, 0xc4, 0xe9, 0xca, 0x95, 0x4a, 0xc4, 0xc5, 0xdc, 0x6d, 0xfe, 0x9a, 0x23, 0xa5, 0x3d, 0xea,
+	0x58, 0xe0, 0xb8, 0x94, 0x41, 0xa8, 0xd5, 0xc8, 0x8c, 0x7f, 0xea, 0x41, 0xa8, 0x2b, 0x15, 0xa5,
+	0xaa, 0xee, 0xea, 0x6f, 0xfe, 0xd8, 0x58, 0x10, 0xb7, 0xec, 0xb4, 0xdb, 0x21, 0x50, 0x7a, 0xc8,
+	0x42, 0xd7, 0x73, 0x2c, 0x84, 0x69, 0x5b, 0xa4, 0xd8, 0x81, 0xe1, 0x31, 0x1b, 0x06, 0xa0, 0xe7,
+	0x2a, 0x4a, 0x75, 0x7e, 0x73, 0xb9, 0x36, 0x49, 0xb0, 0xf6, 0x1c, 0x86, 0x47, 0xc3, 0x00, 0xac,
+	0xd9, 0x0e, 0xfe, 0xa1, 0xad, 0x10, 0x12, 0xf4, 0x9b, 0x5d, 0xb7, 0x75, 0xdc, 0x81, 0xa1, 0x9e,
+	0xaf, 0x28, 0xd5, 0x39, 0x4b, 0xc5, 0x93, 0xe7, 0x30, 0xd4, 0x16, 0xc8, 0x8c, 0xe7, 0x7b, 0x2d,
+	0xd0, 0xa7, 0x2b, 0x4a, 0x75, 0xda, 0x42, 0x43, 0x7b, 0x97, 0xa8, 0xd4, 0x75, 0x3c, 0x9b, 0xf5,
+	0x43, 0xd0, 0x67, 0x30, 0x46, 0x1e, 0x68, 0x1f, 0x93, 0xd9, 0x20, 0xf4, 0x4f, 0xdc, 0x2e, 0xe8,
+	0x85, 0x8a, 0x52, 0x2d, 0xa5, 0xd5, 0x71, 0x80, 0x80, 0xdd, 0xe9, 0x57, 0x7f, 0xbd, 0x37, 0x65,
+	0xc5, 0xf8, 0xc6, 0xea, 0xf7, 0x97, 0x67, 0xeb, 0xc8, 0xe7, 0xc7, 0xcb, 0xb3, 0xf5, 0xc5, 0xa4,
+	0x62, 0xb1, 0x34, 0xe6, 0x2a, 0x79, 0x30, 0xa6, 0x94, 0x05, 0x34, 0xf0, 0x3d, 0x0a, 0xda, 0x3c,
+	0xc9, 0xb9, 0x6d, 0x94, 0xcb, 0xca, 0xb9, 0x6d, 0xb3, 0x4f, 0x8a, 0x47, 0xa1, 0xed, 0xd1, 0x13,
+	0x08, 0xb5, 0x8f, 0x88, 0xea, 0xc1, 0xe9, 0xf1, 0xdb, 0x29, 0x5a, 0xf4, 0xe0, 0x74, 0x9f, 0x8b,
+	0x2a, 0xf9, 0xe7, 0x32, 0xf9, 0xe7, 0x27, 0xf8, 0x9b, 0x9f, 0x92, 0xd9, 0x03, 0x7b, 0xe8, 0xf7,
+	0x19, 0xd5, 0x3e, 0x21, 0x05, 0x1a, 0x74, 0x5d, 0x46, 0x75, 0xa5, 0x92, 0xaf, 0x96, 0x36, 0x57,
+	0x52, 0x94, 0xe0, 0xd0, 0xc3, 0x08, 0x25, 0xd4, 0x10, 0x21, 0xe6, 0x0e, 0x29, 0xee, 0x78, 0x9e,
+	0xdf, 0x8f, 0x6e, 0xbc, 0x5b, 0xf9, 0xe6, 0x9b, 0x1c, 0x51, 0xf7, 0xa8, 0xf3, 0x65, 0xd0, 0xb6,
+	0x19, 0xdc, 0xba, 0xa3, 0x16, 0x49, 0x01, 0xeb, 0xe4, 0xec, 0x55, 0x4b, 0x58, 0xda, 0xd3, 0xd1,
+	0x07, 0xce, 0xdf, 0xf0, 0x81, 0xe5, 0xa7, 0xe5, 0x41, 0xa8, 0x0a, 0xef, 0xa5, 0xf4, 0x20, 0x04,
+	0x58, 0x31, 0x52, 0xdb, 0x26, 0x45, 0x26, 0xbe, 0x20, 0xef, 0xb3, 0xd2, 0xa6, 0x71, 0x35, 0x2a,
+	0xfe, 0xc6, 0x96, 0xc4, 0x46, 0x71, 0xb6, 0x90, 0x4e, 0xf4, 0x60, 0x4a, 0x5c, 0x2c, 0xae, 0x25,
+	0xb1, 0x8d, 0x47, 0xc9, 0xfe, 0x5b, 0x48, 0xf6, 0x1f, 0xca, 0x68, 0x3e, 0x20, 0xf7, 0xa5, 0xa6,
+	0x71, 0xef, 0x99, 0x3f, 0x2b, 0x64, 0x9e, 0xf7, 0x64, 0x17, 0x6c, 0x0a, 0x9f, 0xbb, 0xe0, 0x69,
+	0x0d, 0x52, 0x6a, 0x82, 0x07, 0x27, 0x6e, 0xcb, 0xb5, 0xc3, 0xe1, 0x8d, 0xa2, 0x8f, 0x83, 0xb3,
+	0xa4, 0x6f, 0xd4, 0xa2, 0x02, 0xc7, 0x91, 0x51, 0x99, 0xcb, 0x93, 0x63, 0x22, 0x6b, 0x30, 0xb7,
+	0xc8, 0x62, 0xb2, 0x2a, 0x39, 0x2c, 0x06, 0x29, 0x86, 0x78, 0x8c, 0x23, 0x73, 0xcf, 0x92, 0xb6,
+	0xf9, 0x83, 0xc2, 0x57, 0xd1, 0x91, 0xdd, 0x81, 0xfd, 0xc1, 0xdd, 0x87, 0x27, 0x8b, 0xc4, 0x5a,
+	0x44, 0x62, 0x94, 0x31, 0x65, 0xd2, 0xe3, 0x9b, 0xcd, 0x77, 0xf8, 0xa4, 0xc7, 0xa6, 0x54, 0xfb,
+	0x77, 0x85, 0xf7, 0xf5, 0x7e, 0xf3, 0x5b, 0x68, 0x31, 0xed, 0x31, 0x29, 0x44, 0xd3, 0xf7, 0x16,
+	0xb5, 0x09, 0x5c, 0x66, 0x67, 0xcb, 0x71, 0xcf, 0x67, 0x8e, 0xfb, 0xf4, 0xc4, 0xb8, 0x37, 0x3e,
+	0x88, 0xd8, 0x88, 0xc4, 0x29, 0x4d, 0x83, 0x35, 0x8a, 0xa6, 0x41, 0x43, 0xd2, 0x38, 0xc3, 0xf1,
+	0xdc, 0x61, 0x0c, 0xe8, 0x5d, 0x68, 0x3c, 0x26, 0x05, 0x97, 0xd2, 0x3e, 0x84, 0x48, 0xe3, 0xba,
+	0x08, 0xc4, 0x69, 0x3a, 0x99, 0xa5, 0x7d, 0x5e, 0x04, 0xa7, 0xa8, 0x5a, 0xb1, 0x19, 0x51, 0x6f,
+	0x75, 0x6d, 0xb7, 0x27, 0x08, 0xa2, 0x11, 0x9d, 0x76, 0x61, 0x00, 0x5d, 0x3e, 0x7d, 0xf7, 0x2c,
+	0x34, 0x22, 0xf9, 0x28, 0x84, 0xae, 0xdd, 0xe5, 0xc3, 0x35, 0x6d, 0x09, 0x2b, 0x7a, 0x4c, 0xe0,
+	0x65, 0xe0, 0x86, 0x40, 0x8f, 0x6d, 0xa6, 0xcf, 0x56, 0x94, 0x6a, 0xde, 0x52, 0xc5, 0xc9, 0x0e,
+	0x4b, 0xea, 0x58, 0xbc, 0xa5, 0x8e, 0x28, 0x92, 0xb9, 0xc6, 0x75, 0x44, 0x43, 0xf6, 0xb2, 0xac,
+	0x52, 0x19, 0xab, 0xd2, 0xfc, 0x05, 0x9b, 0xc4, 0x82, 0x81, 0xdf, 0x81, 0x31, 0xad, 0x94, 0xdb,
+	0x6b, 0x95, 0x4b, 0x6a, 0x35, 0xe2, 0x9f, 0x1f, 0xe7, 0x2f, 0x28, 0x60, 0x78, 0x0a, 0x05, 0xac,
+	0x44, 0xb4, 0x02, 0x1a, 0xb2, 0x15, 0x7e, 0x53, 0xc8, 0xdc, 0x1e, 0x75, 0x0e, 0x81, 0x7d, 0x86,
+	0xb7, 0x6f, 0x13, 0xd5, 0xee, 0xb3, 0x17, 0x7e, 0xe8, 0xb2, 0x9b, 0x77, 0xc7, 0x08, 0xaa, 0x6d,
+	0x27, 0x7a, 0xa2, 0xb4, 0xa9, 0x5f, 0x5d, 0x7c, 0x78, 0x43, 0xfc, 0xda, 0x20, 0xba, 0xb1, 0xce,
+	0x87, 0x52, 0xe6, 0x89, 0xca, 0x5f, 0x4a, 0x96, 0x2f, 0x6b, 0x33, 0x17, 0xc9, 0xc2, 0x78, 0xad,
+	0xa3, 0x7e, 0x56, 0xc8, 0xff, 0xe4, 0x6a, 0x3c, 0xb0, 0x43, 0xbb, 0x47, 0xff, 0x0b, 0x8f, 0x80,
+	0x67, 0xc8, 0xe6, 0x81, 0x37, 0xc4, 0x3c, 0x10, 0xdd, 0xd8, 0xb8, 0xca, 0xc3, 0x48, 0x5b, 0xe3,
+	0x18, 0x6c, 0x2e, 0x93, 0xa5, 0x89, 0x8a, 0x63, 0x36, 0x9b, 0xff, 0xcc, 0x90, 0xfc, 0x1e, 0x75,
+	0xb4, 0x03, 0x52, 0x94, 0x3f, 0xca, 0x52, 0x1e, 0xf0, 0xb1, 0x5f, 0x22, 0xc6, 0xea, 0xb5, 0x6e,
+	0xd9, 0xaf, 0xcf, 0x48, 0x41, 0x3c, 0xc9, 0x0f, 0x53, 0x03, 0xd0, 0x69, 0x3c, 0xba, 0xc6, 0x29,
+	0x73, 0x7d, 0x45, 0x4a, 0xe3, 0x8f, 0x4e, 0x25, 0xa3, 0x02, 0x89, 0x30, 0xaa, 0x37, 0x21, 0x64,
+	0xea, 0x03, 0x52, 0x94, 0x4f, 0x40, 0x3a, 0xf1, 0xd8, 0x9d, 0x41, 0x7c, 0x72, 0x6f, 0x47, 0xc4,
+	0xc5, 0xce, 0x4e, 0x27, 0x8e, 0xce, 0x0c, 0xe2, 0xc9, 0xe5, 0x19, 0xe5, 0x12, 0x8b, 0x33, 0x3d,
+	0x17, 0x3a, 0x33, 0x72, 0x4d, 0x2c, 0x90, 0x67, 0xa4, 0x20, 0xd6, 0xc4, 0xc3, 0x0c, 0x75, 0x22,
+	0x67, 0x46, 0xae, 0xe4, 0x24, 0x6b, 0x87, 0x44, 0x1d, 0x4d, 0x71, 0x39, 0x35, 0x42, 0xfa, 0x8d,
+	0x0f, 0xaf, 0xf7, 0xcb, 0xa4, 0xdf, 0x90, 0xb9, 0xc4, 0x54, 0xbd, 0x7f, 0x4d, 0x6b, 0x20, 0xc4,
+	0x58, 0xbb, 0x11, 0x12, 0x67, 0x37, 0x66, 0xbe, 0xbb, 0x3c, 0x5b, 0x57, 0x76, 0xbf, 0x78, 0x75,
+	0x5e, 0x56, 0x5e, 0x9f, 0x97, 0x95, 0xbf, 0xcf, 0xcb, 0xca, 0x4f, 0x17, 0xe5, 0xa9, 0xd7, 0x17,
+	0xe5, 0xa9, 0x3f, 0x2f, 0xca, 0x53, 0x5f, 0x6f, 0x39, 0x2e, 0x7b, 0xd1, 0x6f, 0xd6, 0x5a, 0x7e,
+	0xaf, 0x8e, 0x59, 0x37, 0x3c, 0x60, 0xa7, 0x7e, 0xd8, 0x11, 0x66, 0xbd, 0x0b, 0x6d, 0x07, 0xc2,
+	0xba, 0x1d, 0xb8, 0x62, 0xcc, 0x82, 0x66, 0xb3, 0xc0, 0xff, 0x63, 0xf3, 0xf4, 0xdf, 0x00, 0x00,
+	0x00, 0xff, 0xff, 0xe7, 0x06, 0x9b, 0x3e, 0x83, 0x0d, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -653,6 +1275,17 @@ type MsgClient interface {
 	Update(ctx context.Context, in *MsgUpdate, opts ...grpc.CallOption) (*MsgUpdateResponse, error)
 	// ReleaseLien lets the beneficiary of a lien give it up.
 	ReleaseLien(ctx context.Context, in *MsgReleaseLien, opts ...grpc.CallOption) (*MsgReleaseLienResponse, error)
+	// TakeOver lets the announced new owner have the device after the wait.
+	TakeOver(ctx context.Context, in *MsgTakeOver, opts ...grpc.CallOption) (*MsgTakeOverResponse, error)
+	// Object ends an announced change of owner; the device or a lien's
+	// beneficiary may.
+	Object(ctx context.Context, in *MsgObject, opts ...grpc.CallOption) (*MsgObjectResponse, error)
+	// Attest records what an issuer signed of a device or an account.
+	Attest(ctx context.Context, in *MsgAttest, opts ...grpc.CallOption) (*MsgAttestResponse, error)
+	// Revoke makes an issuer's attestations of a subject void.
+	Revoke(ctx context.Context, in *MsgRevoke, opts ...grpc.CallOption) (*MsgRevokeResponse, error)
+	// SetIssuer is sent by governance.
+	SetIssuer(ctx context.Context, in *MsgSetIssuer, opts ...grpc.CallOption) (*MsgSetIssuerResponse, error)
 	// UpdateParams is sent by governance.
 	UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error)
 }
@@ -692,6 +1325,51 @@ func (c *msgClient) ReleaseLien(ctx context.Context, in *MsgReleaseLien, opts ..
 	return out, nil
 }
 
+func (c *msgClient) TakeOver(ctx context.Context, in *MsgTakeOver, opts ...grpc.CallOption) (*MsgTakeOverResponse, error) {
+	out := new(MsgTakeOverResponse)
+	err := c.cc.Invoke(ctx, "/grange.device.v1.Msg/TakeOver", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) Object(ctx context.Context, in *MsgObject, opts ...grpc.CallOption) (*MsgObjectResponse, error) {
+	out := new(MsgObjectResponse)
+	err := c.cc.Invoke(ctx, "/grange.device.v1.Msg/Object", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) Attest(ctx context.Context, in *MsgAttest, opts ...grpc.CallOption) (*MsgAttestResponse, error) {
+	out := new(MsgAttestResponse)
+	err := c.cc.Invoke(ctx, "/grange.device.v1.Msg/Attest", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) Revoke(ctx context.Context, in *MsgRevoke, opts ...grpc.CallOption) (*MsgRevokeResponse, error) {
+	out := new(MsgRevokeResponse)
+	err := c.cc.Invoke(ctx, "/grange.device.v1.Msg/Revoke", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) SetIssuer(ctx context.Context, in *MsgSetIssuer, opts ...grpc.CallOption) (*MsgSetIssuerResponse, error) {
+	out := new(MsgSetIssuerResponse)
+	err := c.cc.Invoke(ctx, "/grange.device.v1.Msg/SetIssuer", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error) {
 	out := new(MsgUpdateParamsResponse)
 	err := c.cc.Invoke(ctx, "/grange.device.v1.Msg/UpdateParams", in, out, opts...)
@@ -709,6 +1387,17 @@ type MsgServer interface {
 	Update(context.Context, *MsgUpdate) (*MsgUpdateResponse, error)
 	// ReleaseLien lets the beneficiary of a lien give it up.
 	ReleaseLien(context.Context, *MsgReleaseLien) (*MsgReleaseLienResponse, error)
+	// TakeOver lets the announced new owner have the device after the wait.
+	TakeOver(context.Context, *MsgTakeOver) (*MsgTakeOverResponse, error)
+	// Object ends an announced change of owner; the device or a lien's
+	// beneficiary may.
+	Object(context.Context, *MsgObject) (*MsgObjectResponse, error)
+	// Attest records what an issuer signed of a device or an account.
+	Attest(context.Context, *MsgAttest) (*MsgAttestResponse, error)
+	// Revoke makes an issuer's attestations of a subject void.
+	Revoke(context.Context, *MsgRevoke) (*MsgRevokeResponse, error)
+	// SetIssuer is sent by governance.
+	SetIssuer(context.Context, *MsgSetIssuer) (*MsgSetIssuerResponse, error)
 	// UpdateParams is sent by governance.
 	UpdateParams(context.Context, *MsgUpdateParams) (*MsgUpdateParamsResponse, error)
 }
@@ -725,6 +1414,21 @@ func (*UnimplementedMsgServer) Update(ctx context.Context, req *MsgUpdate) (*Msg
 }
 func (*UnimplementedMsgServer) ReleaseLien(ctx context.Context, req *MsgReleaseLien) (*MsgReleaseLienResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ReleaseLien not implemented")
+}
+func (*UnimplementedMsgServer) TakeOver(ctx context.Context, req *MsgTakeOver) (*MsgTakeOverResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method TakeOver not implemented")
+}
+func (*UnimplementedMsgServer) Object(ctx context.Context, req *MsgObject) (*MsgObjectResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Object not implemented")
+}
+func (*UnimplementedMsgServer) Attest(ctx context.Context, req *MsgAttest) (*MsgAttestResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Attest not implemented")
+}
+func (*UnimplementedMsgServer) Revoke(ctx context.Context, req *MsgRevoke) (*MsgRevokeResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Revoke not implemented")
+}
+func (*UnimplementedMsgServer) SetIssuer(ctx context.Context, req *MsgSetIssuer) (*MsgSetIssuerResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SetIssuer not implemented")
 }
 func (*UnimplementedMsgServer) UpdateParams(ctx context.Context, req *MsgUpdateParams) (*MsgUpdateParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method UpdateParams not implemented")
@@ -788,6 +1492,96 @@ func _Msg_ReleaseLien_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_TakeOver_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgTakeOver)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).TakeOver(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.device.v1.Msg/TakeOver",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).TakeOver(ctx, req.(*MsgTakeOver))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_Object_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgObject)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Object(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.device.v1.Msg/Object",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Object(ctx, req.(*MsgObject))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_Attest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgAttest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Attest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.device.v1.Msg/Attest",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Attest(ctx, req.(*MsgAttest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_Revoke_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgRevoke)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Revoke(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.device.v1.Msg/Revoke",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Revoke(ctx, req.(*MsgRevoke))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_SetIssuer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSetIssuer)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SetIssuer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/grange.device.v1.Msg/SetIssuer",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SetIssuer(ctx, req.(*MsgSetIssuer))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Msg_UpdateParams_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(MsgUpdateParams)
 	if err := dec(in); err != nil {
@@ -822,6 +1616,26 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseLien",
 			Handler:    _Msg_ReleaseLien_Handler,
+		},
+		{
+			MethodName: "TakeOver",
+			Handler:    _Msg_TakeOver_Handler,
+		},
+		{
+			MethodName: "Object",
+			Handler:    _Msg_Object_Handler,
+		},
+		{
+			MethodName: "Attest",
+			Handler:    _Msg_Attest_Handler,
+		},
+		{
+			MethodName: "Revoke",
+			Handler:    _Msg_Revoke_Handler,
+		},
+		{
+			MethodName: "SetIssuer",
+			Handler:    _Msg_SetIssuer_Handler,
 		},
 		{
 			MethodName: "UpdateParams",
@@ -1005,6 +1819,36 @@ func (m *Payouts) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Announce) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Announce) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Announce) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.NewOwner) > 0 {
+		i -= len(m.NewOwner)
+		copy(dAtA[i:], m.NewOwner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.NewOwner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *MsgUpdate) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1025,6 +1869,18 @@ func (m *MsgUpdate) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Announce != nil {
+		{
+			size, err := m.Announce.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintTx(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x32
+	}
 	if m.Transfer != nil {
 		{
 			size, err := m.Transfer.MarshalToSizedBuffer(dAtA[:i])
@@ -1163,6 +2019,367 @@ func (m *MsgReleaseLienResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) 
 		i--
 		dAtA[i] = 0x8
 	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgTakeOver) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgTakeOver) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgTakeOver) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Device) > 0 {
+		i -= len(m.Device)
+		copy(dAtA[i:], m.Device)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Device)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.NewOwner) > 0 {
+		i -= len(m.NewOwner)
+		copy(dAtA[i:], m.NewOwner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.NewOwner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgTakeOverResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgTakeOverResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgTakeOverResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgObject) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgObject) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgObject) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Signature) > 0 {
+		i -= len(m.Signature)
+		copy(dAtA[i:], m.Signature)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Signature)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Nonce != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Nonce))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Device) > 0 {
+		i -= len(m.Device)
+		copy(dAtA[i:], m.Device)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Device)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Signer) > 0 {
+		i -= len(m.Signer)
+		copy(dAtA[i:], m.Signer)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Signer)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgObjectResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgObjectResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgObjectResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgAttest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgAttest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgAttest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Signature) > 0 {
+		i -= len(m.Signature)
+		copy(dAtA[i:], m.Signature)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Signature)))
+		i--
+		dAtA[i] = 0x42
+	}
+	if m.ExpiresAt != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.ExpiresAt))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.Serial != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Serial))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Level != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Level))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Claim) > 0 {
+		i -= len(m.Claim)
+		copy(dAtA[i:], m.Claim)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Claim)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Subject) > 0 {
+		i -= len(m.Subject)
+		copy(dAtA[i:], m.Subject)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Subject)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Signer) > 0 {
+		i -= len(m.Signer)
+		copy(dAtA[i:], m.Signer)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Signer)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgAttestResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgAttestResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgAttestResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Level != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Level))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRevoke) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRevoke) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRevoke) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Serial != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Serial))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Subject) > 0 {
+		i -= len(m.Subject)
+		copy(dAtA[i:], m.Subject)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Subject)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRevokeResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRevokeResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRevokeResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetIssuer) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetIssuer) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetIssuer) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Issuer.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if len(m.Authority) > 0 {
+		i -= len(m.Authority)
+		copy(dAtA[i:], m.Authority)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Authority)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetIssuerResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetIssuerResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetIssuerResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
 	return len(dAtA) - i, nil
 }
 
@@ -1317,6 +2534,19 @@ func (m *Payouts) Size() (n int) {
 	return n
 }
 
+func (m *Announce) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.NewOwner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
 func (m *MsgUpdate) Size() (n int) {
 	if m == nil {
 		return 0
@@ -1341,6 +2571,10 @@ func (m *MsgUpdate) Size() (n int) {
 	}
 	if m.Transfer != nil {
 		l = m.Transfer.Size()
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Announce != nil {
+		l = m.Announce.Size()
 		n += 1 + l + sovTx(uint64(l))
 	}
 	return n
@@ -1381,6 +2615,168 @@ func (m *MsgReleaseLienResponse) Size() (n int) {
 	if m.Released != 0 {
 		n += 1 + sovTx(uint64(m.Released))
 	}
+	return n
+}
+
+func (m *MsgTakeOver) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.NewOwner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Device)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgTakeOverResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgObject) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Signer)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Device)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Nonce != 0 {
+		n += 1 + sovTx(uint64(m.Nonce))
+	}
+	l = len(m.Signature)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgObjectResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgAttest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Signer)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Subject)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Claim)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Level != 0 {
+		n += 1 + sovTx(uint64(m.Level))
+	}
+	if m.Serial != 0 {
+		n += 1 + sovTx(uint64(m.Serial))
+	}
+	if m.ExpiresAt != 0 {
+		n += 1 + sovTx(uint64(m.ExpiresAt))
+	}
+	l = len(m.Signature)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgAttestResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Level != 0 {
+		n += 1 + sovTx(uint64(m.Level))
+	}
+	return n
+}
+
+func (m *MsgRevoke) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Subject)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Serial != 0 {
+		n += 1 + sovTx(uint64(m.Serial))
+	}
+	return n
+}
+
+func (m *MsgRevokeResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgSetIssuer) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Authority)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = m.Issuer.Size()
+	n += 1 + l + sovTx(uint64(l))
+	return n
+}
+
+func (m *MsgSetIssuerResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
 	return n
 }
 
@@ -1936,6 +3332,88 @@ func (m *Payouts) Unmarshal(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *Announce) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Announce: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Announce: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NewOwner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.NewOwner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *MsgUpdate) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2134,6 +3612,42 @@ func (m *MsgUpdate) Unmarshal(dAtA []byte) error {
 				m.Transfer = &Transfer{}
 			}
 			if err := m.Transfer.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Announce", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Announce == nil {
+				m.Announce = &Announce{}
+			}
+			if err := m.Announce.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
@@ -2370,6 +3884,1075 @@ func (m *MsgReleaseLienResponse) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgTakeOver) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgTakeOver: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgTakeOver: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NewOwner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.NewOwner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Device", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Device = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgTakeOverResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgTakeOverResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgTakeOverResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgObject) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgObject: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgObject: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Signer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Signer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Device", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Device = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Nonce", wireType)
+			}
+			m.Nonce = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Nonce |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Signature", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Signature = append(m.Signature[:0], dAtA[iNdEx:postIndex]...)
+			if m.Signature == nil {
+				m.Signature = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgObjectResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgObjectResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgObjectResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgAttest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgAttest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgAttest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Signer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Signer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Subject", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Subject = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Claim", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Claim = append(m.Claim[:0], dAtA[iNdEx:postIndex]...)
+			if m.Claim == nil {
+				m.Claim = []byte{}
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Level", wireType)
+			}
+			m.Level = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Level |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Serial", wireType)
+			}
+			m.Serial = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Serial |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ExpiresAt", wireType)
+			}
+			m.ExpiresAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ExpiresAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Signature", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Signature = append(m.Signature[:0], dAtA[iNdEx:postIndex]...)
+			if m.Signature == nil {
+				m.Signature = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgAttestResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgAttestResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgAttestResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Level", wireType)
+			}
+			m.Level = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Level |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRevoke) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRevoke: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRevoke: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Subject", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Subject = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Serial", wireType)
+			}
+			m.Serial = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Serial |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRevokeResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRevokeResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRevokeResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetIssuer) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetIssuer: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetIssuer: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Authority", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Authority = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Issuer.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetIssuerResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetIssuerResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetIssuerResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
