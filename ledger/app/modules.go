@@ -86,6 +86,7 @@ func newOurs(a *App, logger log.Logger, prover oracle.Prover) (Ours, error) {
 	if err != nil {
 		return k, fmt.Errorf("build oracle: %w", err)
 	}
+	k.Device.SetEpochs(k.Oracle)
 	k.Market.SetEpochs(k.Oracle)
 	k.Oracle.SetHooks(k.Credit)
 	return k, nil
