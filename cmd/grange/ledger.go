@@ -13,34 +13,6 @@ import (
 	"github.com/grange-network/grange/node/ledgerview"
 )
 
-func newDevice(g *globals) *cobra.Command {
-	c := &cobra.Command{Use: "device", Short: "Devices on the ledger", Example: "grange device list\ngrange device show 3fa9c2", RunE: group}
-	c.AddCommand(&cobra.Command{
-		Use: "list", Short: "List every device with its offer", Args: args(), Example: "grange device list --json",
-		RunE: func(c *cobra.Command, _ []string) error {
-			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
-				all, err := v.Devices(ctx)
-				if err != nil {
-					return err
-				}
-				return g.out(c).Emit(all, func(w io.Writer) error { return writeDevices(w, all) })
-			})
-		},
-	}, &cobra.Command{
-		Use: "show DEVICE", Short: "Show one device (an id, or the beginning of one)", Args: args("a DEVICE id"), Example: "grange device show 3fa9c2",
-		RunE: func(c *cobra.Command, given []string) error {
-			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
-				d, err := v.Device(ctx, given[0])
-				if err != nil {
-					return missing(err, "grange device list"+g.homeFlag())
-				}
-				return g.out(c).Emit(d, func(w io.Writer) error { return writeDevice(w, d) })
-			})
-		},
-	})
-	return c
-}
-
 // missing says where to look for what was not found.
 func missing(err error, next string) error {
 	if errors.Is(err, ledgerview.ErrNotFound) {
@@ -49,44 +21,7 @@ func missing(err error, next string) error {
 	return err
 }
 
-func writeDevices(w io.Writer, all []ledgerview.Device) error {
-	t := cliout.NewTable("DEVICE", "STATUS", "OWNER", "ENDPOINT", "SOLD", "CAPACITY", "BOND", "SLASHED").Right(4, 5, 6, 7)
-	for _, d := range all {
-		var o ledgerview.Offer
-		if len(d.Offers) > 0 {
-			o = d.Offers[0]
-		}
-		t.Row(cliout.Short(d.ID), d.Status, d.Owner, d.Endpoint, cliout.Bytes(o.Sold), cliout.Bytes(o.Capacity), cliout.Grains(o.Bond), cliout.Grains(o.Slashed))
-	}
-	return t.Write(w)
-}
-
-func writeDevice(w io.Writer, d ledgerview.Device) error {
-	pairs := [][2]string{
-		{"device", d.ID}, {"did", d.DID}, {"key", d.KeyType + " " + d.Key}, {"owner", d.Owner}, {"class", d.Class}, {"status", d.Status},
-		{"endpoint", d.Endpoint}, {"capabilities", fmt.Sprint(d.Capabilities)}, {"registered at height", fmt.Sprint(d.Registered)},
-	}
-	for _, p := range d.Payouts {
-		pairs = append(pairs, [2]string{"payout", payout(p)})
-	}
-	for _, o := range d.Offers {
-		pairs = append(pairs, [2]string{fmt.Sprintf("offer %d", o.ID),
-			fmt.Sprintf("%s, %s of %s sold in %d leases, bond %s, slashed %s, %s", o.Kind, cliout.Bytes(o.Sold), cliout.Bytes(o.Capacity),
-				o.Leases, cliout.Grains(o.Bond), cliout.Grains(o.Slashed), o.Status)},
-			[2]string{"  price held", price(o.Hold) + " of a byte for an epoch"}, [2]string{"  price read", price(o.Use) + " of a byte"})
-	}
-	return cliout.Pairs(w, pairs...)
-}
-
 func price(p ledgerview.Price) string { return fmt.Sprintf("%d ucredit per %d", p.Credits, p.Per) }
-
-func payout(p ledgerview.Payout) string {
-	s := fmt.Sprintf("%.2f %% to %s, paid %d", float64(p.BPS)/100, p.To, p.Paid)
-	if p.Lien {
-		s += fmt.Sprintf(" of at most %d %s (lien)", p.Cap, p.Denom)
-	}
-	return s
-}
 
 func newLease(g *globals) *cobra.Command {
 	var device, payer string
