@@ -20,7 +20,7 @@ var layers = []struct {
 	{"internal/", 0}, // development tools and output helpers: they import nothing of ours
 	{"core/", 0},
 	{"atlas", 1}, // the map of the field: knows nothing of the ledger
-	{"web", 1}, // the built app as files: knows nobody
+	{"web", 1},   // the built app as files: knows nobody
 	{"wal", 1},
 	{"segment", 1},
 	{"evidence", 2},
