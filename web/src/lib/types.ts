@@ -1,0 +1,216 @@
+// Shapes of the API's answers (explorer/api/openapi.yaml). Amounts are decimal
+// strings of base units; null is "not known".
+
+export type Amount = string;
+export type Maybe<T> = T | null;
+export type Outcome = "proven" | "faulted" | "idle" | "open" | null;
+export type List<T> = { items: T[]; next: string | null; height: number };
+export type Price = { credits_ucredit: Amount; per_units: Amount };
+
+export type Kind = { kind: string; devices: number; offers: number; leases: number; claimed_units: Amount; sold_units: Amount; proven_units: Maybe<Amount>; paid_ucredit: Amount };
+export type Status = {
+  chain_id: string;
+  height: number;
+  app_hash: Maybe<string>;
+  block_time: Maybe<string>;
+  now: string;
+  index: { state: "following" | "catching_up" | "stalled" | "stopped"; message: Maybe<string>; node_height: Maybe<number>; behind: Maybe<number>; from_height: number; rebuilt: boolean };
+  epoch: Maybe<{ number: number; status: string; started: Maybe<string>; ends: Maybe<string>; seed: Maybe<string>; seconds: Maybe<number> }>;
+  devices: { registered: number; active: number; owners: number; proven: Maybe<number>; faulted: Maybe<number>; decided_epoch: Maybe<number> };
+  capacity: { claimed_units: Amount; sold_units: Amount; proven_units: Maybe<Amount>; proven_epoch: Maybe<number> };
+  leases: { open: number; grace: number; closing: number; closed: number; deposited_ucredit: Amount; paid_ucredit: Amount };
+  usage: { paid_ucredit: Amount; net_ucredit: Amount; take_ucredit: Amount; receipts: number; last_epoch: Maybe<number>; last_epoch_revenue_ucredit: Maybe<Amount> };
+  take: Maybe<{ burn_bps: number; validators_bps: number; treasury_bps: number; rebate_bps: number }>;
+  price: Maybe<{ low_ucredit: Amount; mid_ucredit: Amount; high_ucredit: Amount; stale: boolean; age_seconds: number }>;
+  supply: Maybe<{ grain_ugrain: Amount; grain_cap_ugrain: Amount; credits_ucredit: Amount; pool_ugrain: Amount; collateral_bps: number; collateral_status: string; released_ugrain: Amount }>;
+  validators: Maybe<{ bonded: number; power: Amount }>;
+  kinds: Kind[];
+};
+
+export type Block = { height: number; time: string; hash: string; app_hash: string; proposer: string; txs: number; events: number; epoch: Maybe<number> };
+export type Tx = { hash: string; height: number; index: number; time: string; signer: Maybe<string>; types: string[]; code: number; codespace: Maybe<string>; log: Maybe<string>; gas_wanted: number; gas_used: number; fee_ugrain: Maybe<Amount> };
+export type Event = { height: number; index: number; type: string; tx: Maybe<string>; time: string; attributes: Record<string, string> };
+export type BlockDetail = { block: Block; txs: Tx[]; events: Event[]; height: number };
+export type TxDetail = { tx: Tx; messages: Maybe<Record<string, unknown>[]>; events: Event[]; height: number };
+export type Validator = { operator: string; name: string; status: string; jailed: boolean; tokens_ugrain: Amount; share_bps: number; commission_bps: number; consensus_address: string; missed_blocks: Maybe<number>; signed_window: Maybe<number>; proposed_blocks: number; revealed: Maybe<number>; missed_reveals: Maybe<number>; agreed: Maybe<number>; dissented: Maybe<number>; equivocated: Maybe<number> };
+export type Consensus = { height: number; round: number; step: string; started: Maybe<string>; proposer: Maybe<string>; prevotes_percent: Maybe<number>; precommits_percent: Maybe<number>; catching_up: boolean };
+export type Account = { address: string; balances: Maybe<Record<string, Amount>>; devices: number; leases_paid_for: number; txs: number; earned_ucredit: Amount; height: number };
+
+export type Device = {
+  id: string;
+  did: string;
+  owner: string;
+  key_type: Maybe<string>;
+  class: Maybe<string>;
+  status: string;
+  endpoint: Maybe<string>;
+  capabilities: string[];
+  metadata: Maybe<string>;
+  cell: Maybe<string>;
+  latitude: Maybe<number>;
+  longitude: Maybe<number>;
+  registered_height: number;
+  registered: Maybe<string>;
+  outcome: Outcome;
+  outcome_epoch: Maybe<number>;
+  proven_units: Maybe<Amount>;
+  claimed_units: Amount;
+  sold_units: Amount;
+  leases: number;
+  paid_ucredit: Amount;
+  net_ucredit: Amount;
+  slashed_ugrain: Amount;
+  last_proof_epoch: Maybe<number>;
+};
+export type Payout = { to: string; bps: number; denom: Maybe<string>; cap: Maybe<Amount>; paid: Amount; lien: boolean };
+export type DeviceDetail = { device: Device; offers: Offer[]; leases: Lease[]; epochs: Reward[]; proofs: Proof[]; payouts: Maybe<Payout[]>; height: number };
+export type CellProperties = { cell: string; devices: number; proven: number; owners: number; claimed_units: Amount; proven_units: Amount; latitude: number; longitude: number };
+export type Cells = { type: "FeatureCollection"; features: { type: "Feature"; id: string; geometry: GeoJSON.Geometry; properties: CellProperties }[]; total: number; without_cell: number; resolution: number; outline: "exact" | "hexagon" | "point"; height: number };
+
+export type Offer = { id: number; owner: string; device: string; kind: string; use: Maybe<Price>; hold: Maybe<Price>; capacity_units: Amount; sold_units: Amount; free_units: Amount; bond_ugrain: Amount; slashed_ugrain: Amount; leases: number; status: string; attributes: Record<string, string>; posted_height: number; posted: Maybe<string> };
+export type Match = { eligible: number; rejected: number; rules: { rule: string; fails: number }[]; summary: string; height: number; items: { offer: Offer; eligible: boolean; rule: Maybe<string>; why: Maybe<string> }[] };
+export type Lease = {
+  id: string;
+  offer: Maybe<number>;
+  device: Maybe<string>;
+  owner: Maybe<string>;
+  payer: string;
+  kind: Maybe<string>;
+  state: string;
+  reason: Maybe<string>;
+  opened: Maybe<string>;
+  opened_height: number;
+  capacity_units: Maybe<Amount>;
+  held_units: Maybe<Amount>;
+  hold_budget_ucredit: Maybe<Amount>;
+  deposited_ucredit: Maybe<Amount>;
+  hold_paid_ucredit: Amount;
+  use_paid_ucredit: Amount;
+  paid_ucredit: Amount;
+  net_ucredit: Amount;
+  use: Maybe<Price>;
+  hold: Maybe<Price>;
+  receipts: number;
+  faults: number;
+  last_epoch: Maybe<number>;
+  last_outcome: Outcome;
+  changed: Maybe<string>;
+};
+export type Lane = { id: number; key: string; cap_ucredit: Amount; expires_epoch: Maybe<number>; seq: number; units: Amount; paid_ucredit: Amount };
+export type LeaseDetail = {
+  lease: Lease;
+  left_ucredit: Maybe<Amount>;
+  refunded_ucredit: Maybe<Amount>;
+  until_epoch: Maybe<number>;
+  lanes: Maybe<Lane[]>;
+  commitments: Maybe<{ revision: number; root: string; held_units: Amount; effective_epoch: number }[]>;
+  receipts: Receipt[];
+  epochs: LeaseEpoch[];
+  states: { height: number; time: string; state: string; reason: Maybe<string> }[];
+  height: number;
+};
+export type LeaseEpoch = { lease: string; device: Maybe<string>; epoch: number; outcome: Outcome; held_units: Maybe<Amount>; hold_paid_ucredit: Maybe<Amount>; used_units: Maybe<Amount>; use_paid_ucredit: Maybe<Amount>; take_ucredit: Amount; net_ucredit: Amount; slashed_ugrain: Amount };
+export type Receipt = { height: number; index: number; time: string; epoch: Maybe<number>; lease: string; device: string; lane: Maybe<number>; units: Amount; used_units: Maybe<Amount>; paid_ucredit: Amount; net_ucredit: Amount; tx: Maybe<string> };
+export type Proof = { sequence: number; epoch: number; device: string; height: number; time: string; units: Maybe<Amount>; size: Maybe<number>; challenges: Maybe<number>; tx: Maybe<string> };
+export type Epoch = { number: number; status: string; started: string; start_height: number; seed: Maybe<string>; ended: boolean; proofs: number; proven: Maybe<number>; faulted: Maybe<number>; proven_units: Maybe<Amount>; reveals: number; revenue_ucredit: Maybe<Amount>; burned_ugrain: Maybe<Amount>; released_ugrain: Maybe<Amount>; pool_ugrain: Maybe<Amount>; mid_ucredit: Maybe<Amount>; paid_ucredit: Amount; net_ucredit: Amount; receipts: number; slashed_ugrain: Amount };
+export type Report = { vertical: string; epoch: number; root: string; total_ugrain: Amount; payable_epoch: Maybe<number>; height: number; votes: number };
+export type EpochDetail = { epoch: Epoch; reports: Report[]; rewards: Reward[]; height: number };
+export type Reward = { device: string; owner: Maybe<string>; epoch: number; outcome: Outcome; hold_paid_ucredit: Amount; use_paid_ucredit: Amount; take_ucredit: Amount; net_ucredit: Amount; slashed_ugrain: Amount; claimed_ugrain: Amount; receipts: number; proven_units: Maybe<Amount> };
+export type Bonus = { price_ucredit: Amount; stale: boolean; released_ugrain: Amount; pool_ugrain: Amount; share_bps: number; rebate_bps: number; burned_ugrain: Amount; burned_all_ugrain: Amount; cap_ugrain: Amount; pro_rata_ugrain: Amount; bonus_ugrain: Amount; formula: string };
+export type Why = { device: string; owner: Maybe<string>; epoch: number; ended: boolean; outcome: Outcome; reasons: string[]; reward: Reward; leases: LeaseEpoch[]; proof: Maybe<Proof>; receipts: Receipt[]; take: Maybe<{ burn_bps: number; validators_bps: number; treasury_bps: number }>; bonus: Maybe<Bonus>; height: number };
+export type StorageHealth = {
+  devices: number;
+  holding: number;
+  proven: Maybe<number>;
+  faulted: Maybe<number>;
+  held_units: Amount;
+  proven_units: Maybe<Amount>;
+  at_risk_leases: number;
+  decided_epoch: Maybe<number>;
+  epochs: { epoch: number; proven: Maybe<number>; faulted: Maybe<number>; proven_units: Maybe<Amount> }[];
+  problems: { height: number; time: string; epoch: Maybe<number>; device: Maybe<string>; lease: Maybe<string>; what: string }[];
+  height: number;
+};
+export type Product = { capability: string; devices: number; owners: number; offers: number; use: Maybe<Price>; suppressed_cells: number; suppressed_devices: number; cells: { cell: string; devices: number; owners: number }[] };
+export type SeriesPoint = { epoch: number; started: Maybe<string>; paid_ucredit: Amount; net_ucredit: Amount; take_ucredit: Amount; proven_units: Maybe<Amount>; proofs: number; faults: Maybe<number>; receipts: number; devices_paid: number; slashed_ugrain: Amount; claimed_ugrain: Amount; pool_ugrain: Maybe<Amount>; mid_ucredit: Maybe<Amount> };
+export type Found = { type: string; id: string; name: string; link: string };
+
+export type Num = number | null;
+export type Health = { network: string; name: string; as_of: Maybe<string>; coverage: Num; subsidy_percent: Num; dilution_percent: Num; runway_months: Num; trend_percent_month: Num; payer_hhi: Num; payer_top5_percent: Num; utilisation_percent: Num; cap_to_yearly_revenue: Num; claims: Claim[]; missing: string[]; notes: string[] };
+export type Sustainability = { ours: Health; others: Health[]; revenue: { gross_ucredit: Amount; related_ucredit: Amount; net_ucredit: Amount; payers: number; top5_percent: Num; hhi: Num; flagged: { payer: string; owner: string; paid_ucredit: Amount; why: string }[] }; height: number };
+
+export type Claim = { metric: string; value: Num; low?: Num; high?: Num; text?: string; unit: string; bound?: string; as_of: Maybe<string>; source: string; kind: "survey" | "operator" | "observed" | "derived"; method?: string; note?: string; stale?: boolean };
+export type AtlasRow = { id: string; name: string; role: string; vertical: Maybe<string>; class: Maybe<string>; stage: string; tokens: string[]; chains: string[]; focus: string; differentiator: Maybe<string>; shown: Record<string, Claim> };
+export type Source = { id: string; title: string; as_of?: Maybe<string>; url?: string; seen?: string };
+export type Protocol = { id: string; name: string; status: string; vertical?: string; try?: string; note?: string };
+export type Entry = {
+  id: string;
+  name: string;
+  aliases: string[];
+  role: string;
+  vertical?: string;
+  class?: string;
+  stage: string;
+  tokens: { symbol: string; note?: string }[];
+  chains: string[];
+  focus: string;
+  differentiator?: string;
+  best_for: string[];
+  revenue_model?: string;
+  features: string[];
+  resources: { asset: string; needs: string; why?: string; against?: string; accepts?: string[]; sources: string[] }[];
+  services: { service: string; gets: string; why?: string; against?: string; sources: string[] }[];
+  protocols: { id: string; note?: string }[];
+  references: { kind: string; value: string }[];
+  source: string;
+  claims: Claim[];
+};
+export type Disagreement = { subject: string; name: string; metric: string; claims: Claim[]; factor: Num; months: number };
+export type Check = { id: string; question: string; verdict: string; answer: string; figures: { name: string; value: number; unit: string }[]; source: string };
+export type AtlasEntry = { entry: Entry; shown: Record<string, Claim>; disagreements: Disagreement[]; sources: Record<string, Source>; protocols: Protocol[]; height: number };
+export type Comparison = { entries: Entry[]; metrics: { metric: string; name: string; shown: Maybe<Claim>[]; disputed: boolean[] }[] };
+export type Disagreements = { disagreements: Disagreement[]; checks: Check[] };
+export type Theme = { id: string; title: string; points: string[]; names?: string[]; ours?: string; source: string; claims?: Claim[] };
+export type Market = {
+  verticals: { id: string; name: string; class: string; about: string; claims: Claim[] }[];
+  sector: { claims: Claim[]; top: { place: number; network: string }[]; top_as_of: string; top_source: string };
+  themes: { trends: Theme[]; challenges: Theme[]; depin_ahead: Theme[]; clouds_ahead: Theme[] };
+  screens: { id: string; name: string; members: { entry: string; why?: string }[]; source: string }[];
+  sources: Source[];
+  metrics: { id: string; name: string; meaning: string; unit: string }[];
+  protocols: Protocol[];
+  incumbents: { id: string; name: string; compliance: string[]; features: string[]; source: string; claims: Claim[] }[];
+};
+
+export type Reason = { text: string; sources?: string[] };
+export type Income = { gross_p10_usd: Num; gross_p90_usd: Num; ceiling_usd: Num; tokens?: Num; token?: string; power_usd: Num; net_p10_usd: Num; net_p90_usd: Num; payback_months_low: Num; payback_months_high: Num; never_pays_back?: boolean; basis: string[]; missing: string[]; claims: Claim[] };
+export type Answer = { id: string; name: string; vertical?: string; incumbent?: boolean; score: number; terms: { name: string; value: number; points: number }[]; gets?: string; needs?: string; for: Reason[]; against: Reason[]; numbers: Claim[]; income?: Income; cost?: { usd_month: Num; basis: string; claims: Claim[] }; speaks?: string[] };
+export type Advice = { segment?: string; notes: string[]; weights: { term: string; weight: number; about: string }[]; ranked: Answer[]; rejected: { id: string; name: string; rule: string; why: string; near: boolean }[]; ours: Maybe<Answer> };
+export type Options = { assets: Record<string, string[]>; services: string[]; compliance: string[]; regions?: string[]; features?: string[] };
+
+export type Share = { offer: string; network: string; kind: string; replicas: number; usd_month: number };
+export type Plan = { shares: Share[]; replicas: number; usd_month: number; availability_percent: Num };
+export type Rejected = { offer: string; rule: string; why: string };
+export type Placement = {
+  common_share_ppm: number;
+  plan: Maybe<Plan>;
+  runner_up: Maybe<Plan>;
+  single: Maybe<Plan>;
+  redundancy_usd_month: Num;
+  reference: Maybe<Plan>;
+  saves_usd_month: Num;
+  common_share_most_ppm: Num;
+  over_budget?: Maybe<Plan>;
+  constraints: { name: string; without: Maybe<Plan>; saves_usd_month: Num }[];
+  alone: { offer: string; kind: string; replicas: number; usd_month: Num; break_even_discount_percent: Num; discount_percent: Num; availability_percent: Num }[];
+  rejected: Rejected[];
+  sources: string[];
+  assumed: string[];
+};
+export type Batch = { plans: { offer: string; network: string; kind: string; usd: number; mtbf_hours: number; mtbf_derived: boolean; checkpoint_every_seconds: number; overhead_percent: Num; expected_hours: Num }[]; rejected: Rejected[] };
+export type Burst = { overflow_unit_hours: number; uncovered_unit_hours: number; peak_units: number; shares: { offer: string; network: string; kind: string; unit_hours: number; usd: number }[]; usd: number; reference_usd: Num; standing_usd: Num; quota_used_percent: Num; rejected: Rejected[] };
+export type PlaceAnswer = { plan: Maybe<Placement>; batch: Maybe<Batch>; burst: Maybe<Burst> };
+
+export type Band = { p10: Num; p50: Num; p90: Num };
+export type Month = { month: number; revenue_usd: Band; emission_usd: Band; coverage: Band; subsidy: Band; providers: Band; utilisation: Band; token_usd: Band; supply_tokens: Band; treasury_usd: Band; hhi: Band };
+export type Scenario = { id: string; name: string; about: string; seed: number; runs: number; months: Month[]; break_even: { reached_percent: Num; month: Band }; exhausted: { reached_percent: Num; month: Band }; break_even_formula: Num; final: Month; basis: { parameter: string; why: string; source: string }[]; points: string[]; source: string };
