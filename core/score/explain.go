@@ -25,8 +25,10 @@ func Explain(terms Terms, bonuses []Bonus, device [32]byte) []Term {
 		b = bonuses[i]
 	}
 	var total money.Credit
+	var weights uint64
 	for _, x := range bonuses {
 		total += x.Burned
+		weights += x.Weight
 	}
 	return []Term{
 		{"epoch", terms.Epoch, ""},
@@ -37,6 +39,12 @@ func Explain(terms Terms, bonuses []Bonus, device [32]byte) []Term {
 		{"rebate", uint64(terms.Rebate), "bps"},
 		{"price of a GRAIN", terms.Price, money.CreditDenom},
 		{"cap by own burn", uint64(b.Cap), money.GrainDenom},
+		{"penalty", uint64(b.Penalty), "bps"},
+		{"bonus of usage", uint64(b.Usage), money.GrainDenom},
+		{"weight of the device", b.Weight, ""},
+		{"weight of all", weights, ""},
+		{"grant", uint64(terms.Grant), money.GrainDenom},
+		{"share of the grant", uint64(b.Granted), money.GrainDenom},
 		{"bonus", uint64(b.Amount), money.GrainDenom},
 	}
 }

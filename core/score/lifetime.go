@@ -33,10 +33,10 @@ type Report struct {
 	Inputs   merkle.Hash
 }
 
-// Next adds an epoch's usage to a state, which it does not change, and returns
+// Next adds an epoch's usage and evidence to a state, which it does not change, and returns
 // the new state, the report on it and the bonuses it came from. The epoch must
 // be later than the state's (ErrOrder).
-func (s State) Next(terms Terms, usage []Usage) (State, Report, []Bonus, error) {
+func (s State) Next(terms Terms, usage []Usage, lines ...Line) (State, Report, []Bonus, error) {
 	if terms.Epoch <= s.Epoch {
 		return State{}, Report{}, nil, fmt.Errorf("score epoch %d after %d: %w", terms.Epoch, s.Epoch, ErrOrder)
 	}
@@ -44,7 +44,7 @@ func (s State) Next(terms Terms, usage []Usage) (State, Report, []Bonus, error) 
 	if err != nil {
 		return State{}, Report{}, nil, err
 	}
-	bonuses, err := Compute(terms, usage)
+	bonuses, err := Compute(terms, usage, lines...)
 	if err != nil {
 		return State{}, Report{}, nil, err
 	}
@@ -126,22 +126,27 @@ func (s State) Lifetime(device [32]byte) money.Grain {
 // Inputs commits to everything a report was computed from: the root of the
 // history tree whose first leaf is
 //
-//	"grange/score/v1" in 24 B ‖ sha256(vertical) ‖ epoch ‖ pool ‖ rebate ‖ price ‖ root of the leaves before
+//	"grange/score/v2" in 24 B ‖ sha256(vertical) ‖ epoch ‖ pool ‖ grant ‖ rebate ‖ price ‖ evidence ‖ root of the leaves before
 //
-// and whose other leaves are device ‖ burned, sorted by device. Numbers are 64
-// bits, big endian.
+// and whose other leaves are device ‖ burned ‖ weight ‖ penalty, sorted by
+// device. Numbers are 64 bits, big endian.
 func Inputs(terms Terms, before merkle.Hash, bonuses []Bonus) merkle.Hash {
 	var domain [24]byte
-	copy(domain[:], "grange/score/v1")
+	copy(domain[:], "grange/score/v2")
 	vertical := sha256.Sum256([]byte(terms.Vertical))
 	head := append(domain[:], vertical[:]...)
-	for _, n := range []uint64{terms.Epoch, uint64(terms.Pool), uint64(terms.Rebate), terms.Price} {
+	for _, n := range []uint64{terms.Epoch, uint64(terms.Pool), uint64(terms.Grant), uint64(terms.Rebate), terms.Price} {
 		head = binary.BigEndian.AppendUint64(head, n)
 	}
+	head = append(head, terms.Evidence[:]...)
 	var log merkle.Log
 	log.Append(append(head, before[:]...))
 	for _, b := range bonuses {
-		log.Append(binary.BigEndian.AppendUint64(append([]byte(nil), b.Device[:]...), uint64(b.Burned)))
+		leaf := append([]byte(nil), b.Device[:]...)
+		for _, n := range []uint64{uint64(b.Burned), b.Weight, uint64(b.Penalty)} {
+			leaf = binary.BigEndian.AppendUint64(leaf, n)
+		}
+		log.Append(leaf)
 	}
 	return log.Root()
 }

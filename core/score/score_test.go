@@ -272,10 +272,14 @@ func TestInputsRootCoversEverything(t *testing.T) {
 	add("vertical", change(func(t *Terms) { t.Vertical = "sensing" }), merkle.Hash{}, bonuses)
 	add("epoch", change(func(t *Terms) { t.Epoch++ }), merkle.Hash{}, bonuses)
 	add("pool", change(func(t *Terms) { t.Pool++ }), merkle.Hash{}, bonuses)
+	add("grant", change(func(t *Terms) { t.Grant++ }), merkle.Hash{}, bonuses)
+	add("evidence", change(func(t *Terms) { t.Evidence[31]++ }), merkle.Hash{}, bonuses)
 	add("rebate", change(func(t *Terms) { t.Rebate++ }), merkle.Hash{}, bonuses)
 	add("price", change(func(t *Terms) { t.Price++ }), merkle.Hash{}, bonuses)
 	add("before", terms, merkle.Hash{1}, bonuses)
 	add("fewer", terms, merkle.Hash{}, bonuses[:1])
+	add("weight", terms, merkle.Hash{}, []Bonus{{Device: id(1), Burned: 5, Weight: 1}, {Device: id(2), Burned: 6}})
+	add("penalty", terms, merkle.Hash{}, []Bonus{{Device: id(1), Burned: 5, Penalty: 1}, {Device: id(2), Burned: 6}})
 	add("burned", terms, merkle.Hash{}, []Bonus{{Device: id(1), Burned: 6}, {Device: id(2), Burned: 6}})
 }
 
@@ -295,19 +299,20 @@ func TestReportVector(t *testing.T) {
 
 const (
 	vectorRewards = "ab7d4ef6840bd71629d6a11a6f15eee5b48ef01336ae8235558ec78c6942e4ee"
-	vectorInputs  = "de5af4221eddc8fcd190a67958a5ebda925ff62c4435e4d6c78d635a7a0149aa"
+	vectorInputs  = "ae0e27c50c4d429af30ef4ccfc0792e82a5b558163fc9ef2a51ccb051f9360a0"
 )
 
 func TestExplain(t *testing.T) {
-	terms := Terms{Vertical: "storage", Epoch: 3, Pool: 1000, Rebate: 8000, Price: 2_000_000}
-	bonuses, err := Compute(terms, []Usage{{id(1), 3, 1000}, {id(2), 3, 3000}})
+	terms := Terms{Vertical: "storage", Epoch: 3, Pool: 1000, Grant: 100, Rebate: 8000, Price: 2_000_000}
+	bonuses, err := Compute(terms, []Usage{{id(1), 3, 1000}, {id(2), 3, 3000}}, Line{id(3), 3, 0}, Line{id(1), 1, 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"epoch: 3", "burned by the device: 1000 ucredit", "burned by all: 4000 ucredit", "pool: 1000 ugrain",
 		"share of the pool: 250 ugrain", "rebate: 8000 bps", "price of a GRAIN: 2000000 ucredit",
-		"cap by own burn: 400 ugrain", "bonus: 250 ugrain",
+		"cap by own burn: 400 ugrain", "penalty: 1000 bps", "bonus of usage: 225 ugrain",
+		"weight of the device: 1", "weight of all: 4", "grant: 100 ugrain", "share of the grant: 25 ugrain", "bonus: 250 ugrain",
 	}
 	for i, term := range Explain(terms, bonuses, id(1)) {
 		if term.String() != want[i] {
