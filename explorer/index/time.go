@@ -1,0 +1,29 @@
+package index
+
+import (
+	"database/sql"
+	"time"
+)
+
+// Time is a block time: RFC 3339 in JSON, with the ledger's nanoseconds.
+type Time struct{ time.Time }
+
+// MarshalJSON writes RFC 3339 in UTC.
+func (t Time) MarshalJSON() ([]byte, error) { return t.UTC().MarshalJSON() }
+
+func timeOf(unixNano int64) Time { return Time{time.Unix(0, unixNano).UTC()} }
+
+func maybeTime(unixNano int64) *Time {
+	if unixNano == 0 {
+		return nil
+	}
+	t := timeOf(unixNano)
+	return &t
+}
+
+func maybe[T any](v sql.Null[T]) *T {
+	if !v.Valid {
+		return nil
+	}
+	return &v.V
+}
