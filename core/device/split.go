@@ -92,16 +92,17 @@ func shares(splits []Split, denom string, lien bool) (sum uint64) {
 
 // Distribute divides amount of denom among the splits and the owner: each lien
 // takes its share of amount up to what it is owed, each other split its share
-// of the rest likewise, the owner what remains. All parts are rounded down in
-// the owner's favour. It returns the parts above zero, in the order of the
+// of the rest likewise, the owner what remains. A lien's part is rounded up, so
+// that payments of a few units do not starve a lender; the others are rounded
+// down in the owner's favour. It returns the parts above zero, in the order of the
 // splits with the owner last, and the splits with what they now have been paid.
 // The parts sum to amount exactly. Splits must satisfy CheckSplits.
 func Distribute(amount uint64, denom, owner string, splits []Split) ([]Payment, []Split) {
 	after := append([]Split(nil), splits...)
 	payments := make([]Payment, 0, len(splits)+1)
 	left := amount
-	pay := func(i int, base uint64) {
-		part := min(money.Share(base, after[i].Share), after[i].Owed(), left)
+	pay := func(i int, part uint64) {
+		part = min(part, after[i].Owed(), left)
 		if part == 0 {
 			return
 		}
@@ -113,13 +114,13 @@ func Distribute(amount uint64, denom, owner string, splits []Split) ([]Payment, 
 	}
 	for i, s := range after {
 		if s.Lien && s.Denom == denom {
-			pay(i, amount)
+			pay(i, amount-money.Share(amount, money.Whole-s.Share)) // rounded up
 		}
 	}
 	rest := left
 	for i, s := range after {
 		if !s.Lien && (s.Denom == "" || s.Denom == denom) {
-			pay(i, rest)
+			pay(i, money.Share(rest, s.Share))
 		}
 	}
 	if left > 0 {
