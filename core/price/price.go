@@ -102,6 +102,7 @@ type State struct {
 	Average   uint64 // exponential average of the samples, 2⁻¹⁶ ucredit per GRAIN
 	Deviation uint64 // exponential average of |sample − average|, 2⁻¹⁶ ucredit per GRAIN
 	Updated   int64  // time of the newest round, Unix seconds
+	Opened    int64  // time of the round before, from when on votes of the newest were cast
 }
 
 // Known says whether there was any round.
@@ -112,6 +113,10 @@ func (s State) Known() bool { return s.Last != 0 }
 func (s State) Stale(r Rules, now int64) bool {
 	return !s.Known() || now > s.Updated && uint64(now-s.Updated) > r.StaleAfter
 }
+
+// Fair says whether the newest round may price a trade that was asked for at a
+// time: all its votes were cast after that, so that who asked could not know it.
+func (s State) Fair(asked int64) bool { return s.Opened != 0 && asked <= s.Opened }
 
 // Next is the state after a round whose votes have this median. The sample is
 // the median limited to MaxStep from the sample before; the average then moves
@@ -127,7 +132,7 @@ func (s State) Next(r Rules, median uint64, now int64) (State, error) {
 	sample := last << fraction
 	average := limit(toward(s.Average, sample, r.Weight), s.Average, r.MaxStep)
 	deviation := toward(s.Deviation, max(sample, average)-min(sample, average), r.Weight)
-	return State{Last: last, Average: average, Deviation: deviation, Updated: now}, nil
+	return State{Last: last, Average: average, Deviation: deviation, Updated: now, Opened: s.Updated}, nil
 }
 
 // limit brings v within share of around, but lets it move by at least one.

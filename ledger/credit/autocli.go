@@ -20,6 +20,7 @@ func (Module) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Price", Use: "price", Short: "Show the price of GRAIN and the votes of this round"},
 				{RpcMethod: "Collateral", Use: "collateral", Short: "Show the supply of both amounts and what covers the credits"},
 				{RpcMethod: "Redemptions", Use: "redemptions", Short: "List redemptions that wait, of one holder or all"},
+				{RpcMethod: "Purchases", Use: "purchases", Short: "List purchases that wait for a round, of one buyer or all"},
 				{RpcMethod: "EpochPrice", Use: "epoch [number]", Short: "Show what an epoch ended with; 0 is the newest", PositionalArgs: arg("epoch")},
 			},
 		},
@@ -27,7 +28,7 @@ func (Module) AutoCLIOptions() *autocliv1.ModuleOptions {
 			Service: "grange.credit.v1.Msg",
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{RpcMethod: "Price", Use: "price [micro-usd-per-grain]", Short: "Vote on the price of GRAIN as a validator", PositionalArgs: arg("micro_usd_per_grain")},
-				{RpcMethod: "Buy", Use: "buy [ugrain]", Short: "Burn GRAIN and make credits", PositionalArgs: arg("ugrain")},
+				{RpcMethod: "Buy", Use: "buy [ugrain]", Short: "Burn GRAIN and make credits at the price of a round to come", PositionalArgs: arg("ugrain")},
 				{RpcMethod: "Redeem", Use: "redeem [ucredit]", Short: "Queue credits to be turned into GRAIN", PositionalArgs: arg("ucredit")},
 				{RpcMethod: "CancelRedeem", Use: "cancel-redeem [id]", Short: "Take a waiting redemption back", PositionalArgs: arg("id")},
 				{RpcMethod: "UpdateParams", Use: "update-params [params]", Short: "Propose new parameters; all must be given", PositionalArgs: arg("params"), GovProposal: true},

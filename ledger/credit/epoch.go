@@ -18,7 +18,7 @@ const pruneLimit = 16
 // EpochEnded closes an epoch: it retires what stood behind the credits the take
 // burned, passes the schedule by an epoch, fixes the demand pool and records
 // the price. Epochs must end in order, each once (ErrEpoch); the first one seen
-// may have any number. A stale or missing price does not stop it.
+// may have any number. A stale or missing price does not stop it, but leaves no demand pool.
 func (k *Keeper) EpochEnded(ctx context.Context, epoch uint64) error {
 	e, err := load(ctx, k.Emission)
 	if err != nil {
@@ -50,6 +50,9 @@ func (k *Keeper) EpochEnded(ctx context.Context, epoch uint64) error {
 	}
 	average := emission.Smooth(money.Grain(e.BurnAverage), burned, p.BurnAverageEpochs)
 	demand := emission.DemandPool(released, average, money.BPS(p.RebateBps))
+	if stale {
+		demand = 0 // what usage burned cannot be told in ugrain
+	}
 	t.RewardsBudget += uint64(demand)
 	grants := grantsAt(p, epoch, &t)
 	record := creditpb.EpochRecord{
@@ -59,7 +62,7 @@ func (k *Keeper) EpochEnded(ctx context.Context, epoch uint64) error {
 	}
 	err = errors.Join(
 		k.Totals.Set(ctx, t),
-		k.Open.Set(ctx, creditpb.Open{}),
+		k.Open.Set(ctx, creditpb.Open{CarryBurned: o.CarryBurned, CarryValidators: o.CarryValidators, CarryTreasury: o.CarryTreasury}),
 		k.Emission.Set(ctx, emissionPB(epoch, progress, average)),
 		k.Epochs.Set(ctx, epoch, record),
 		k.pruneEpochs(ctx, epoch, uint64(p.KeepEpochs)),

@@ -14,7 +14,6 @@ var (
 	ErrNotFound   = errorsmod.Register(ModuleName, 3, "not found")
 	ErrNotYours   = errorsmod.Register(ModuleName, 4, "not allowed for this account")
 	ErrStale      = errorsmod.Register(ModuleName, 5, "price is stale")
-	ErrHalted     = errorsmod.Register(ModuleName, 6, "redemption is halted")
 	ErrTooLittle  = errorsmod.Register(ModuleName, 7, "amount is too small")
 	ErrPrice      = errorsmod.Register(ModuleName, 8, "price has changed")
 	ErrFunds      = errorsmod.Register(ModuleName, 9, "not enough funds")

@@ -13,7 +13,9 @@ import (
 // Event types of the credit module and the attributes they carry.
 const (
 	EventPrice    = "grange.credit.price"    // median, last, low, mid, high, votes
-	EventBuy      = "grange.credit.buy"      // buyer, ugrain, ucredit, price
+	EventBuy      = "grange.credit.buy"      // id, buyer, ugrain: a request
+	EventBought   = "grange.credit.bought"   // id, buyer, ugrain, ucredit, price
+	EventReturned = "grange.credit.returned" // id, buyer, ugrain, reason: a purchase, or id, holder, ucredit, reason: a redemption
 	EventRedeem   = "grange.credit.redeem"   // id, holder, ucredit: a request, or cancelled
 	EventRedeemed = "grange.credit.redeemed" // id, holder, ucredit, ugrain, price, remaining
 	EventEpoch    = "grange.credit.epoch"    // epoch, mid, revenue, burned, released, pool, granted

@@ -13,6 +13,9 @@ import (
 	"github.com/grange-network/grange/ledger/api/creditpb"
 )
 
+// maxCarry is more than what payments can leave of the take, in ucredit/10000.
+const maxCarry = 4 * uint64(money.Whole)
+
 // DefaultGenesis is the state of a new network: no price, nothing burned.
 func DefaultGenesis() *creditpb.GenesisState {
 	return &creditpb.GenesisState{Params: DefaultParams()}
@@ -54,6 +57,19 @@ func ValidateGenesis(g *creditpb.GenesisState) error {
 		}
 		id = r.Id
 	}
+	id = 0
+	for _, b := range g.Purchases {
+		if addr, err := sdk.AccAddressFromBech32(b.Buyer); err != nil || addr.String() != b.Buyer {
+			return ErrInvalid.Wrapf("purchase %d of %q: not an account address", b.Id, b.Buyer)
+		}
+		if b.Id <= id || b.Id > g.NextPurchase || b.Ugrain == 0 {
+			return ErrInvalid.Wrapf("purchase %d with %d ugrain, after purchase %d of %d: ids must grow", b.Id, b.Ugrain, id, g.NextPurchase)
+		}
+		id = b.Id
+	}
+	if o := g.Open; max(o.CarryBurned, o.CarryValidators, o.CarryTreasury) > maxCarry {
+		return ErrInvalid.Wrapf("take carries %d, %d and %d, at most %d can be", o.CarryBurned, o.CarryValidators, o.CarryTreasury, maxCarry)
+	}
 	for _, r := range g.Epochs {
 		if r.Epoch <= epoch || r.Epoch > g.Emission.LastEpoch {
 			return ErrInvalid.Wrapf("record of epoch %d after that of %d, newest ended epoch %d: records must be in order", r.Epoch, epoch, g.Emission.LastEpoch)
@@ -65,8 +81,8 @@ func ValidateGenesis(g *creditpb.GenesisState) error {
 
 // InitGenesis stores g. A new network's totals are taken from the bank, whose
 // genesis must have been set before; a continued one's must agree with it.
-// Credits of a genesis have no GRAIN behind them and cannot be redeemed until
-// bought ones cover them.
+// Credits of a genesis have no GRAIN behind them: whoever redeems gets his part
+// of what was burned for others.
 func (k *Keeper) InitGenesis(ctx context.Context, g *creditpb.GenesisState) error {
 	if err := ValidateGenesis(g); err != nil {
 		return err
@@ -87,13 +103,19 @@ func (k *Keeper) InitGenesis(ctx context.Context, g *creditpb.GenesisState) erro
 	errs := []error{
 		k.Params.Set(ctx, g.Params), k.Price.Set(ctx, g.Price), k.Totals.Set(ctx, totals),
 		k.Window.Set(ctx, g.Window), k.Open.Set(ctx, g.Open), k.Emission.Set(ctx, g.Emission),
-		k.NextRedemption.Set(ctx, g.NextRedemption),
+		k.NextRedemption.Set(ctx, g.NextRedemption), k.NextPurchase.Set(ctx, g.NextPurchase),
 	}
 	for _, v := range g.Votes {
 		errs = append(errs, k.Votes.Set(ctx, v.Validator, v))
 	}
 	for _, r := range g.Redemptions {
 		errs = append(errs, k.Redemptions.Set(ctx, r.Id, r))
+		if r.Cancelled {
+			errs = append(errs, k.Cancelled.Set(ctx, r.Id))
+		}
+	}
+	for _, b := range g.Purchases {
+		errs = append(errs, k.Purchases.Set(ctx, b.Id, b))
 	}
 	for _, r := range g.Epochs {
 		errs = append(errs, k.Epochs.Set(ctx, r.Epoch, r))
@@ -104,7 +126,7 @@ func (k *Keeper) InitGenesis(ctx context.Context, g *creditpb.GenesisState) erro
 // ExportGenesis returns the whole state; importing it gives the same bytes.
 func (k *Keeper) ExportGenesis(ctx context.Context) (*creditpb.GenesisState, error) {
 	var g creditpb.GenesisState
-	var errs [10]error
+	var errs [12]error
 	g.Params, errs[0] = k.Params.Get(ctx)
 	g.Price, errs[1] = load(ctx, k.Price)
 	g.Votes, errs[2] = all(ctx, k.Votes)
@@ -115,6 +137,8 @@ func (k *Keeper) ExportGenesis(ctx context.Context) (*creditpb.GenesisState, err
 	g.Redemptions, errs[7] = all(ctx, k.Redemptions)
 	g.NextRedemption, errs[8] = k.NextRedemption.Peek(ctx)
 	g.Epochs, errs[9] = all(ctx, k.Epochs)
+	g.Purchases, errs[10] = all(ctx, k.Purchases)
+	g.NextPurchase, errs[11] = k.NextPurchase.Peek(ctx)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("export credit state: %w", err)
 	}

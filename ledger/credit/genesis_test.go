@@ -113,7 +113,7 @@ func TestGenesisCreditsAreSpentButNotRedeemed(t *testing.T) {
 	must(t, w.InitGenesis(w.ctx, DefaultGenesis()))
 	w.vote(1_000_000)
 	_, err := w.msgs.Redeem(w.ctx, &creditpb.MsgRedeem{Holder: alice.String(), Ucredit: 1_000_000})
-	refused(t, err, ErrHalted, "cover 0 bps")
+	refused(t, err, ErrTooLittle, "their part of what was burned")
 	w.spend(alice, bob, 10_000_000)
 	if r := w.endEpoch(); r.BurnedCredit != 300_000 || r.BurnedGrain != 0 || r.DemandPool != 0 {
 		t.Errorf("credits without GRAIN behind them made a demand pool: %+v", r)

@@ -68,6 +68,9 @@ type Keeper struct {
 	Redemptions    collections.Map[uint64, creditpb.Redemption]
 	NextRedemption collections.Sequence
 	Epochs         collections.Map[uint64, creditpb.EpochRecord]
+	Purchases      collections.Map[uint64, creditpb.Purchase]
+	NextPurchase   collections.Sequence
+	Cancelled      collections.KeySet[uint64] // redemptions to give back when the round closes
 }
 
 // holder is a module account through which credits may pass.
@@ -108,6 +111,9 @@ func NewKeeper(c Config) *Keeper {
 		Redemptions:    collections.NewMap(sb, collections.NewPrefix(7), "redemptions", collections.Uint64Key, codec.CollValue[creditpb.Redemption](c.Codec)),
 		NextRedemption: collections.NewSequence(sb, collections.NewPrefix(8), "next_redemption"),
 		Epochs:         collections.NewMap(sb, collections.NewPrefix(9), "epochs", collections.Uint64Key, codec.CollValue[creditpb.EpochRecord](c.Codec)),
+		Purchases:      collections.NewMap(sb, collections.NewPrefix(10), "purchases", collections.Uint64Key, codec.CollValue[creditpb.Purchase](c.Codec)),
+		NextPurchase:   collections.NewSequence(sb, collections.NewPrefix(11), "next_purchase"),
+		Cancelled:      collections.NewKeySet(sb, collections.NewPrefix(12), "cancelled", collections.Uint64Key),
 	}
 	schema, err := sb.Build()
 	if err != nil {
@@ -158,11 +164,11 @@ func load[T any](ctx context.Context, item collections.Item[T]) (T, error) {
 }
 
 func priceOf(p creditpb.Price) price.State {
-	return price.State{Last: p.Last, Average: p.Average, Deviation: p.Deviation, Updated: p.Updated}
+	return price.State{Last: p.Last, Average: p.Average, Deviation: p.Deviation, Updated: p.Updated, Opened: p.Opened}
 }
 
 func pricePB(s price.State) creditpb.Price {
-	return creditpb.Price{Last: s.Last, Average: s.Average, Deviation: s.Deviation, Updated: s.Updated}
+	return creditpb.Price{Last: s.Last, Average: s.Average, Deviation: s.Deviation, Updated: s.Updated, Opened: s.Opened}
 }
 
 func quotePB(q price.Quote) creditpb.Quote {

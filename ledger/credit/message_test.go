@@ -124,7 +124,7 @@ func TestMalformedMessagesSayWhatIsWrongAndWhatToDo(t *testing.T) {
 		{"no average", update("gov", func(p *creditpb.Params) { p.BurnAverageEpochs = 0 }), ErrParameters, 14, "over 0 epochs"},
 		{"schedule above the cap", update("gov", func(p *creditpb.Params) { p.SimpleGrain = 1 << 60 }), ErrParameters, 14, "exceeds the supply cap"},
 		{"no half-life", update("gov", func(p *creditpb.Params) { p.HalfLifeEpochs = 0 }), ErrParameters, 14, "half-life is 0 epochs"},
-		{"halt above warn", update("gov", func(p *creditpb.Params) { p.HaltBps = 9501 }), ErrParameters, 14, "halts at 9501 bps, above the warning at 9500"},
+		{"unbounded purchases", update("gov", func(p *creditpb.Params) { p.BuyPerBlock = 1001 }), ErrParameters, 14, "1001 purchases per block"},
 		{"window that passes nothing", update("gov", func(p *creditpb.Params) { p.RedeemWindowFloor = 1 }), ErrParameters, 14, "nothing would pass"},
 		{"no window", update("gov", func(p *creditpb.Params) { p.RedeemWindowSeconds = 0 }), ErrParameters, 14, "redemption window is 0 s"},
 		{"unbounded blocks", update("gov", func(p *creditpb.Params) { p.RedeemPerBlock = 1001 }), ErrParameters, 14, "1001 redemptions per block"},

@@ -8,7 +8,6 @@ import (
 	sdkmath "cosmossdk.io/math"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
-	"github.com/grange-network/grange/core/breaker"
 	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/core/price"
 	"github.com/grange-network/grange/ledger/api/creditpb"
@@ -60,7 +59,8 @@ func (s msgServer) Price(ctx context.Context, m *creditpb.MsgPrice) (*creditpb.M
 	return &creditpb.MsgPriceResponse{}, nil
 }
 
-// Buy burns grains and makes credits at the low side of the price.
+// Buy puts grains into the queue of those that a round to come turns into
+// credits. What the price of now would refuse is refused at once.
 func (s msgServer) Buy(ctx context.Context, m *creditpb.MsgBuy) (*creditpb.MsgBuyResponse, error) {
 	buyer, err := account("buyer", m.Buyer)
 	if err != nil {
@@ -73,6 +73,9 @@ func (s msgServer) Buy(ctx context.Context, m *creditpb.MsgBuy) (*creditpb.MsgBu
 	q, err := s.k.fresh(ctx, p, "buy credits")
 	if err != nil {
 		return nil, err
+	}
+	if s.k.bank.BlockedAddr(buyer) {
+		return nil, ErrNotYours.Wrapf("%s is an account of the network itself and cannot be paid: buy from an owner's account", buyer)
 	}
 	made, err := q.Credits(money.Grain(m.Ugrain))
 	if err != nil {
@@ -87,39 +90,16 @@ func (s msgServer) Buy(ctx context.Context, m *creditpb.MsgBuy) (*creditpb.MsgBu
 	if err := s.k.has(ctx, buyer, money.GrainDenom, m.Ugrain, "burn less"); err != nil {
 		return nil, err
 	}
-	if err := s.k.exchange(ctx, buyer, money.Grain(m.Ugrain), made); err != nil {
+	if err := s.k.bank.SendCoinsFromAccountToModule(ctx, buyer, ModuleName, grains(money.Grain(m.Ugrain))); err != nil {
 		return nil, err
 	}
-	emit(ctx, EventBuy, "buyer", m.Buyer, "ugrain", number(m.Ugrain), "ucredit", number(made), "price", number(q.Low))
-	return &creditpb.MsgBuyResponse{Ucredit: uint64(made)}, nil
-}
-
-// exchange burns a buyer's grains into the pool and makes the credits.
-func (k *Keeper) exchange(ctx context.Context, buyer sdk.AccAddress, grain money.Grain, made money.Credit) error {
-	t, err := load(ctx, k.Totals)
+	last, err := s.k.NextPurchase.Next(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	bought, err := money.Add(money.Credit(t.CreditsBought), made)
-	if err != nil {
-		return err
-	}
-	t.CreditsBought = uint64(bought)
-	t.GrainsBurned += uint64(grain)
-	t.Pool += uint64(grain)
-	if err := k.bank.SendCoinsFromAccountToModule(ctx, buyer, ModuleName, grains(grain)); err != nil {
-		return err
-	}
-	if err := k.bank.BurnCoins(ctx, ModuleName, grains(grain)); err != nil {
-		return err
-	}
-	if err := k.bank.MintCoins(ctx, ModuleName, credits(made)); err != nil {
-		return err
-	}
-	if err := k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, buyer, credits(made)); err != nil {
-		return err
-	}
-	return k.Totals.Set(ctx, t)
+	b := creditpb.Purchase{Id: last + 1, Buyer: buyer.String(), Ugrain: m.Ugrain, MinCredit: m.MinCredit, Time: now(ctx)} // the first is 1
+	emit(ctx, EventBuy, "id", number(b.Id), "buyer", b.Buyer, "ugrain", number(b.Ugrain))
+	return &creditpb.MsgBuyResponse{Id: b.Id}, s.k.Purchases.Set(ctx, b.Id, b)
 }
 
 // Redeem puts credits into the queue.
@@ -142,18 +122,13 @@ func (s msgServer) Redeem(ctx context.Context, m *creditpb.MsgRedeem) (*creditpb
 	if err != nil {
 		return nil, err
 	}
-	if g, err := q.Grains(money.Credit(m.Ucredit)); err != nil {
-		return nil, ErrInvalid.Wrapf("redeem %d ucredit: %v", m.Ucredit, err)
-	} else if g == 0 {
-		return nil, ErrTooLittle.Wrapf("%d ucredit make no ugrain at %d ucredit per GRAIN: collect more first", m.Ucredit, q.High)
-	}
-	if _, ratio, err := s.k.room(ctx, p, q); err != nil {
-		return nil, err
-	} else if ratio <= uint64(p.HaltBps) {
-		return nil, ErrHalted.Wrapf("redeem %d ucredit: burned GRAIN cover %d bps of the credits and redemption stops at %d; spend the credits on leases, or wait until the price recovers", m.Ucredit, ratio, p.HaltBps)
-	}
 	if err := s.k.has(ctx, holder, money.CreditDenom, m.Ucredit, "redeem less"); err != nil {
 		return nil, err
+	}
+	if g, err := s.k.redeemed(ctx, money.Credit(m.Ucredit), q); err != nil {
+		return nil, err
+	} else if g == 0 {
+		return nil, ErrTooLittle.Wrapf("%d ucredit make no ugrain at %d ucredit per GRAIN and their part of what was burned: collect more first, or spend them on leases", m.Ucredit, q.High)
 	}
 	id, err := s.k.enqueue(ctx, holder, money.Credit(m.Ucredit))
 	if err != nil {
@@ -177,7 +152,8 @@ func (k *Keeper) enqueue(ctx context.Context, holder sdk.AccAddress, amount mone
 	})
 }
 
-// CancelRedeem gives what is left of a redemption back as credits.
+// CancelRedeem gives what is left of a redemption back as credits, once no price
+// can be known to whoever cancels.
 func (s msgServer) CancelRedeem(ctx context.Context, m *creditpb.MsgCancelRedeem) (*creditpb.MsgCancelRedeemResponse, error) {
 	holder, err := account("holder", m.Holder)
 	if err != nil {
@@ -193,14 +169,20 @@ func (s msgServer) CancelRedeem(ctx context.Context, m *creditpb.MsgCancelRedeem
 	if r.Holder != holder.String() {
 		return nil, ErrNotYours.Wrapf("redemption %d belongs to %s, not to %s", m.Id, r.Holder, holder)
 	}
-	if err := s.k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, holder, credits(money.Credit(r.Remaining))); err != nil {
+	p, err := s.k.Params.Get(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.k.Redemptions.Remove(ctx, m.Id); err != nil {
+	_, stale, err := s.k.quote(ctx, p)
+	if err != nil {
 		return nil, err
 	}
 	emit(ctx, EventRedeem, "id", number(m.Id), "holder", r.Holder, "ucredit", number(r.Remaining), "cancelled", "true")
-	return &creditpb.MsgCancelRedeemResponse{Ucredit: r.Remaining}, nil
+	if stale {
+		return &creditpb.MsgCancelRedeemResponse{Ucredit: r.Remaining}, s.k.returnRedemption(ctx, r, "cancelled")
+	}
+	r.Cancelled = true
+	return &creditpb.MsgCancelRedeemResponse{}, errors.Join(s.k.Redemptions.Set(ctx, r.Id, r), s.k.Cancelled.Set(ctx, r.Id))
 }
 
 // UpdateParams replaces the parameters.
@@ -212,15 +194,4 @@ func (s msgServer) UpdateParams(ctx context.Context, m *creditpb.MsgUpdateParams
 		return nil, err
 	}
 	return &creditpb.MsgUpdateParamsResponse{}, s.k.Params.Set(ctx, m.Params)
-}
-
-// status names what redemptions do at a collateral ratio.
-func status(ratio uint64, p creditpb.Params) creditpb.CollateralStatus {
-	switch {
-	case breaker.Throttle(1, ratio, money.BPS(p.WarnBps), money.BPS(p.HaltBps)) == 1:
-		return creditpb.COLLATERAL_STATUS_COVERED
-	case ratio > uint64(p.HaltBps):
-		return creditpb.COLLATERAL_STATUS_WARN
-	}
-	return creditpb.COLLATERAL_STATUS_HALT
 }

@@ -14,6 +14,7 @@ import (
 const (
 	maxTake            = 5000 // bps: a payee keeps at least half
 	maxRedeemPerBlock  = 1000
+	maxBuyPerBlock     = 1000
 	maxKeepEpochs      = 100_000
 	maxVerticals       = 64
 	maxGrants          = 64
@@ -29,14 +30,13 @@ const (
 // is minted follows what is burned long before it reaches the schedule.
 func DefaultParams() creditpb.Params {
 	return creditpb.Params{
-		WeightBps: 2500, MaxStepBps: 1500, BandBps: 20_000, MaxBandBps: 1000, SpreadBps: 25,
+		WeightBps: 10, MaxStepBps: 1500, BandBps: 20_000, MaxBandBps: 1000, SpreadBps: 25,
 		QuorumBps: 6667, RoundSeconds: 10, StaleSeconds: 600,
 
 		BurnBps: 300, ValidatorsBps: 100, TreasuryBps: 100,
 
-		RedeemPerBlock: 50, RedeemMin: 10_000,
+		RedeemPerBlock: 200, RedeemMin: 10_000, BuyPerBlock: 500,
 		RedeemWindowSeconds: 86_400, RedeemWindowBps: 1000, RedeemWindowFloor: 1_000_000_000,
-		WarnBps: 9500, HaltBps: 9000,
 
 		RebateBps: 8000, BurnAverageEpochs: 7,
 		SimpleGrain: defaultSimple, BaselineGrain: defaultBaseline, HalfLifeEpochs: defaultHalfLife,
@@ -63,7 +63,7 @@ func scheduleOf(p creditpb.Params) emission.Schedule {
 // ValidateParams reports everything in p that contradicts itself, wrapped in
 // ErrParameters, or nil.
 func ValidateParams(p creditpb.Params) error {
-	errs := []error{rulesOf(p).Valid(), scheduleOf(p).Valid(), validRedeem(p), validVerticals(p.Verticals), validGrants(p)}
+	errs := []error{rulesOf(p).Valid(), scheduleOf(p).Valid(), validTrade(p), validVerticals(p.Verticals), validGrants(p)}
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
@@ -83,7 +83,7 @@ func ValidateParams(p creditpb.Params) error {
 	return nil
 }
 
-func validRedeem(p creditpb.Params) error {
+func validTrade(p creditpb.Params) error {
 	switch {
 	case p.RedeemPerBlock < 1 || p.RedeemPerBlock > maxRedeemPerBlock:
 		return fmt.Errorf("%d redemptions per block, want 1 to %d", p.RedeemPerBlock, maxRedeemPerBlock)
@@ -93,8 +93,8 @@ func validRedeem(p creditpb.Params) error {
 		return errors.New("redemption window is 0 s, want at least 1")
 	case p.RedeemWindowBps > uint32(money.Whole):
 		return fmt.Errorf("redemption window is %d bps of the credits, want at most %d", p.RedeemWindowBps, money.Whole)
-	case p.HaltBps > p.WarnBps:
-		return fmt.Errorf("redemption halts at %d bps, above the warning at %d", p.HaltBps, p.WarnBps)
+	case p.BuyPerBlock < 1 || p.BuyPerBlock > maxBuyPerBlock:
+		return fmt.Errorf("%d purchases per block, want 1 to %d", p.BuyPerBlock, maxBuyPerBlock)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/grange-network/grange/core/emission"
 	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/core/price"
 	"github.com/grange-network/grange/ledger/api/creditpb"
 )
 
@@ -57,19 +58,18 @@ func (s queryServer) Collateral(ctx context.Context, _ *creditpb.QueryCollateral
 	if err != nil {
 		return nil, err
 	}
-	room, ratio, err := s.k.room(ctx, p, q)
-	if err != nil {
-		return nil, err
-	}
-	if stale {
-		room = 0
+	room := uint64(0)
+	if !stale {
+		if room, err = s.k.room(ctx, p); err != nil {
+			return nil, err
+		}
 	}
 	r := &creditpb.QueryCollateralResponse{
 		Outstanding: s.k.bank.GetSupply(ctx, money.CreditDenom).Amount.Uint64(),
 		GrainSupply: s.k.bank.GetSupply(ctx, money.GrainDenom).Amount.Uint64(),
 		GrainCap:    uint64(emission.SupplyCap),
-		RatioBps:    ratio, Status: status(ratio, p), Room: room,
-		Waiting: s.k.bank.GetBalance(ctx, s.k.holders[0].address, money.CreditDenom).Amount.Uint64(),
+		Room:        room,
+		Waiting:     s.k.bank.GetBalance(ctx, s.k.holders[0].address, money.CreditDenom).Amount.Uint64(),
 	}
 	if r.Totals, err = load(ctx, s.k.Totals); err != nil {
 		return nil, err
@@ -78,6 +78,7 @@ func (s queryServer) Collateral(ctx context.Context, _ *creditpb.QueryCollateral
 	if r.Open, err = load(ctx, s.k.Open); err != nil {
 		return nil, err
 	}
+	r.RatioBps, r.Status = collateral(r.Totals, r.Open, q), status(r.Totals, r.Open, q)
 	r.Emission, err = load(ctx, s.k.Emission)
 	return r, err
 }
@@ -100,6 +101,33 @@ func (s queryServer) Redemptions(ctx context.Context, m *creditpb.QueryRedemptio
 		return nil, err
 	}
 	return &creditpb.QueryRedemptionsResponse{Redemptions: list, Pagination: page}, nil
+}
+
+// Purchases lists the queue in the order it is priced.
+func (s queryServer) Purchases(ctx context.Context, m *creditpb.QueryPurchasesRequest) (*creditpb.QueryPurchasesResponse, error) {
+	if m.Buyer != "" {
+		addr, err := account("buyer", m.Buyer)
+		if err != nil {
+			return nil, err
+		}
+		m.Buyer = addr.String()
+	}
+	list, page, err := query.CollectionFilteredPaginate(ctx, s.k.Purchases, m.Pagination,
+		func(_ uint64, b creditpb.Purchase) (bool, error) { return m.Buyer == "" || b.Buyer == m.Buyer, nil },
+		func(_ uint64, b creditpb.Purchase) (creditpb.Purchase, error) { return b, nil })
+	if err != nil {
+		return nil, err
+	}
+	return &creditpb.QueryPurchasesResponse{Purchases: list, Pagination: page}, nil
+}
+
+// status names what a redeemed credit gets.
+func status(t creditpb.Totals, o creditpb.Open, q price.Quote) creditpb.CollateralStatus {
+	full, err := q.Grains(debt(t, o))
+	if debt(t, o) == 0 || err == nil && uint64(full) <= t.Pool {
+		return creditpb.COLLATERAL_STATUS_COVERED
+	}
+	return creditpb.COLLATERAL_STATUS_PARTIAL
 }
 
 // EpochPrice returns the record of an ended epoch, or of the newest.

@@ -36,34 +36,52 @@ func collateral(t creditpb.Totals, o creditpb.Open, q price.Quote) uint64 {
 
 // Take takes the network's share out of amount ucredit that lie in a module's
 // account: it burns a part, sends one part to the fee collector for validators
-// and one to the community pool. Each part is rounded down and the rest, net,
-// stays in the account for the payee, so net + burned + the other two parts are
-// amount exactly. On an error the caller must undo what it did: it may have
+// and one to the community pool. Rounding is carried from payment to payment
+// (money.Take). The rest, net, stays in the account for the payee, so net +
+// burned + the other two parts are amount exactly; a payment of a few ucredit
+// may leave nothing. On an error the caller must undo what it did: it may have
 // been moved in part.
 func (k *Keeper) Take(ctx context.Context, module string, amount money.Credit) (net, burned money.Credit, err error) {
 	p, err := k.Params.Get(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	burned = money.Share(amount, money.BPS(p.BurnBps))
-	validators := money.Share(amount, money.BPS(p.ValidatorsBps))
-	treasury := money.Share(amount, money.BPS(p.TreasuryBps))
-	if burned > 0 {
-		if err := k.burnTaken(ctx, module, burned); err != nil {
-			return 0, 0, fmt.Errorf("burn %d of %d ucredit taken from %s: %w", burned, amount, module, err)
+	o, err := load(ctx, k.Open)
+	if err != nil {
+		return 0, 0, err
+	}
+	take, carry := money.Take(amount, sharesOf(p), carryOf(o))
+	if take.Burned > 0 {
+		if err := k.burnTaken(ctx, module, take.Burned); err != nil {
+			return 0, 0, fmt.Errorf("burn %d of %d ucredit taken from %s: %w", take.Burned, amount, module, err)
 		}
 	}
-	if validators > 0 {
-		if err := k.bank.SendCoinsFromModuleToModule(ctx, module, authtypes.FeeCollectorName, credits(validators)); err != nil {
-			return 0, 0, fmt.Errorf("send %d of %d ucredit taken from %s to validators: %w", validators, amount, module, err)
+	if take.Validators > 0 {
+		if err := k.bank.SendCoinsFromModuleToModule(ctx, module, authtypes.FeeCollectorName, credits(take.Validators)); err != nil {
+			return 0, 0, fmt.Errorf("send %d of %d ucredit taken from %s to validators: %w", take.Validators, amount, module, err)
 		}
 	}
-	if treasury > 0 {
-		if err := k.pool.FundCommunityPool(ctx, credits(treasury), authtypes.NewModuleAddress(module)); err != nil {
-			return 0, 0, fmt.Errorf("send %d of %d ucredit taken from %s to the community pool: %w", treasury, amount, module, err)
+	if take.Treasury > 0 {
+		if err := k.pool.FundCommunityPool(ctx, credits(take.Treasury), authtypes.NewModuleAddress(module)); err != nil {
+			return 0, 0, fmt.Errorf("send %d of %d ucredit taken from %s to the community pool: %w", take.Treasury, amount, module, err)
 		}
 	}
-	return amount - burned - validators - treasury, burned, k.recordRevenue(ctx, amount, burned)
+	revenue, err := money.Add(money.Credit(o.Revenue), amount)
+	if err != nil {
+		return 0, 0, err
+	}
+	return amount - money.Sum(take), take.Burned, k.Open.Set(ctx, creditpb.Open{
+		Revenue: uint64(revenue), BurnedCredit: o.BurnedCredit + uint64(take.Burned), // cannot wrap: a part of revenue
+		CarryBurned: carry.Burned, CarryValidators: carry.Validators, CarryTreasury: carry.Treasury,
+	})
+}
+
+func sharesOf(p creditpb.Params) money.Parts[money.BPS] {
+	return money.Parts[money.BPS]{Burned: money.BPS(p.BurnBps), Validators: money.BPS(p.ValidatorsBps), Treasury: money.BPS(p.TreasuryBps)}
+}
+
+func carryOf(o creditpb.Open) money.Parts[uint64] {
+	return money.Parts[uint64]{Burned: o.CarryBurned, Validators: o.CarryValidators, Treasury: o.CarryTreasury}
 }
 
 func (k *Keeper) burnTaken(ctx context.Context, module string, amount money.Credit) error {
@@ -81,20 +99,6 @@ func (k *Keeper) burnTaken(ctx context.Context, module string, amount money.Cred
 	}
 	t.CreditsTaken += uint64(amount)
 	return k.Totals.Set(ctx, t)
-}
-
-func (k *Keeper) recordRevenue(ctx context.Context, revenue, burned money.Credit) error {
-	o, err := load(ctx, k.Open)
-	if err != nil {
-		return err
-	}
-	total, err := money.Add(money.Credit(o.Revenue), revenue)
-	if err != nil {
-		return err
-	}
-	o.Revenue = uint64(total)
-	o.BurnedCredit += uint64(burned) // cannot wrap: a part of revenue
-	return k.Open.Set(ctx, o)
 }
 
 // makeGrain mints ugrain into the module's account, refusing to pass the supply

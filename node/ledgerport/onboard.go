@@ -168,32 +168,58 @@ func (p *Port) offerOf(ctx context.Context, id device.ID) (marketpb.Offer, error
 	return found, err
 }
 
+// buyTries bounds how often Buy asks again when a price that moved has given a
+// purchase back.
+const buyTries = 5
+
 // Buy makes sure that the account has at least want ucredit: what is missing is
-// bought with ugrain at the ledger's price, with a tenth on top for its moves.
+// bought with ugrain, with a tenth on top for the price's moves. It waits for the
+// round of votes that prices the purchase, and for one that was asked for before.
 func (p *Port) Buy(ctx context.Context, want uint64) error {
-	have, err := p.Credits(ctx)
-	if err != nil {
-		return err
+	for try := 0; ; try++ {
+		if err := p.waitPurchases(ctx); err != nil {
+			return err
+		}
+		have, err := p.Credits(ctx)
+		if err != nil || have >= want {
+			return err
+		}
+		if try == buyTries {
+			return fmt.Errorf("buy %d ucredit: the price moved away %d times; try again when it is calmer", want-have, try)
+		}
+		q, err := p.credit.Price(ctx, &creditpb.QueryPriceRequest{})
+		if err != nil {
+			return fmt.Errorf("read price: %w", err)
+		}
+		if q.Quote.Low == 0 {
+			return fmt.Errorf("buy %d ucredit: the ledger has no price yet", want-have)
+		}
+		ugrain := math.NewIntFromUint64(want - have).MulRaw(1_100_000).Quo(math.NewIntFromUint64(q.Quote.Low))
+		if !ugrain.IsUint64() {
+			return fmt.Errorf("buy %d ucredit: would cost %s ugrain", want-have, ugrain)
+		}
+		_, err = p.send(ctx, &creditpb.MsgBuy{Buyer: p.Address(), Ugrain: ugrain.Uint64(), MinCredit: want - have})
+		if err != nil {
+			return fmt.Errorf("buy %d ucredit for %s ugrain: %w", want-have, ugrain, err)
+		}
 	}
-	if have >= want {
-		return nil
+}
+
+// waitPurchases returns when no purchase of the account waits for its price.
+func (p *Port) waitPurchases(ctx context.Context) error {
+	for {
+		height, _ := p.c.Head()
+		r, err := p.credit.Purchases(ctx, &creditpb.QueryPurchasesRequest{Buyer: p.Address()})
+		if err != nil {
+			return fmt.Errorf("read purchases: %w", err)
+		}
+		if len(r.Purchases) == 0 {
+			return nil
+		}
+		if err := p.c.WaitHeight(ctx, height+1); err != nil {
+			return fmt.Errorf("wait for purchase %d: %w", r.Purchases[0].Id, err)
+		}
 	}
-	q, err := p.credit.Price(ctx, &creditpb.QueryPriceRequest{})
-	if err != nil {
-		return fmt.Errorf("read price: %w", err)
-	}
-	if q.Quote.Low == 0 {
-		return fmt.Errorf("buy %d ucredit: the ledger has no price yet", want-have)
-	}
-	ugrain := math.NewIntFromUint64(want - have).MulRaw(1_100_000).Quo(math.NewIntFromUint64(q.Quote.Low))
-	if !ugrain.IsUint64() {
-		return fmt.Errorf("buy %d ucredit: would cost %s ugrain", want-have, ugrain)
-	}
-	_, err = p.send(ctx, &creditpb.MsgBuy{Buyer: p.Address(), Ugrain: ugrain.Uint64(), MinCredit: want - have})
-	if err != nil {
-		return fmt.Errorf("buy %d ucredit for %s ugrain: %w", want-have, ugrain, err)
-	}
-	return nil
 }
 
 // Device is the id of the device the key belongs to.

@@ -17,6 +17,7 @@ import (
 	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/ledger/server"
+	"github.com/grange-network/grange/verify"
 	"github.com/grange-network/grange/vertical/storage/gateway"
 	"github.com/grange-network/grange/vertical/storage/provider"
 )
@@ -40,7 +41,7 @@ func begin(t *testing.T) world {
 		Balances: []server.Balance{give(sponsor, 1e12), give(owner, bond), give(buyer, 1e13)},
 		Modules: map[string]json.RawMessage{
 			"oracle": json.RawMessage(`{"params":{"epoch_seconds":"2"}}`),
-			"credit": json.RawMessage(`{"price":{"last":"1000000","average":"65536000000","updated":"` + unix() + `"}}`),
+			"credit": json.RawMessage(`{"params":{"round_seconds":"1"},"price":{"last":"1000000","average":"65536000000","updated":"` + unix() + `"}}`),
 		},
 	})
 	if err != nil {
@@ -60,9 +61,32 @@ func begin(t *testing.T) world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	voteOnPrice(t, c, home)
 	return world{
 		client: c, sponsor: New(c, sponsor, nil), owner: New(c, owner, sponsor.Address()), buyer: New(c, buyer, nil),
 	}
+}
+
+// voteOnPrice has the validator close rounds, as its verifier does: purchases wait
+// for them.
+func voteOnPrice(t *testing.T, c *client.Client, home string) {
+	t.Helper()
+	operator, _, err := key.LoadOrCreate(server.OperatorKeyPath(home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	dir := t.TempDir()
+	go func() {
+		done <- verify.Run(ctx, verify.Config{Home: dir, Ledger: verify.LedgerOf(c), Sender: c.Signer(operator, nil), Prices: verify.FixedPrice(1_000_000)})
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error("verifier:", err)
+		}
+	})
 }
 
 func unix() string {
