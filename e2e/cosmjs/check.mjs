@@ -35,7 +35,12 @@ if (after - before !== 5000000n) throw new Error(`balance moved by ${after - bef
 const wallet = await SigningStargateClient.connectWithSigner(RPC, fresh, options);
 const bought = await wallet.signAndBroadcast(to, [{ typeUrl: "/grange.credit.v1.MsgBuy", value: { buyer: to, ugrain: 1000000, minCredit: 1 } }], 1.5);
 if (bought.code !== 0) throw new Error(`buy refused: ${bought.rawLog}`);
-const credits = BigInt((await reader.getBalance(to, "ucredit")).amount);
+// A purchase is priced by a round of votes that opens after it.
+let credits = 0n;
+for (let polls = 0; credits <= 0n && polls < 240; polls++) {
+  await new Promise((again) => setTimeout(again, 500));
+  credits = BigInt((await reader.getBalance(to, "ucredit")).amount);
+}
 if (credits <= 0n) throw new Error("bought no credits");
 
 // Credits are usage money: they do not move between users.

@@ -33,6 +33,10 @@ const providerBond = 1_000 * 1_000_000
 // that somebody who watches sees the end of it.
 const graceEpochs = 4
 
+// roundSeconds is how far apart rounds of price votes are: purchases and
+// redemptions wait for up to two, and nobody likes to wait here.
+const roundSeconds = 3
+
 // firstPrice is the price of GRAIN in the first block, in ucredit: 1 USD.
 const firstPrice = 1_000_000
 
@@ -220,9 +224,12 @@ func (p *Plan) genesisModules() (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
 	for name, state := range map[string]any{
 		"oracle": map[string]any{"params": map[string]any{"epoch_seconds": fmt.Sprint(p.EpochSeconds)}},
-		"credit": map[string]any{"price": map[string]any{
-			"last": fmt.Sprint(firstPrice), "average": fmt.Sprint(uint64(firstPrice) << 16), "updated": fmt.Sprint(p.Created.Unix()),
-		}},
+		"credit": map[string]any{
+			"params": map[string]any{"round_seconds": fmt.Sprint(roundSeconds)},
+			"price": map[string]any{
+				"last": fmt.Sprint(firstPrice), "average": fmt.Sprint(uint64(firstPrice) << 16), "updated": fmt.Sprint(p.Created.Unix()),
+			},
+		},
 		"market": map[string]any{"params": map[string]any{"min_bond": fmt.Sprint(providerBond), "grace_epochs": fmt.Sprint(graceEpochs)}},
 	} {
 		raw, err := json.Marshal(state)
