@@ -205,6 +205,11 @@ func TestRewardFromUsageToPayment(t *testing.T) {
 	u := n.provider()
 	_, err := n.user.Send(n.ctx, &creditpb.MsgBuy{Buyer: n.user.Address().String(), Ugrain: 20_000_000, MinCredit: 1})
 	n.must(err)
+	n.until("the purchase being priced", func() bool {
+		r, err := n.c.Credit.Purchases(n.ctx, &creditpb.QueryPurchasesRequest{})
+		n.must(err)
+		return len(r.Purchases) == 0
+	})
 	n.use(u, 5_000_000)
 	mark("settled")
 	n.until("the device being paid", func() bool { return n.paid(u) > 0 })
