@@ -1,0 +1,207 @@
+package trace
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Tree is a trace with what was paid for it.
+type Tree struct {
+	Trace string  `json:"trace"`
+	Why   string  `json:"why,omitempty"` // the first cause when the request failed
+	Roots []*Node `json:"spans"`
+	// Later is the work of other traces for this one, such as packing.
+	Later []*Node `json:"later,omitempty"`
+}
+
+// Node is a span with its parts and, when it used a lane or stored a piece, the
+// payment for that.
+type Node struct {
+	Span
+	Payment  *Payment `json:"payment,omitempty"`
+	Children []*Node  `json:"children,omitempty"`
+}
+
+// Payment is how far the payment of a span has come. Fields are zero as long as
+// that has not happened, or is not in this store.
+type Payment struct {
+	Lease string `json:"lease"`
+	Lane  string `json:"lane,omitempty"`  // of a read
+	Units uint64 `json:"units,omitempty"` // of a read: the receipt must cover as many
+
+	Seq         uint64 `json:"seq,omitempty"`      // of the first receipt that covers them
+	Revision    uint64 `json:"revision,omitempty"` // of the first commitment with the piece
+	SignedUnits uint64 `json:"signed_units,omitempty"`
+	Epoch       string `json:"epoch,omitempty"`
+	SignedAt    int64  `json:"signed_ns,omitempty"`
+
+	SettledSeq uint64 `json:"settled_seq,omitempty"` // may be newer than Seq: receipts are cumulative
+	Paid       string `json:"paid_ucredit,omitempty"`
+	Tx         string `json:"tx,omitempty"`
+	Height     string `json:"height,omitempty"`
+	SettledAt  int64  `json:"settled_ns,omitempty"`
+	// Refusal is why the ledger refused the newest try, when none passed since.
+	Refusal string `json:"refusal,omitempty"`
+}
+
+// Load makes the tree of a trace from the store below root. The error is
+// ErrNotFound when there is no such trace.
+func Load(root, id string) (Tree, error) {
+	spans, err := Spans(root, id)
+	if err != nil {
+		return Tree{}, err
+	}
+	payments, err := Payments(root, leasesOf(spans))
+	if err != nil {
+		return Tree{}, err
+	}
+	return Build(id, spans, payments), nil
+}
+
+func leasesOf(spans []Span) []string {
+	var out []string
+	for _, s := range spans {
+		if l := s.Attr(Lease); l != "" && paysFor(s) && !slices.Contains(out, l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// paysFor reports whether a span is something that is paid for.
+func paysFor(s Span) bool { return s.Attr(Units) != "" || s.Attr(Roots) != "" }
+
+// Build makes the tree of the trace id from its spans and the spans that carry
+// payments.
+func Build(id string, spans, payments []Span) Tree {
+	t := Tree{Trace: id}
+	nodes := map[string]*Node{}
+	for _, s := range spans {
+		n := &Node{Span: s}
+		if paysFor(s) && s.Error == "" && s.Attr(Lease) != "" {
+			n.Payment = paymentOf(s, payments)
+		}
+		nodes[s.ID] = n
+	}
+	for _, s := range spans {
+		n := nodes[s.ID]
+		switch parent := nodes[s.Parent]; {
+		case parent != nil && parent != n:
+			parent.Children = append(parent.Children, n)
+		case s.Trace == id:
+			t.Roots = append(t.Roots, n)
+		default:
+			t.Later = append(t.Later, n)
+		}
+	}
+	t.Why = why(t.Roots)
+	return t
+}
+
+// why is the cause of the first failed root: the earliest failure that has no
+// failed part of its own.
+func why(roots []*Node) string {
+	for _, r := range roots {
+		if r.Error != "" || slices.ContainsFunc(r.Children, func(c *Node) bool { return c.Error != "" && r.Attr(Door) != "" }) {
+			return cause(r).Error
+		}
+	}
+	return ""
+}
+
+func cause(n *Node) *Node {
+	failed := slices.DeleteFunc(slices.Clone(n.Children), func(c *Node) bool { return c.Error == "" })
+	if len(failed) == 0 {
+		return n
+	}
+	// The span's own text joins its parts' when there are several.
+	if len(failed) > 1 && n.Error != "" {
+		return n
+	}
+	return cause(slices.MinFunc(failed, func(a, b *Node) int { return cmp.Compare(a.End, b.End) }))
+}
+
+// paymentOf joins a span to the first receipt or commitment that covers it, and
+// to the first transaction that settled that.
+func paymentOf(s Span, carriers []Span) *Payment {
+	p := &Payment{Lease: s.Attr(Lease), Lane: s.Attr(Lane), Units: number(s.Attr(Units))}
+	read := s.Attr(Units) != ""
+	each(carriers, p.Lease, func(_ Span, e Event) {
+		switch {
+		case read && e.Name == EventReceipt && e.Attr(Lane) == p.Lane && number(e.Attr(Units)) >= p.Units:
+			if seq := number(e.Attr(Seq)); p.Seq == 0 || seq < p.Seq || seq == p.Seq && e.Time < p.SignedAt {
+				p.Seq, p.SignedUnits, p.Epoch, p.SignedAt = seq, number(e.Attr(Units)), e.Attr(Epoch), e.Time
+			}
+		case !read && e.Name == EventCommitment && covers(e, s):
+			if rev := number(e.Attr(Revision)); p.Revision == 0 || rev < p.Revision || rev == p.Revision && e.Time < p.SignedAt {
+				p.Revision, p.SignedUnits, p.SignedAt = rev, number(e.Attr(Units)), e.Time
+			}
+		}
+	})
+	each(carriers, p.Lease, func(c Span, e Event) {
+		switch {
+		case read && e.Name == EventSettled && e.Attr(Lane) == p.Lane && number(e.Attr(Units)) >= p.Units,
+			!read && e.Name == EventCommitted && p.Revision > 0 && number(e.Attr(Revision)) >= p.Revision:
+		default:
+			return
+		}
+		if c.Error != "" {
+			if p.Tx == "" {
+				p.Refusal = c.Error
+			}
+			return
+		}
+		if p.Tx == "" || e.Time < p.SettledAt {
+			p.SettledSeq, p.Paid, p.Tx, p.Height, p.SettledAt = number(e.Attr(Seq)), e.Attr(Paid), c.Attr(Tx), c.Attr(Height), e.Time
+			p.Refusal = ""
+		}
+	})
+	return p
+}
+
+// covers reports whether a commitment holds the piece that a span stored. One of
+// more pieces than it names is taken to when it was signed afterwards.
+func covers(e Event, s Span) bool {
+	roots := e.Attr(Roots)
+	return strings.Contains(roots, s.Attr(Roots)) || strings.HasSuffix(roots, more) && e.Time >= s.End
+}
+
+// more ends a list of roots that is not whole.
+const more = "+"
+
+// maxRoots is how many roots an event names.
+const maxRoots = 100
+
+// RootList is the value of Roots for pieces: the first 16 hex digits of each.
+func RootList[T interface{ String() string }](roots []T) string {
+	var b strings.Builder
+	for i, r := range roots {
+		if i == maxRoots {
+			b.WriteString(more)
+			break
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		text := r.String()
+		b.WriteString(text[:min(16, len(text))])
+	}
+	return b.String()
+}
+
+func each(carriers []Span, lease string, f func(Span, Event)) {
+	for _, c := range carriers {
+		for _, e := range c.Events {
+			if e.Attr(Lease) == lease {
+				f(c, e)
+			}
+		}
+	}
+}
+
+func number(s string) uint64 {
+	n, _ := strconv.ParseUint(s, 10, 64)
+	return n
+}
