@@ -32,6 +32,7 @@ type Scanner struct {
 	raw     [MaxFrame]byte
 	skipped int64
 	broken  int64
+	framed  int64
 }
 
 // NewScanner returns a scanner that reads r.
@@ -77,6 +78,7 @@ func (s *Scanner) Next() (Frame, error) {
 		if _, err := s.r.Discard(n + overhead - 1); err != nil {
 			return Frame{}, err
 		}
+		s.framed += int64(len(raw))
 		p := raw[3 : 3+n]
 		return Frame{Type: int(p[0])<<4 | int(p[1])>>4, Payload: p, Raw: raw}, nil
 	}
@@ -85,6 +87,13 @@ func (s *Scanner) Next() (Frame, error) {
 // Skipped returns the bytes that belonged to no frame so far, and how many
 // frames had a wrong check.
 func (s *Scanner) Skipped() (bytes, broken int64) { return s.skipped, s.broken }
+
+// Offset returns how many bytes of the stream lie behind: frames and what was
+// skipped.
+func (s *Scanner) Offset() int64 { return s.skipped + s.framed }
+
+// Buffered returns how many bytes were read ahead.
+func (s *Scanner) Buffered() int { return s.r.Buffered() }
 
 func end(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -104,7 +104,7 @@ func DecodeMSM(f Frame) (*MSM, error) {
 	b.uint(3 + 7 + 2 + 2 + 1 + 3) // issue, reserved, clocks, smoothing
 	cells, err := m.masks(b)
 	if err != nil {
-		return nil, fmt.Errorf("%w: message %d %v", ErrMalformed, f.Type, err)
+		return nil, fmt.Errorf("%w: message %d %w", ErrMalformed, f.Type, err)
 	}
 	m.readSatellites(b)
 	readSignals(b, w, cells)
@@ -206,4 +206,19 @@ func readSignals(b *bitReader, w width, cells []cell) {
 			c.signal.RangeRate = c.sat.RangeRate + float64(v)*1e-4
 		}
 	}
+}
+
+// More reports whether further messages of the same epoch follow an observation
+// message (MSM's multiple message bit, the synchronous flag of 1001 to 1012).
+func More(f Frame) bool {
+	b := &bitReader{p: f.Payload}
+	switch {
+	case f.Type >= 1001 && f.Type <= 1004:
+		b.uint(12 + 12 + 30)
+	case f.Type >= 1009 && f.Type <= 1012:
+		b.uint(12 + 12 + 27)
+	default:
+		b.uint(12 + 12 + 30)
+	}
+	return b.flag()
 }

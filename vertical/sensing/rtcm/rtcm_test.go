@@ -262,7 +262,7 @@ func TestScannerResynchronises(t *testing.T) {
 }
 
 func TestDescriptor(t *testing.T) {
-	p := []byte{1033 >> 4, 1033&15<<4 | 0, 7, 3, 'A', 'B', 'C', 0, 0, 1, 'R', 0, 2, '1', '2'}
+	p := []byte{1033 >> 4, 1033 & 15 << 4, 7, 3, 'A', 'B', 'C', 0, 0, 1, 'R', 0, 2, '1', '2'}
 	raw, err := Encode(p)
 	if err != nil {
 		t.Fatal(err)
