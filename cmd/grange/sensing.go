@@ -23,7 +23,7 @@ func newSensing(g *globals) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}
-	c.AddCommand(newSensingQC(g))
+	c.AddCommand(newSensingQC(g), newSensingNTRIP())
 	return c
 }
 
