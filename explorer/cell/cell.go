@@ -116,10 +116,14 @@ func (c Cell) Within() (low, high int64) {
 	return c.Place() &^ rest, c.Place() | rest
 }
 
-// OfPlace is the cell of a resolution that a place lies in, if it is no finer
-// than the place.
+// OfPlace is the cell of a resolution that a place lies in; the place itself when
+// it is coarser.
 func OfPlace(place int64, resolution int) Cell {
-	return (Cell(place) | mode | MaxResolution<<resolutionShift).Parent(resolution)
+	c := (Cell(place) | mode | MaxResolution<<resolutionShift).Parent(resolution)
+	for !c.Valid() && c.Resolution() > 0 {
+		c = c.Parent(c.Resolution() - 1)
+	}
+	return c
 }
 
 // Centre is the middle of c in degrees.

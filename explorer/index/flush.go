@@ -118,8 +118,8 @@ func (b *batch) flushProposers() error {
 
 func (b *batch) flushMarket() error {
 	return errors.Join(
-		put(b, &b.devices, "devices", 17, func(_ [32]byte, d *deviceRow) []any {
-			return []any{d.n, d.id[:], d.did, d.owner, d.keyType, d.class, d.status, d.endpoint, d.capabilities, d.metadata, d.cell, d.place,
+		put(b, &b.devices, "devices", 19, func(_ [32]byte, d *deviceRow) []any {
+			return []any{d.n, d.id[:], d.did, d.owner, d.keyType, d.class, d.status, d.endpoint, d.capabilities, d.metadata, d.cell, d.place, d.latitude, d.longitude,
 				d.height, d.time, d.paid, d.net, d.slashed}
 		}),
 		put(b, &b.offers, "offers", 17, func(_ int64, o *offerRow) []any {
@@ -166,8 +166,8 @@ func (b *batch) row(query string, args ...any) *sql.Row {
 
 func (b *batch) loadDevice(id [32]byte) (*deviceRow, error) {
 	d := &deviceRow{id: id}
-	return loaded(d, b.row("SELECT n, did, owner, key_type, class, status, endpoint, capabilities, metadata, cell, place, height, time, paid, net, slashed FROM devices WHERE id = ?", id[:]).
-		Scan(&d.n, &d.did, &d.owner, &d.keyType, &d.class, &d.status, &d.endpoint, &d.capabilities, &d.metadata, &d.cell, &d.place, &d.height, &d.time, &d.paid, &d.net, &d.slashed))
+	return loaded(d, b.row("SELECT n, did, owner, key_type, class, status, endpoint, capabilities, metadata, cell, place, latitude, longitude, height, time, paid, net, slashed FROM devices WHERE id = ?", id[:]).
+		Scan(&d.n, &d.did, &d.owner, &d.keyType, &d.class, &d.status, &d.endpoint, &d.capabilities, &d.metadata, &d.cell, &d.place, &d.latitude, &d.longitude, &d.height, &d.time, &d.paid, &d.net, &d.slashed))
 }
 
 func (b *batch) loadOffer(id int64) (*offerRow, error) {

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -30,6 +31,8 @@ type Event struct {
 	Tx         *string           `json:"tx"` // hash
 	Time       Time              `json:"time"`
 	Attributes map[string]string `json:"attributes"`
+
+	tx int // its index in the block; -1: the block itself
 }
 
 // stored is an event in the body of its block.
@@ -230,9 +233,10 @@ func (d *deviceRow) profile(p devicepb.Profile) error {
 	d.class, d.status = word(lastWord(p.Class.String())), lastWord(p.Status.String())
 	d.endpoint, d.metadata, d.capabilities = word(p.Endpoint), word(p.Metadata), string(list)
 	d.cell = int64(p.Cell)
-	d.place.Valid = false
+	d.place, d.latitude, d.longitude = sql.NullInt64{}, sql.NullFloat64{}, sql.NullFloat64{}
 	if at, ok := cell.Cell(p.Cell).Published(); ok {
-		d.place = some(at.Place())
+		lat, lng := at.Centre()
+		d.place, d.latitude, d.longitude = some(at.Place()), sql.NullFloat64{Float64: lat, Valid: true}, sql.NullFloat64{Float64: lng, Valid: true}
 	}
 	return nil
 }

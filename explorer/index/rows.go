@@ -6,16 +6,17 @@ import "database/sql"
 // written once at its end.
 
 type deviceRow struct {
-	n                  int64
-	id                 [32]byte
-	did, owner, status string
-	keyType, class     sql.NullString
-	endpoint, metadata sql.NullString
-	capabilities       string
-	cell               int64
-	place              sql.NullInt64
-	height, time       int64
-	paid, net, slashed int64
+	n                   int64
+	id                  [32]byte
+	did, owner, status  string
+	keyType, class      sql.NullString
+	endpoint, metadata  sql.NullString
+	capabilities        string
+	cell                int64
+	place               sql.NullInt64
+	latitude, longitude sql.NullFloat64
+	height, time        int64
+	paid, net, slashed  int64
 }
 
 type offerRow struct {

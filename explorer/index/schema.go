@@ -24,7 +24,7 @@ CREATE INDEX failed_txs ON txs (id) WHERE code > 0;
 
 CREATE TABLE devices (
 	n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, did TEXT NOT NULL, owner TEXT NOT NULL, key_type TEXT, class TEXT, status TEXT NOT NULL,
-	endpoint TEXT, capabilities TEXT NOT NULL, metadata TEXT, cell INTEGER NOT NULL, place INTEGER, height INTEGER NOT NULL, time INTEGER NOT NULL,
+	endpoint TEXT, capabilities TEXT NOT NULL, metadata TEXT, cell INTEGER NOT NULL, place INTEGER, latitude REAL, longitude REAL, height INTEGER NOT NULL, time INTEGER NOT NULL,
 	paid INTEGER NOT NULL, net INTEGER NOT NULL, slashed INTEGER NOT NULL);
 CREATE INDEX devices_of_owner ON devices (owner, id);
 CREATE INDEX devices_by_place ON devices (place);
