@@ -11,26 +11,18 @@ type Attack struct {
 	Kind  string // as in a scenario
 	Title string
 	About string // what it does, and what its dollars mean
-	// Closed says that the ledger's rules make it lose. Those that are not are
-	// known holes; Proposal names the change of rules that closes it.
-	Closed   bool
-	Proposal string
-	close    func(*Rules)
-	begin    func(Attacker) attack
-}
-
-// Close makes the proposed change to r; an attack that loses anyway has none.
-func (a Attack) Close(r *Rules) {
-	if a.close != nil {
-		a.close(r)
-	}
+	// Held says which rule makes it lose, and Safeguards names it. The others lose
+	// by how the take and the bonus are related.
+	Held       string
+	Safeguards []string
+	begin      func(Attacker) attack
 }
 
 // Attacks are all kinds, in the order in which they are shown.
 var Attacks = []Attack{
-	{"self", "buy from oneself", "pays its own device its dollars every day and claims the bonus", true, "", nil,
+	{"self", "buy from oneself", "pays its own device its dollars every day and claims the bonus", "", nil,
 		func(a Attacker) attack { return &dealer{volume: a.USD, devices: max(a.Parties, 1)} }},
-	{"ring", "ring of sybils", "accounts pay each other's devices in a circle, its dollars every day in all", true, "", nil,
+	{"ring", "ring of sybils", "accounts pay each other's devices in a circle, its dollars every day in all", "", nil,
 		func(a Attacker) attack {
 			n := a.Parties
 			if n == 0 {
@@ -38,7 +30,7 @@ var Attacks = []Attack{
 			}
 			return &dealer{volume: a.USD, devices: n, ring: true}
 		}},
-	{"split", "split a device into k", "as from oneself, through k devices with equal parts", true, "", nil,
+	{"split", "split a device into k", "as from oneself, through k devices with equal parts", "", nil,
 		func(a Attacker) attack {
 			n := a.Parties
 			if n == 0 {
@@ -46,25 +38,28 @@ var Attacks = []Attack{
 			}
 			return &dealer{volume: a.USD, devices: n}
 		}},
-	{"timing", "time the lag of the averages", "deals with itself only in the last round of epochs in which others burned far less than their average", true, "", nil,
+	{"timing", "time the lag of the averages", "deals with itself only in the last round of epochs in which others burned far less than their average", "", nil,
 		func(a Attacker) attack { return &dealer{volume: a.USD, devices: max(a.Parties, 1), dips: true} }},
-	{"tiny", "tiny settlements with oneself", "deals with itself in payments of 33 to 100 ucredit, so that the take rounds to nothing", true, "", nil,
+	{"tiny", "tiny settlements with oneself", "deals with itself in payments of 33 to 100 ucredit, so that the take rounds to nothing", "", nil,
 		func(a Attacker) attack { return &tiny{limit: a.USD} }},
-	{"run", "run on the redemptions", "holds its dollars in credits and redeems them all when GRAIN falls, before others do", true, "", nil,
+	{"run", "run on the redemptions", "holds its dollars in credits and redeems them all when GRAIN falls, before others do", "", nil,
 		func(a Attacker) attack { return &runner{usd: a.USD} }},
-	{"cartel", "validators deal with themselves", "a part of the validators buys from itself, gets its part of the take back, and votes the price its way", true, "", nil,
+	{"cartel", "validators deal with themselves", "a part of the validators buys from itself, gets its part of the take back, and votes the price its way", "", nil,
 		func(a Attacker) attack { return &cartel{dealer: dealer{volume: a.USD, devices: 1}, power: a.PowerBPS} }},
-	{"lien", "cheat a lender's lien", "tries every day to put others before the lien on its device; half of what it earns is the lender's", false,
-		"round a lien's part up instead of down (lien_up)", func(r *Rules) { r.LienUp = true },
+	{"lien", "cheat a lender's lien", "tries every day to put others before the lien on its device; half of what it earns is the lender's",
+		"a lien's part is rounded up", []string{"lien_up"},
 		func(a Attacker) attack { return &debtor{volume: a.USD} }},
-	{"evade", "evade the take by rounding", "serves real buyers through many leases that each pay 33 ucredit a day; profit is what an honest provider would have paid", false, "carry the rounding of the take from payment to payment (carry_take)", func(r *Rules) { r.CarryTake = true },
+	{"evade", "evade the take by rounding", "serves real buyers through many leases that each pay 33 ucredit a day; profit is what an honest provider would have paid",
+		"the rounding of the take is carried from payment to payment", []string{"carry_take"},
 		func(a Attacker) attack { return &evader{leases: max(a.Parties, 1)} }},
-	{"latency", "trade on a price the ledger has not seen", "between two rounds buys credits after a fall and redeems them after a rise of GRAIN", false, "trade at the price of the next round (forward_buy, forward_redeem)",
-		func(r *Rules) { r.ForwardBuy, r.ForwardRedeem = true, true },
+	{"latency", "trade on a price the ledger has not seen", "between two rounds buys credits after a fall and redeems them after a rise of GRAIN",
+		"trades take the price of a round whose votes were cast after them", []string{"forward_buy", "forward_redeem"},
 		func(a Attacker) attack { return &sniper{usd: a.USD} }},
-	{"pump", "pump the price and burn", "collects GRAIN, pushes its price up for some minutes, and burns all of it for credits", false, "an average of hours instead of seconds (weight_bps 2500 to 10)", func(r *Rules) { r.WeightBPS = 10 },
+	{"pump", "pump the price and burn", "collects GRAIN, pushes its price up for some minutes, and burns all of it for credits",
+		"the price is an average of hours", []string{"slow_average"},
 		func(a Attacker) attack { return &pumper{usd: a.USD} }},
-	{"stale", "deal with oneself on a stale price", "deals with itself only while validators are silent and GRAIN has risen far above the ledger's price", false, "no bonus for an epoch that ends with a stale price (stale_no_bonus)", func(r *Rules) { r.StaleNoBonus = true },
+	{"stale", "deal with oneself on a stale price", "deals with itself only while validators are silent and GRAIN has risen far above the ledger's price",
+		"no bonus for an epoch that ends with a stale price", []string{"stale_no_bonus"},
 		func(a Attacker) attack { return &dealer{volume: a.USD, devices: max(a.Parties, 1), stale: true} }},
 }
 

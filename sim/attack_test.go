@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"testing"
 )
 
@@ -39,67 +40,47 @@ func attacked(t *testing.T, k Attack, change func(*Rules)) []Result {
 // TestAttacksLose is the promise of the economy: each of these attacks ends with
 // less than it began with, whatever the luck.
 func TestAttacksLose(t *testing.T) {
-	closed := 0
 	for _, k := range Attacks {
-		if !k.Closed {
-			continue
-		}
-		closed++
 		t.Run(k.Kind, func(t *testing.T) {
 			for _, r := range attacked(t, k, nil) {
 				a := r.Attacks[0]
-				if a.Volume == 0 {
-					t.Errorf("seed %d: the attack did nothing", r.Seed)
-				}
-				if a.Profit >= 0 {
+				if a.Profit > Rounding || len(k.Safeguards) == 0 && a.Profit >= 0 {
 					t.Errorf("seed %d: %s moved %s and made %s", r.Seed, k.Title, Dollars(int64(a.Volume)), Dollars(a.Profit))
 				}
+				if a.Volume == 0 && len(k.Safeguards) == 0 {
+					t.Errorf("seed %d: the attack did nothing", r.Seed)
+				}
 			}
 		})
 	}
-	if closed < 6 {
-		t.Errorf("%d attacks are held by the rules, want at least 6", closed)
+	if len(Attacks) < 6 {
+		t.Errorf("%d attacks, want at least 6", len(Attacks))
 	}
 }
 
-// TestKnownHoles shows that the attacks which are listed as open do pay under
-// the ledger's rules of today, and no longer do under the proposed change. When
-// the ledger's rules change, this test says which entry to move.
+// TestKnownHoles runs each attack that a rule holds under the rules before, where
+// it must pay, so that the test above could fail, and with its own rule put back
+// among them, where it must not: the rule is there for a reason, and is enough.
 func TestKnownHoles(t *testing.T) {
 	for _, k := range Attacks {
-		if k.Closed {
+		if len(k.Safeguards) == 0 {
 			continue
 		}
-		t.Run(k.Kind, func(t *testing.T) {
-			if f := attackFigures(attacked(t, k, nil), 0); f.Profit.P50 <= Rounding {
-				t.Errorf("median profit is %s: it is not open any more", Dollars(f.Profit.P50))
-			}
-			if f := attackFigures(attacked(t, k, k.Close), 0); f.Wins > 0 {
-				t.Errorf("with %s it pays in %d of %d runs, at best %s", k.Proposal, f.Wins, seeds(t), Dollars(f.Profit.Max))
-			}
-		})
-	}
-}
-
-// TestClosedStayClosed: no proposed rule opens an attack that loses today.
-func TestClosedStayClosed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs every attack anew")
-	}
-	all := func(r *Rules) {
-		for _, name := range Proposals {
-			if err := r.Propose(name); err != nil {
-				t.Fatal(err)
+		rules := func(own bool) func(*Rules) {
+			return func(r *Rules) {
+				for _, name := range Safeguards {
+					if err := r.set(name, own && slices.Contains(k.Safeguards, name)); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
 		}
-	}
-	for _, k := range Attacks {
-		if !k.Closed {
-			continue
-		}
 		t.Run(k.Kind, func(t *testing.T) {
-			if f := attackFigures(attacked(t, k, all), 0); f.Profit.Max >= 0 {
-				t.Errorf("pays at best %s", Dollars(f.Profit.Max))
+			if f := attackFigures(attacked(t, k, rules(false)), 0); f.Profit.P50 <= Rounding {
+				t.Errorf("median profit under the rules before is %s: there is no hole", Dollars(f.Profit.P50))
+			}
+			if f := attackFigures(attacked(t, k, rules(true)), 0); f.Wins > 0 {
+				t.Errorf("with %v it pays in %d of %d runs, at best %s", k.Safeguards, f.Wins, seeds(t), Dollars(f.Profit.Max))
 			}
 		})
 	}
@@ -119,7 +100,8 @@ func TestSplittingEarnsNoMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if many.Totals.RewardsBudget > one.Totals.RewardsBudget {
+	// The bonds of more devices move the exchange a little.
+	if most := one.Totals.RewardsBudget; many.Totals.RewardsBudget > most+most/100_000 {
 		t.Errorf("budget is %d ugrain with 128 devices, %d with one", many.Totals.RewardsBudget, one.Totals.RewardsBudget)
 	}
 }

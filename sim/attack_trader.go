@@ -141,18 +141,10 @@ func (u *pumper) beforeVote(w *world, p *party) error {
 		u.phase, u.since = 1, 0
 		return w.purchase(p.account, u.affordable(w, half))
 	case 1:
-		q := w.book.Quote()
-		if u.since < pumpHold && (u.since < 3 || q.Low < w.exchange.price()*997/1000) {
-			return nil
+		if w.s.Rules.ForwardBuy {
+			return nil // only a round that closes makes credits
 		}
-		u.phase, u.since = 2, 0
-		g := w.book.Grain(p.account)
-		made, err := w.book.Buy(p.account, g)
-		u.sum += made
-		if made == 0 && err == nil {
-			return w.dump(p.account, g)
-		}
-		return err
+		return u.burn(w, p)
 	default:
 		if amount := min(w.book.Credit(p.account), w.book.atOnce()); uint64(amount) >= dollar {
 			if _, err := w.book.Redeem(p.account, amount); err != nil {
@@ -164,6 +156,29 @@ func (u *pumper) beforeVote(w *world, p *party) error {
 		}
 		return nil
 	}
+}
+
+func (u *pumper) afterVote(w *world, p *party) error {
+	if u.phase != 1 || !w.s.Rules.ForwardBuy {
+		return nil
+	}
+	return u.burn(w, p)
+}
+
+// burn makes credits of all GRAIN once the ledger's price has come along.
+func (u *pumper) burn(w *world, p *party) error {
+	q := w.book.Quote()
+	if u.since < pumpHold && (u.since < 3 || q.Low < w.exchange.price()*997/1000) {
+		return nil
+	}
+	u.phase, u.since = 2, 0
+	g := w.book.Grain(p.account)
+	made, err := w.book.Buy(p.account, g)
+	u.sum += made
+	if made == 0 && err == nil {
+		return w.dump(p.account, g)
+	}
+	return err
 }
 
 func (u *pumper) affordable(w *world, usd uint64) money.Grain {

@@ -63,9 +63,9 @@ type Book struct {
 	price    price.State
 	window   breaker.Window
 	totals   Totals
-	revenue  money.Credit // of the open epoch
-	burned   money.Credit // of the open epoch
-	carry    [3]uint64    // rounding of the take, when carried
+	revenue  money.Credit        // of the open epoch
+	burned   money.Credit        // of the open epoch
+	carry    money.Parts[uint64] // rounding of the take
 	progress emission.Progress
 	average  money.Grain // of what usage burned
 
@@ -167,8 +167,8 @@ func (b *Book) Collateral() uint64 {
 
 // Buy burns grains into the pool and makes credits at the low price. It returns
 // 0 and does nothing when the price is stale or the amount makes no credit, and
-// under the proposed ForwardBuy unless a round closes at this very time: a buy
-// made earlier would wait for it.
+// under ForwardBuy unless a round closes at this very time. On the ledger a buy
+// waits for that round; here who buys sees its price, which favours attackers.
 func (b *Book) Buy(a Account, grain money.Grain) (money.Credit, error) {
 	if b.Stale() || b.rules.ForwardBuy && b.now > b.price.Updated {
 		return 0, nil
@@ -208,8 +208,8 @@ func (b *Book) Redeem(a Account, amount money.Credit) (bool, error) {
 	if uint64(amount) < b.rules.RedeemMin || b.Stale() || b.Halted() {
 		return false, nil
 	}
-	if g, err := b.Quote().Grains(amount); err != nil || g == 0 {
-		return false, err
+	if b.redeemed(amount, b.Quote()) == 0 {
+		return false, nil
 	}
 	left, err := money.Sub(b.credit[a], amount)
 	if err != nil {
@@ -237,46 +237,58 @@ func (b *Book) room() uint64 {
 }
 
 // PayRedemptions is the end of a block: it pays the head of the queue as far as
-// the breaker allows. It waits while the price is stale.
+// the breaker allows, in strict order, and gives back what is worth nothing any
+// more. It waits while the price is stale, and under ForwardRedeem for a round.
 func (b *Book) PayRedemptions() ([]Redeemed, error) {
-	if len(b.queue) == 0 || b.Stale() {
+	if len(b.queue) == 0 || b.Stale() || b.rules.ForwardRedeem && b.now != b.price.Updated {
 		return nil, nil
 	}
 	var paid []Redeemed
 	quote := b.Quote()
 	for i := range min(len(b.queue), int(b.rules.RedeemPerBlock)) {
 		head := &b.queue[i]
-		if b.rules.ForwardRedeem && head.asked >= b.price.Updated {
+		if b.rules.ForwardRedeem && !b.price.Fair(head.asked) {
 			break
 		}
-		amount := min(uint64(head.remaining), b.room())
-		if amount < min(uint64(head.remaining), b.rules.RedeemMin) {
+		amount := money.Credit(min(uint64(head.remaining), b.room()))
+		if uint64(amount) < min(uint64(head.remaining), b.rules.RedeemMin) {
 			break
 		}
-		if g, err := quote.Grains(money.Credit(amount)); err != nil || g == 0 {
-			continue // it keeps its place and its credits
+		if b.redeemed(amount, quote) == 0 {
+			b.credit[head.holder] += head.remaining
+			b.queued -= head.remaining
+			head.remaining = 0
+			continue
 		}
-		p, err := b.pay(head.holder, money.Credit(amount), quote)
+		p, err := b.pay(head.holder, amount, quote)
 		if err != nil {
 			return paid, err
 		}
 		paid = append(paid, p)
-		head.remaining -= money.Credit(amount)
-		// As on the ledger: should paying have made room, the next one gets it.
+		if head.remaining -= amount; head.remaining > 0 {
+			break
+		}
 	}
 	b.queue = slices.DeleteFunc(b.queue, func(r redemption) bool { return r.remaining == 0 })
 	return paid, nil
 }
 
-// pay burns queued credits and makes their grains, out of the pool first.
-func (b *Book) pay(to Account, amount money.Credit, q price.Quote) (Redeemed, error) {
+// redeemed is what credits are redeemed for: their worth at the high price and,
+// under Haircut, at most their part of the pool.
+func (b *Book) redeemed(amount money.Credit, q price.Quote) money.Grain {
 	grain, err := q.Grains(amount)
 	if err != nil {
-		return Redeemed{}, fmt.Errorf("redeem %d ucredit: %w", amount, err)
+		grain = ^money.Grain(0)
 	}
 	if b.rules.Haircut {
 		grain = min(grain, money.Grain(mulDiv(uint64(b.totals.Pool), uint64(amount), uint64(b.debt()))))
 	}
+	return grain
+}
+
+// pay burns queued credits and makes their grains, out of the pool first.
+func (b *Book) pay(to Account, amount money.Credit, q price.Quote) (Redeemed, error) {
+	grain := b.redeemed(amount, q)
 	reminted := min(grain, b.totals.Pool)
 	if err := b.canMint(grain, b.totals.Pool-reminted); err != nil {
 		return Redeemed{}, err
@@ -308,36 +320,19 @@ func (b *Book) supplyCounted() money.Grain {
 }
 
 // take takes the network's share out of escrowed credits and returns what is
-// left for the payee and what was burned. Each part is rounded down; under the
-// proposed CarryTake the rest is carried to the next payment.
+// left for the payee and what was burned.
 func (b *Book) take(amount money.Credit) (net, burned money.Credit) {
-	var parts [3]money.Credit
-	for i, bps := range []uint32{b.rules.BurnBPS, b.rules.ValidatorsBPS, b.rules.TreasuryBPS} {
-		if !b.rules.CarryTake {
-			parts[i] = money.Share(amount, money.BPS(bps))
-			continue
-		}
-		q, r, err := money.MulDivAdd(uint64(amount), uint64(bps), b.carry[i], uint64(money.Whole))
-		if err != nil {
-			continue // cannot happen: a share of a 64-bit amount fits
-		}
-		parts[i], b.carry[i] = money.Credit(q), r
+	shares := money.Parts[money.BPS]{Burned: money.BPS(b.rules.BurnBPS), Validators: money.BPS(b.rules.ValidatorsBPS), Treasury: money.BPS(b.rules.TreasuryBPS)}
+	parts, carry := money.Take(amount, shares, b.carry)
+	if b.rules.CarryTake {
+		b.carry = carry
 	}
-	if total := parts[0] + parts[1] + parts[2]; total > amount {
-		// Carried parts of a payment of a few ucredit: what it cannot pay waits.
-		left := amount
-		for i, p := range parts {
-			parts[i] = min(p, left)
-			left -= parts[i]
-			b.carry[i] += uint64(p-parts[i]) * uint64(money.Whole)
-		}
-	}
-	b.totals.CreditsTaken += parts[0]
-	b.collector += parts[1]
-	b.treasury += parts[2]
+	b.totals.CreditsTaken += parts.Burned
+	b.collector += parts.Validators
+	b.treasury += parts.Treasury
 	b.revenue += amount
-	b.burned += parts[0]
-	return amount - parts[0] - parts[1] - parts[2], parts[0]
+	b.burned += parts.Burned
+	return amount - money.Sum(parts), parts.Burned
 }
 
 // chargeFee takes the least fee of settling one receipt from an account, or

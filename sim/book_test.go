@@ -162,7 +162,7 @@ func TestCheckSees(t *testing.T) {
 	}
 }
 
-// TestTakeRounding is the rule hole of small payments, and its proposed end.
+// TestTakeRounding is the hole of small payments, and its end.
 func TestTakeRounding(t *testing.T) {
 	for _, c := range []struct {
 		name          string
@@ -193,7 +193,9 @@ func TestTakeRounding(t *testing.T) {
 }
 
 func TestRedemption(t *testing.T) {
-	b, a := open(t, nil)
+	b, a := open(t, func(r *Rules) { // the rules before, first
+		r.Haircut, r.ForwardBuy, r.ForwardRedeem, r.WeightBPS = false, false, false, 2500
+	})
 	made, err := b.Buy(a, 100_000*grainOf)
 	if err != nil || made == 0 {
 		t.Fatal(made, err)
@@ -244,7 +246,7 @@ func TestRedemption(t *testing.T) {
 }
 
 func TestForwardPrices(t *testing.T) {
-	b, a := open(t, func(r *Rules) { r.ForwardBuy, r.ForwardRedeem = true, true })
+	b, a := open(t, nil)
 	if made, _ := b.Buy(a, 1000*grainOf); made == 0 {
 		t.Fatal("a buy in the moment of a round makes nothing")
 	}
@@ -258,12 +260,19 @@ func TestForwardPrices(t *testing.T) {
 	if paid, _ := b.PayRedemptions(); len(paid) != 0 {
 		t.Error("a redemption is paid at the price of before")
 	}
-	b.Advance(10)
-	if err := b.Vote([]price.Vote{{Price: dollar, Power: 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if paid, _ := b.PayRedemptions(); len(paid) != 1 {
-		t.Error("a redemption is not paid at the next round")
+	for _, c := range []struct {
+		at   int64
+		want int // redemptions paid
+	}{{10, 0}, {15, 0}, {20, 1}} { // votes of the round at 10 may have been cast before it
+		b.Advance(c.at)
+		if c.at%10 == 0 {
+			if err := b.Vote([]price.Vote{{Price: dollar, Power: 1}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if paid, _ := b.PayRedemptions(); len(paid) != c.want {
+			t.Errorf("at %d s %d redemptions are paid, want %d", c.at, len(paid), c.want)
+		}
 	}
 }
 

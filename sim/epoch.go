@@ -57,6 +57,9 @@ func (b *Book) EndEpoch() (EpochRecord, error) {
 	b.progress, r.Released = progress, released
 	b.average = emission.Smooth(b.average, r.BurnedGrain, b.rules.BurnAverageEpochs)
 	r.DemandPool = emission.DemandPool(released, b.average, money.BPS(b.rules.RebateBPS))
+	if b.rules.StaleNoBonus && r.Stale {
+		r.DemandPool = 0
+	}
 	b.totals.RewardsBudget += r.DemandPool
 	b.revenue, b.burned = 0, 0
 
@@ -109,9 +112,6 @@ func (w *rewards) use(device [32]byte, burned money.Credit) {
 func (b *Book) score(r EpochRecord) ([]score.Bonus, error) {
 	w := &b.rewards
 	terms := score.Terms{Vertical: Vertical, Epoch: r.Epoch, Pool: r.DemandPool, Rebate: money.BPS(b.rules.RebateBPS), Price: r.Quote.High}
-	if b.rules.StaleNoBonus && r.Stale {
-		terms.Price = 0
-	}
 	usage := make([]score.Usage, 0, len(w.keys))
 	for _, k := range w.keys {
 		usage = append(usage, score.Usage{Device: k, Epoch: r.Epoch, Burned: w.usage[k]})

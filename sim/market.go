@@ -188,10 +188,10 @@ func (b *Book) payOut(d *Device, denom string, amount uint64) error {
 	return nil
 }
 
-// distribute divides a payment as the device module does. Under the proposed
-// LienUp liens' parts are rounded up; the rest is divided as ever.
+// distribute divides a payment as the device module does. Without LienUp liens'
+// parts are rounded down; the rest is divided as ever.
 func (b *Book) distribute(amount uint64, denom string, d *Device) ([]device.Payment, []device.Split) {
-	if !b.rules.LienUp {
+	if b.rules.LienUp {
 		return device.Distribute(amount, denom, name(d.Owner), d.Splits)
 	}
 	var payments []device.Payment
@@ -202,12 +202,7 @@ func (b *Book) distribute(amount uint64, denom string, d *Device) ([]device.Paym
 			others = append(others, s)
 			continue
 		}
-		part, rest, err := money.MulDiv(amount, uint64(s.Share), uint64(money.Whole))
-		if err == nil && rest > 0 {
-			part++
-		}
-		part = min(part, s.Owed(), left)
-		if part > 0 {
+		if part := min(money.Share(amount, s.Share), s.Owed(), left); part > 0 {
 			s.Paid, left = s.Paid+part, left-part
 			payments = append(payments, device.Payment{To: s.To, Amount: part})
 		}

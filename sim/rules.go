@@ -34,8 +34,6 @@ type Rules struct {
 	RedeemWindowSeconds uint64 `json:"redeem_window_seconds" yaml:"redeem_window_seconds"`
 	RedeemWindowBPS     uint32 `json:"redeem_window_bps" yaml:"redeem_window_bps"`
 	RedeemWindowFloor   uint64 `json:"redeem_window_floor" yaml:"redeem_window_floor"`
-	WarnBPS             uint32 `json:"warn_bps" yaml:"warn_bps"`
-	HaltBPS             uint32 `json:"halt_bps" yaml:"halt_bps"`
 
 	RebateBPS              uint32 `json:"rebate_bps" yaml:"rebate_bps"`
 	BurnAverageEpochs      uint32 `json:"burn_average_epochs" yaml:"burn_average_epochs"`
@@ -60,39 +58,45 @@ type Rules struct {
 	// out, which favours attackers.
 	SettleNanoGrain uint64 `json:"settle_nano_grain" yaml:"settle_nano_grain"`
 
-	// Proposed changes to the ledger's rules, off as on the ledger; a test shows
-	// what each closes. See docs/economy.md.
+	// Safeguards are on, as on the ledger. A test turns each off and shows what
+	// it holds; see docs/economy.md.
 
-	// CarryTake carries the rounding of the take from payment to payment.
+	// CarryTake carries the rounding of the take from payment to payment; without
+	// it each payment rounds down.
 	CarryTake bool `json:"carry_take" yaml:"carry_take"`
-	// ForwardRedeem pays a redemption at a round that closed after it was asked for.
+	// ForwardRedeem pays a redemption at a round whose votes were all cast after
+	// it was asked for; without it at the price of any block.
 	ForwardRedeem bool `json:"forward_redeem" yaml:"forward_redeem"`
-	// ForwardBuy makes credits only at the price of the round that closes next.
+	// ForwardBuy makes credits only at the price of a round that closes; without
+	// it at the price of any block.
 	ForwardBuy bool `json:"forward_buy" yaml:"forward_buy"`
 	// Haircut redeems at all times, but below full collateral gives each credit
-	// only its part of the pool, where the ledger slows redemptions and then
-	// halts them.
+	// only its part of the pool; without it redemptions slow below WarnBPS and
+	// halt at HaltBPS.
 	Haircut bool `json:"haircut" yaml:"haircut"`
-	// LienUp rounds a lien's part of a payment up.
+	// LienUp rounds a lien's part of a payment up; without it down.
 	LienUp bool `json:"lien_up" yaml:"lien_up"`
-	// StaleNoBonus pays no bonus for an epoch that ends with a stale price.
+	// StaleNoBonus leaves no demand pool to an epoch that ends with a stale price.
 	StaleNoBonus bool `json:"stale_no_bonus" yaml:"stale_no_bonus"`
+	// WarnBPS and HaltBPS are collateral ratios, for the rule before Haircut.
+	WarnBPS uint32 `json:"warn_bps" yaml:"warn_bps"`
+	HaltBPS uint32 `json:"halt_bps" yaml:"halt_bps"`
 }
 
 // DefaultRules are the parameters that a network of the ledger starts with.
 func DefaultRules() Rules {
 	return Rules{
-		WeightBPS: 2500, MaxStepBPS: 1500, BandBPS: 20_000, MaxBandBPS: 1000, SpreadBPS: 25, StaleSeconds: 600,
+		WeightBPS: slowWeight, MaxStepBPS: 1500, BandBPS: 20_000, MaxBandBPS: 1000, SpreadBPS: 25, StaleSeconds: 600,
 		BurnBPS: 300, ValidatorsBPS: 100, TreasuryBPS: 100,
-		RedeemPerBlock: 50, RedeemMin: 10_000,
+		RedeemPerBlock: 200, RedeemMin: 10_000,
 		RedeemWindowSeconds: 86_400, RedeemWindowBPS: 1000, RedeemWindowFloor: 1_000_000_000,
-		WarnBPS: 9500, HaltBPS: 9000,
 		RebateBPS: 8000, BurnAverageEpochs: 7,
 		SimpleGrain: 180_000_000_000_000, BaselineGrain: 420_000_000_000_000, HalfLifeEpochs: 2190,
 		BaselineStart: 1_000_000_000, BaselineDoublingEpochs: 365,
 		GraceEpochs: 7, WindowEpochs: 1, FaultLimit: 3, SlashBPS: 100, MinBond: 1_000_000,
 		ChallengeEpochs: 1, BreakerEpochs: 1, BreakerLimit: 1_000_000_000_000,
-		SettleNanoGrain: 2500,
+		SettleNanoGrain: 2500, WarnBPS: 9500, HaltBPS: 9000,
+		CarryTake: true, ForwardRedeem: true, ForwardBuy: true, Haircut: true, LienUp: true, StaleNoBonus: true,
 	}
 }
 
@@ -114,26 +118,51 @@ func (r Rules) leases() lease.Rules {
 	return lease.Rules{Grace: r.GraceEpochs, Window: r.WindowEpochs, FaultLimit: r.FaultLimit}
 }
 
-// Proposals are the names that Propose knows.
-var Proposals = []string{"carry_take", "forward_redeem", "forward_buy", "haircut", "lien_up", "stale_no_bonus"}
+// ledgerRounds is how many price rounds the ledger has in a day: one in 10 s.
+const ledgerRounds = 8640
 
-// Propose turns one of the proposed changes on.
-func (r *Rules) Propose(name string) error {
+// weightAt is the weight of a round of which there are so many in a day, which is
+// that of all the ledger's rounds in the same time: 1 − (1 − weight)^n.
+func (r Rules) weightAt(rounds int) uint32 {
+	const one = 1_000_000_000_000
+	rest := uint64(one)
+	for range max(ledgerRounds/rounds, 1) {
+		rest = mulDiv(rest, uint64(money.Whole)-min(uint64(r.WeightBPS), uint64(money.Whole)), uint64(money.Whole))
+	}
+	return uint32(max((one-rest)/(one/uint64(money.Whole)), 1))
+}
+
+// Safeguards are the names that Without knows.
+var Safeguards = []string{"carry_take", "forward_redeem", "forward_buy", "haircut", "lien_up", "slow_average", "stale_no_bonus"}
+
+// Weights of the newest round in the average of the price, in bps: of some three
+// hours, and what was before it, of less than a minute.
+const slowWeight, fastWeight = 10, 2500
+
+// Without turns one of the safeguards off: the rule that the ledger had before.
+func (r *Rules) Without(name string) error { return r.set(name, false) }
+
+func (r *Rules) set(name string, on bool) error {
 	switch name {
 	case "carry_take":
-		r.CarryTake = true
+		r.CarryTake = on
 	case "forward_redeem":
-		r.ForwardRedeem = true
+		r.ForwardRedeem = on
 	case "forward_buy":
-		r.ForwardBuy = true
+		r.ForwardBuy = on
 	case "haircut":
-		r.Haircut = true
+		r.Haircut = on
 	case "lien_up":
-		r.LienUp = true
+		r.LienUp = on
+	case "slow_average":
+		r.WeightBPS = fastWeight
+		if on {
+			r.WeightBPS = slowWeight
+		}
 	case "stale_no_bonus":
-		r.StaleNoBonus = true
+		r.StaleNoBonus = on
 	default:
-		return fmt.Errorf("rule %q is not proposed; proposed are %s", name, strings.Join(Proposals, ", "))
+		return fmt.Errorf("rule %q cannot be turned off; those that can are %s", name, strings.Join(Safeguards, ", "))
 	}
 	return nil
 }

@@ -113,12 +113,12 @@ func TestShippedScenarios(t *testing.T) {
 			s.Attackers[i].StartDay = min(s.Attackers[i].StartDay, 5)
 		}
 		s.Rounds = min(s.Rounds, 1000)
-		for _, rule := range append([]string{""}, Proposals...) {
-			if rule != "" && s.Rules.Propose(rule) != nil {
+		for _, rule := range append([]string{""}, Safeguards...) {
+			if rule != "" && s.Rules.Without(rule) != nil {
 				t.Fatalf("rule %s is not known", rule)
 			}
 			if _, err := Run(s, 3); err != nil {
-				t.Errorf("%s with rule %q: %v", name, rule, err)
+				t.Errorf("%s without rule %q and those before: %v", name, rule, err)
 			}
 		}
 	}

@@ -62,8 +62,14 @@ func TestEveryAttackHasItsScenario(t *testing.T) {
 		if _, err := Load("attack-" + k.Kind); err != nil {
 			t.Error(err)
 		}
-		if k.Closed != (k.close == nil) || k.Closed != (k.Proposal == "") {
-			t.Errorf("%s: an open attack has a proposal, a closed one has none", k.Kind)
+		rules := DefaultRules()
+		for _, name := range k.Safeguards {
+			if err := rules.Without(name); err != nil {
+				t.Error(err)
+			}
+		}
+		if opened := rules != DefaultRules(); opened != (k.Held != "") {
+			t.Errorf("%s: what holds it is %q, turning off %v changes the rules: %v", k.Kind, k.Held, k.Safeguards, opened)
 		}
 	}
 }

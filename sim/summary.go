@@ -84,8 +84,7 @@ type AttackFigures struct {
 	Profit   Spread `json:"profit_ucredit"`
 	PerMille Spread `json:"profit_per_1000_usd_ucredit"`
 	Wins     int    `json:"runs_with_profit"`
-	Closed   bool   `json:"closed_by_rules"`
-	Proposal string `json:"proposal,omitempty"`
+	Held     string `json:"held_by,omitempty"`
 }
 
 // Summarize reads the percentiles of runs of a scenario, which must not be empty.
@@ -141,7 +140,7 @@ func attackFigures(results []Result, at int) AttackFigures {
 	f := AttackFigures{Kind: results[0].Attacks[at].Kind}
 	for _, k := range Attacks {
 		if k.Kind == f.Kind {
-			f.Title, f.Closed, f.Proposal = k.Title, k.Closed, k.Proposal
+			f.Title, f.Held = k.Title, k.Held
 		}
 	}
 	var volume, profit, per []int64

@@ -41,7 +41,9 @@ func newWorld(s Scenario, seed uint64) (*world, error) {
 	if err := s.Valid(); err != nil {
 		return nil, err
 	}
-	book, err := NewBook(s.Rules, money.Grain(s.Exchange.SupplyGrain*grainOf))
+	rules := s.Rules
+	rules.WeightBPS = rules.weightAt(s.Rounds)
+	book, err := NewBook(rules, money.Grain(s.Exchange.SupplyGrain*grainOf))
 	if err != nil {
 		return nil, err
 	}
@@ -131,11 +133,10 @@ func (w *world) vote() error {
 	return w.book.Vote(v.list)
 }
 
-// settleQueue lets as many blocks as the round has pay redemptions, and sells
-// what they made.
+// settleQueue lets redemptions be paid as often as the ledger has rounds in the
+// time of one here, and sells what they made.
 func (w *world) settleQueue() error {
-	blocks := EpochSeconds / w.s.Rounds // of a second each
-	for range blocks {
+	for range max(ledgerRounds/w.s.Rounds, 1) {
 		paid, err := w.book.PayRedemptions()
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ type simFlags struct {
 	runs int
 	seed uint64
 	days int
-	rule []string
+	off  []string
 }
 
 func newSim(g *globals) *cobra.Command {
@@ -76,7 +76,7 @@ func (f *simFlags) add(c *cobra.Command, runs int) {
 	c.Flags().IntVar(&f.runs, "runs", runs, "runs of each scenario, with seeds that follow each other")
 	c.Flags().Uint64Var(&f.seed, "seed", 1, "seed of the first run")
 	c.Flags().IntVar(&f.days, "days", 0, "days of each run (default: the scenario's)")
-	c.Flags().StringSliceVar(&f.rule, "rule", nil, "turn a proposed rule on: "+strings.Join(sim.Proposals, ", "))
+	c.Flags().StringSliceVar(&f.off, "without", nil, "turn a safeguard off: "+strings.Join(sim.Safeguards, ", "))
 }
 
 // scenario reads a shipped scenario or, when the name looks like one, a file.
@@ -94,9 +94,9 @@ func (f *simFlags) scenario(name string) (sim.Scenario, error) {
 	} else if s, err = sim.Load(name); err != nil {
 		return s, cliout.Fail(cliout.NotFound, err, "grange sim list")
 	}
-	for _, r := range f.rule {
-		if err := s.Rules.Propose(r); err != nil {
-			return s, cliout.Fail(cliout.Usage, err, "grange sim --rule haircut")
+	for _, r := range f.off {
+		if err := s.Rules.Without(r); err != nil {
+			return s, cliout.Fail(cliout.Usage, err, "grange sim --without haircut")
 		}
 	}
 	if f.days > 0 {
@@ -173,14 +173,14 @@ func writeSummaries(w io.Writer, all []sim.Summary) error {
 
 func newSimAttacks(g *globals) *cobra.Command {
 	var f simFlags
-	var proposed bool
+	var open bool
 	c := &cobra.Command{
 		Use:   "attacks [KIND]...",
 		Short: "Show what attackers make of the ledger's rules",
 		Long: "Runs each attack in its own scenario and shows its profit over the runs. An attacker has all that favours him:\n" +
 			"credits count at their face value, opening leases costs nothing, settling costs the least fee.\n" +
-			"Ends with code 1 when an attack that the rules must stop makes a profit in any run.",
-		Example: "grange sim attacks\ngrange sim attacks pump latency --runs 50\ngrange sim attacks --proposed   # with the proposed changes of rules",
+			"Ends with code 1 when an attack makes a profit in any run, unless --open asked for it.",
+		Example: "grange sim attacks\ngrange sim attacks pump latency --runs 50\ngrange sim attacks --open   # without the safeguards, to see what they hold",
 		RunE: func(c *cobra.Command, kinds []string) error {
 			var all []sim.AttackFigures
 			for _, k := range sim.Attacks {
@@ -191,8 +191,13 @@ func newSimAttacks(g *globals) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if proposed {
-					k.Close(&s.Rules)
+				for _, name := range sim.Safeguards {
+					if !open {
+						break
+					}
+					if err := s.Rules.Without(name); err != nil {
+						return err
+					}
 				}
 				results, err := f.runAll(c, s)
 				if err != nil {
@@ -207,7 +212,7 @@ func newSimAttacks(g *globals) *cobra.Command {
 				return err
 			}
 			for _, a := range all {
-				if a.Wins > 0 && (a.Closed || proposed) {
+				if a.Wins > 0 && !open {
 					return cliout.Failf(cliout.Failed, "", "%s: profit in %d of %d runs, the rules must leave none", a.Title, a.Wins, f.runs)
 				}
 			}
@@ -215,7 +220,7 @@ func newSimAttacks(g *globals) *cobra.Command {
 		},
 	}
 	f.add(c, 20)
-	c.Flags().BoolVar(&proposed, "proposed", false, "with the change of rules that is proposed against each attack")
+	c.Flags().BoolVar(&open, "open", false, "without all safeguards, to see what they hold")
 	return c
 }
 
@@ -230,8 +235,8 @@ func writeAttacks(w io.Writer, all []sim.AttackFigures, runs int) error {
 		return err
 	}
 	for _, a := range all {
-		if a.Wins > 0 && a.Proposal != "" {
-			fmt.Fprintf(w, "%s %s; proposed: %s\n", c.Yellow("open:"), a.Title, a.Proposal)
+		if a.Wins > 0 && a.Held != "" {
+			fmt.Fprintf(w, "%s %s; held by: %s\n", c.Yellow("open:"), a.Title, a.Held)
 		}
 	}
 	return nil
