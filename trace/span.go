@@ -11,6 +11,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
+// Key is the name of an attribute.
+type Key = attribute.Key
+
 // Attributes that spans and events carry. Ids are lower-case hex.
 const (
 	Role     = attribute.Key("grange.role")

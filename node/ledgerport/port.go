@@ -53,7 +53,7 @@ func (p *Port) ChainID() string { return p.c.ChainID() }
 
 // send sends one transaction and waits for its block.
 func (p *Port) send(ctx context.Context, msgs ...sdk.Msg) (client.Result, error) {
-	return p.signer.Send(ctx, msgs...)
+	return traced(ctx, p.signer.Send, msgs)
 }
 
 // Epoch returns the current epoch, from 1.

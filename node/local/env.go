@@ -1,10 +1,13 @@
 package local
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/trace"
 )
 
 // env is what the roles of one process share.
@@ -13,11 +16,31 @@ type env struct {
 	plan *Plan
 	log  *slog.Logger
 	link *link
+	// traces takes the spans of every role of this process; nil takes none.
+	traces *trace.Recorder
 }
 
 func newEnv(home string, log *slog.Logger) env {
 	return env{home: home, log: log, link: new(link)}
 }
+
+// record starts the recorder of this process, whose spans are kept under its
+// name.
+func (e *env) record(ctx context.Context, process string) (err error) {
+	e.traces, err = trace.Open(ctx, trace.Config{Dir: filepath.Join(TraceDir(e.home), process), Log: e.log})
+	return err
+}
+
+// stopRecording writes the last spans.
+func (e *env) stopRecording() {
+	if err := e.traces.Close(); err != nil {
+		e.log.Warn("traces not closed", "err", err)
+	}
+}
+
+// TraceDir is where the processes of a home directory keep their traces, each in
+// a folder of its own.
+func TraceDir(home string) string { return filepath.Join(home, "traces") }
 
 // Stages of the start.
 const (

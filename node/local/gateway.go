@@ -62,7 +62,7 @@ func (e *env) gateway() node.Role {
 			prepared.Go(func() { prepare(serving, engine, r.Ready(), log) })
 			err = s3.Serve(ctx, s3.Config{
 				Addr: e.plan.listenAddr(e.plan.Ports.S3), Region: e.plan.S3Region, AccessKey: s3keys.Access, SecretKey: s3keys.Secret,
-				Home: filepath.Join(e.home, "data", "s3"), Segments: segments{engine}, Logger: log,
+				Home: filepath.Join(e.home, "data", "s3"), Segments: segments{engine}, Logger: log, Tracer: e.traces.Tracer(GatewayName),
 				Ready: func(string) { r.MarkReady() },
 			})
 			stop()
@@ -174,7 +174,7 @@ func (e *env) engine(ctx context.Context, port *ledgerport.Port) (*gateway.Engin
 	epoch := time.Duration(e.plan.EpochSeconds) * time.Second
 	return gateway.New(ctx, gateway.Config{
 		Dir: dir, Chain: receipt.ChainOf(e.plan.ChainID), Keys: keys, Ledger: ledgerport.Gateway{Port: port},
-		Log: e.log.With("role", GatewayName), Layouts: []erasure.Layout{e.plan.layout()}, Lease: e.plan.Lease.policy(),
+		Log: e.log.With("role", GatewayName), Tracer: e.traces.Tracer(GatewayName), Layouts: []erasure.Layout{e.plan.layout()}, Lease: e.plan.Lease.policy(),
 		Pace: gateway.Pace{
 			// A local network lives fast: what is silent for some epochs is
 			// rebuilt elsewhere while somebody watches.

@@ -205,6 +205,10 @@ func (n *Network) Close() {
 func (n *Network) Run(ctx context.Context, ready func(Endpoints)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := n.record(ctx, processName); err != nil {
+		return err
+	}
+	defer n.stopRecording()
 	l, err := node.ListenControl(n.home)
 	if err != nil {
 		return err
@@ -244,6 +248,10 @@ func (n *Network) start(ctx context.Context, ready func(Endpoints)) error {
 	return nil
 }
 
+// processName is under which name the process that runs a network keeps its
+// traces.
+const processName = "grange"
+
 // Serve runs one role of a home directory in this process, as the child of the
 // process that runs the network.
 func Serve(ctx context.Context, home, name string, log *slog.Logger) error {
@@ -268,5 +276,9 @@ func Serve(ctx context.Context, home, name string, log *slog.Logger) error {
 		return err
 	}
 	defer release()
+	if err := e.record(ctx, name); err != nil {
+		return err
+	}
+	defer e.stopRecording()
 	return node.Serve(ctx, r)
 }

@@ -57,7 +57,7 @@ func (e *env) provider(pr ProviderPlan) node.Role {
 		p, err := provider.Open(provider.Config{
 			Dir: filepath.Join(e.home, pr.Data), Capacity: int64(pr.Capacity), Chain: e.plan.ChainID, Device: supply.Device(), Key: supply.Key,
 			Leases: ledgerport.Provider{Port: port}, Oracle: ledgerport.Provider{Port: port}, Market: ledgerport.Provider{Port: port},
-			PeerKey: tunnel.PeerKey, ScrubEvery: e.plan.scrub(), Log: log,
+			PeerKey: tunnel.PeerKey, ScrubEvery: e.plan.scrub(), Log: log, Tracer: e.traces.Tracer(pr.Name),
 		})
 		if err != nil {
 			return err

@@ -20,12 +20,12 @@ var (
 )
 
 func (s segments) Put(ctx context.Context, r io.Reader, size int64) (s3.SegmentID, error) {
-	id, err := s.e.Put(traced(ctx), r, size)
+	id, err := s.e.Put(ctx, r, size)
 	return id, forClient(err)
 }
 
 func (s segments) Read(ctx context.Context, id s3.SegmentID, offset, length int64, w io.Writer) error {
-	return forClient(s.e.Read(traced(ctx), id, offset, length, w))
+	return forClient(s.e.Read(ctx, id, offset, length, w))
 }
 
 func (s segments) Delete(ctx context.Context, ids ...s3.SegmentID) error {
@@ -33,19 +33,11 @@ func (s segments) Delete(ctx context.Context, ids ...s3.SegmentID) error {
 	for i, id := range ids {
 		plain[i] = id
 	}
-	return s.e.Delete(traced(ctx), plain...)
+	return s.e.Delete(ctx, plain...)
 }
 
 func (s segments) List(ctx context.Context, yield func(s3.SegmentID) error) error {
 	return s.e.List(ctx, func(id gateway.SegmentID) error { return yield(id) })
-}
-
-// traced hands the trace of the client's request on to the providers.
-func traced(ctx context.Context) context.Context {
-	if t, ok := s3.TraceOf(ctx); ok {
-		return gateway.WithTrace(ctx, t.ID)
-	}
-	return ctx
 }
 
 // forClient says what an S3 client can do about an error of the engine.

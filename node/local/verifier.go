@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/verify"
 )
 
@@ -24,7 +25,7 @@ func (e *env) verifier() node.Role {
 		}
 		r.MarkReady()
 		err = verify.Run(ctx, verify.Config{
-			Home: filepath.Join(e.home, "data", "verifier"), Ledger: verify.LedgerOf(c), Sender: c.Signer(k, nil),
+			Home: filepath.Join(e.home, "data", "verifier"), Ledger: verify.LedgerOf(c), Sender: ledgerport.TraceSender(c.Signer(k, nil), e.traces.Tracer(VerifierName)),
 			Prices: verify.FixedPrice(firstPrice), Logger: e.log,
 		})
 		if errors.Is(err, context.Canceled) && ctx.Err() != nil {

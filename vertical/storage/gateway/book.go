@@ -14,6 +14,7 @@ import (
 
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/money"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/proof"
 )
 
@@ -328,7 +329,9 @@ func (b *book) open(ctx context.Context, s spot, size uint64) (*link, error) {
 	b.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
+		ctx, span := trace.Start(ctx, "open lease", trace.Hex(trace.Device, s.offer.Provider.Device))
 		l, err := b.accept(ctx, *s.offer, size)
+		trace.End(span, err)
 		b.mu.Lock()
 		close(b.opening[s.offer.ID])
 		delete(b.opening, s.offer.ID)

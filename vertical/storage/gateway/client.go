@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/core/receipt"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/tunnel"
 	"github.com/grange-network/grange/vertical/storage/piece"
 )
@@ -92,9 +93,7 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 	if header != nil {
 		req.Header = header
 	}
-	if trace := traceparent(ctx); trace != "" {
-		req.Header.Set("Traceparent", trace)
-	}
+	trace.Inject(ctx, req.Header)
 	return c.http.Do(req)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/receipt"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/proof"
 )
@@ -116,7 +117,10 @@ func (e *Engine) post(ctx context.Context) error {
 	if len(signed) == 0 {
 		return nil
 	}
-	if err := e.conf.Ledger.Commit(ctx, signed); err != nil {
+	ctx, span := e.span(ctx, "post commitments", trace.Keep.Bool(true))
+	err := e.conf.Ledger.Commit(ctx, signed)
+	trace.End(span, err)
+	if err != nil {
 		return fmt.Errorf("post %d commitments: %w", len(signed), err)
 	}
 	return nil
@@ -134,15 +138,24 @@ func (e *Engine) commit(ctx context.Context, l *link) error {
 		if err != nil || p == nil {
 			return err
 		}
-		c, err := e.cosign(ctx, l, p)
-		if err != nil {
-			return err
-		}
-		if err := e.committed(l, c, p, set); err != nil {
+		if err := e.commitOne(ctx, l, p, set); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// commitOne has one commitment signed by both sides and stores it.
+func (e *Engine) commitOne(ctx context.Context, l *link, p *pendingRecord, set proof.Set) (err error) {
+	ctx, span := e.span(ctx, "commit", trace.Keep.Bool(true))
+	defer func() { trace.End(span, err) }()
+	l.noteLink(ctx)
+	c, err := e.cosign(ctx, l, p)
+	if err != nil {
+		return err
+	}
+	noteCommitment(ctx, c, p.Add)
+	return e.committed(l, c, p, set)
 }
 
 // propose returns the commitment under way, or a new one over what has changed,

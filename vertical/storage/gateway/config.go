@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/grange-network/grange/core/receipt"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/tunnel"
 	"github.com/grange-network/grange/vertical/storage/erasure"
 )
@@ -22,6 +25,7 @@ type Config struct {
 	Ledger Ledger
 	Tunnel tunnel.Options
 	Log    *slog.Logger
+	Tracer oteltrace.Tracer // nil records nothing
 
 	// Layouts in order of preference: a segment takes the first one for whose N
 	// there are enough owners. Default: erasure.Standard, erasure.Small.
@@ -71,6 +75,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.Tracer = trace.Or(c.Tracer)
 	if c.Tunnel.Log == nil {
 		c.Tunnel.Log = c.Log
 	}

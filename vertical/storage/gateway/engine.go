@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/piece"
 )
 
@@ -247,7 +248,11 @@ func (e *Engine) payAll(ctx context.Context) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 			defer cancel()
-			if err := l.pay(ctx, c, true); err != nil && ctx.Err() == nil {
+			ctx, span := e.span(ctx, "pay", trace.Keep.Bool(true))
+			l.noteLink(ctx)
+			err := l.pay(ctx, c, true)
+			trace.End(span, err)
+			if err != nil && ctx.Err() == nil {
 				e.log.Debug("receipt not handed over", "lease", fmt.Sprintf("%x", l.id), "err", err)
 			}
 		})

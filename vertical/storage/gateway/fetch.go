@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/erasure"
 	"github.com/grange-network/grange/vertical/storage/piece"
 )
@@ -168,6 +169,11 @@ func (g *gather) anyRunning() bool {
 	return false
 }
 
+// someLate reports whether a fetch is under way that has not come in time.
+func (g *gather) someLate() bool {
+	return slices.ContainsFunc(g.sources, func(s *source) bool { return s != nil && s.late && !s.got })
+}
+
 // troubled reports whether a data block that is needed will not come in time.
 func (g *gather) troubled() bool {
 	for j, s := range g.spans {
@@ -218,6 +224,13 @@ func (g *gather) ask(ctx context.Context, s *source, whole bool) {
 	if !whole {
 		span = g.spans[s.shard]
 	}
+	try := "data"
+	switch {
+	case g.someLate():
+		try = "hedge"
+	case whole && s.shard >= g.k:
+		try = "spare"
+	}
 	s.running++
 	s.began, s.whole, s.late = time.Now(), whole, false
 	e, p := g.r.e, g.r.seg.Pieces[s.shard]
@@ -225,7 +238,9 @@ func (g *gather) ask(ctx context.Context, s *source, whole bool) {
 	answers := g.answers
 	e.wg.Go(func() {
 		began := time.Now()
+		ctx, traced := e.pieceSpan(ctx, "read piece", &g.r.seg, s.shard, try)
 		data, err := e.readRange(ctx, s.link, p.Root, size, span)
+		trace.End(traced, err)
 		if err != nil { // also when the window no longer waits for it
 			g.r.failed(s.shard, err)
 		}
@@ -240,7 +255,7 @@ func (g *gather) take(ctx context.Context, a answer) {
 		s.failed = true
 		g.errs = append(g.errs, fmt.Errorf("piece %d: %w", a.shard, a.err))
 		g.r.e.log.Debug("piece not read", "segment", fmt.Sprintf("%x", g.r.seg.ID[:8]), "shard", a.shard,
-			"lease", fmt.Sprintf("%x", s.link.id[:8]), "err", a.err, "trace", traceText(ctx))
+			"lease", fmt.Sprintf("%x", s.link.id[:8]), "err", a.err, "trace", trace.ID(ctx))
 		return
 	}
 	g.r.e.reads(int64(len(a.data.Data))).add(a.took)
@@ -270,6 +285,7 @@ func (r *reading) failed(shard int, err error) {
 func (e *Engine) readRange(ctx context.Context, l *link, root piece.Root, size int64, span erasure.Span) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.conf.Pace.PieceTimeout)
 	defer cancel()
+	l.noteLink(ctx)
 	c, err := l.connection(e.conf.Tunnel)
 	if err != nil {
 		l.blame(ctx, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/receipt"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/tunnel"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/proof"
@@ -180,8 +181,9 @@ func (l *link) read(ctx context.Context, c *client, root piece.Root, size, off i
 		if merr := l.meter.end(g, uint64(n), evidence(root, uint64(off), uint64(n))); merr != nil && err == nil {
 			err = merr
 		}
+		l.noteUsed(ctx, n)
 		if signed != nil {
-			err = errors.Join(err, l.meter.honoured(*signed))
+			err = errors.Join(err, l.honoured(ctx, *signed))
 		}
 		p, off = p[n:], off+int64(n)
 		switch {
@@ -192,6 +194,7 @@ func (l *link) read(ctx context.Context, c *client, root piece.Root, size, off i
 			}
 		case isCode(err, codeReceiptDue) && refusals < 4:
 			refusals++
+			trace.Note(ctx, "asked to pay first", trace.Refused.String(err.Error()))
 			if err := l.settle(ctx, c, err); err != nil {
 				return err
 			}
@@ -245,7 +248,16 @@ func (l *link) hand(ctx context.Context, c *client, r receipt.Receipt) error {
 	if err != nil {
 		return err
 	}
-	return l.meter.honoured(signed)
+	return l.honoured(ctx, signed)
+}
+
+// honoured takes a receipt the provider countersigned.
+func (l *link) honoured(ctx context.Context, r receipt.Receipt) error {
+	fresh, err := l.meter.honoured(r)
+	if fresh {
+		noteReceipt(ctx, r)
+	}
+	return err
 }
 
 // put stores a piece of size bytes read from body. A provider that does not see
@@ -261,6 +273,7 @@ func (l *link) put(ctx context.Context, c *client, root piece.Root, body io.Read
 		if try == 8 || !(isCode(err, codeUnknownLease) || isCode(err, codeUnavailable)) || !wait(ctx, 500*time.Millisecond) {
 			return err
 		}
+		trace.Note(ctx, "tried again", trace.Refused.String(err.Error()))
 	}
 }
 

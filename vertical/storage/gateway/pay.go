@@ -137,20 +137,21 @@ func (m *meter) keep() error {
 	return nil
 }
 
-// honoured takes a receipt the provider countersigned.
-func (m *meter) honoured(r receipt.Receipt) error {
+// honoured takes a receipt the provider countersigned; fresh says that it is
+// newer than those before.
+func (m *meter) honoured(r receipt.Receipt) (fresh bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.payer.Acknowledged().Seq
 	if err := m.payer.Acknowledge(r); err != nil {
-		return err
+		return false, err
 	}
 	if m.payer.Acknowledged().Seq == before {
-		return nil
+		return false, nil
 	}
 	m.window = max(m.payer.Window(), 1)
 	m.wake()
-	return m.keep()
+	return true, m.keep()
 }
 
 // refused takes the counts of a provider that would not serve. With nothing

@@ -7,6 +7,9 @@ import (
 	"io"
 	"sync"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/erasure"
 )
 
@@ -18,7 +21,10 @@ const (
 
 // Read implements Segments.
 func (e *Engine) Read(ctx context.Context, id SegmentID, offset, length int64, w io.Writer) error {
-	if err := e.read(withAnyTrace(ctx), id, offset, length, w); err != nil {
+	ctx, span := e.span(ctx, "read segment", trace.Hex(trace.Segment, id), attribute.Int64("grange.offset", offset), trace.Number(trace.Bytes, length))
+	err := e.read(ctx, id, offset, length, w)
+	trace.End(span, err)
+	if err != nil {
 		return fmt.Errorf("read segment %x: %w", id[:8], err)
 	}
 	return nil

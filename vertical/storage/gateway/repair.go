@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/erasure"
 	"github.com/grange-network/grange/vertical/storage/piece"
 )
@@ -27,7 +28,7 @@ func (e *Engine) repairLoop() {
 		case <-e.ctx.Done():
 			return
 		}
-		_, err := e.repairAll(withAnyTrace(e.ctx))
+		_, err := e.repairAll(e.ctx)
 		if err == nil || e.ctx.Err() != nil {
 			retry = min(repairRetry, every)
 			tick.Reset(every)
@@ -46,7 +47,7 @@ const repairRetry = 2 * time.Second
 // Repair scans all segments now and rebuilds those that need it. It returns how
 // many pieces were stored anew, and the joined failures.
 func (e *Engine) Repair(ctx context.Context) (int, error) {
-	ctx, done, err := e.begin(withAnyTrace(ctx))
+	ctx, done, err := e.begin(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +65,9 @@ func (e *Engine) repairAll(ctx context.Context) (rebuilt int, err error) {
 		if len(usable) > int(seg.Layout.Repair) || len(usable) == int(seg.Layout.N) {
 			return nil
 		}
+		ctx, span := e.span(ctx, "repair segment", trace.Keep.Bool(true), trace.Hex(trace.Segment, seg.ID))
 		n, err := e.repairSegment(ctx, seg, usable)
+		trace.End(span, err)
 		rebuilt += n
 		if err != nil {
 			errs = append(errs, fmt.Errorf("repair segment %x with %d of %d pieces: %w", seg.ID[:8], len(usable), seg.Layout.N, err))

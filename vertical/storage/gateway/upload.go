@@ -11,13 +11,20 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	"go.opentelemetry.io/otel/attribute"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/erasure"
+	"github.com/grange-network/grange/vertical/storage/piece"
 )
 
 // Put implements Segments.
 func (e *Engine) Put(ctx context.Context, r io.Reader, size int64) (SegmentID, error) {
-	id, err := e.put(withAnyTrace(ctx), r, size)
+	ctx, span := e.span(ctx, "store segment", trace.Number(trace.Bytes, size))
+	id, err := e.put(ctx, r, size)
+	span.SetAttributes(trace.Hex(trace.Segment, id))
+	trace.End(span, err)
 	if err != nil {
 		return SegmentID{}, fmt.Errorf("store segment: %w", err)
 	}
@@ -33,13 +40,17 @@ func (e *Engine) put(ctx context.Context, r io.Reader, size int64) (SegmentID, e
 	if size < 1 || size > MaxSegment {
 		return SegmentID{}, fmt.Errorf("%w: %d bytes, want 1 to %d", ErrSize, size, MaxSegment)
 	}
-	layout, err := e.layout(ctx, size)
+	placing, span := e.span(ctx, "choose layout")
+	layout, err := e.layout(placing, size)
+	trace.End(span, err)
 	if err != nil {
 		return SegmentID{}, err
 	}
 	seg := Segment{Size: size, Layout: layout}
 	rand.Read(seg.ID[:])
+	_, span = e.span(ctx, "take in and encode", attribute.String("grange.code", fmt.Sprintf("%d of %d", layout.K, layout.N)))
 	sp, roots, err := encode(e.spool, seg.geometry(), e.conf.Keys, r)
+	trace.End(span, err)
 	if err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return SegmentID{}, fmt.Errorf("%w: fewer than %d bytes given: %w", ErrSize, size, err)
@@ -276,11 +287,19 @@ func (u *upload) start(ctx context.Context, i int) {
 	s := u.spares[0]
 	u.spares = u.spares[1:]
 	u.taken[s.Owner] = true
-	u.busy[i]++
+	try := "first"
+	if _, again := u.late[i]; again {
+		try = "other provider"
+	}
+	if u.busy[i]++; u.busy[i] > 1 {
+		try = "hedge"
+	}
 	u.late[i] = time.Now().Add(max(3*u.e.uploads.quantile(0.95, u.e.conf.Pace.PieceTimeout/3), u.e.conf.Pace.HedgeFloor))
 	u.e.wg.Go(func() {
 		began := time.Now()
+		ctx, span := u.e.pieceSpan(ctx, "put piece", u.seg, i, try)
 		l, err := u.send(ctx, s, i)
+		trace.End(span, err)
 		u.results <- attempt{index: i, owner: s.Owner, link: l, took: time.Since(began), err: err}
 	})
 }
@@ -299,6 +318,8 @@ func (u *upload) send(ctx context.Context, s spot, i int) (*link, error) {
 		return nil, err
 	}
 	root := u.seg.Pieces[i].Root
+	l.noteLink(ctx)
+	oteltrace.SpanFromContext(ctx).SetAttributes(trace.Roots.String(trace.RootList([]piece.Root{root})), trace.Number(trace.Bytes, size))
 	if err := u.e.intend(l.id, holding{Root: root, Segment: u.seg.ID, Index: uint8(i), Size: uint64(size), Mark: markPut}); err != nil {
 		return nil, err
 	}

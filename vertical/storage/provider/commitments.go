@@ -9,6 +9,7 @@ import (
 
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/receipt"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/proof"
 	"github.com/grange-network/grange/vertical/storage/provider/store"
@@ -92,6 +93,8 @@ func (p *Provider) postCommitment(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	trace.Note(r.Context(), trace.EventCommitment, trace.Hex(trace.Lease, signed.Lease), trace.Number(trace.Revision, signed.Revision),
+		trace.Number(trace.Units, signed.Units), trace.Roots.String(trace.RootList(add)))
 	writeJSON(w, http.StatusOK, commitmentJSON(signed))
 	return nil
 }

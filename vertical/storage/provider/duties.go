@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/receipt"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/proof"
 	"github.com/grange-network/grange/vertical/storage/provider/store"
@@ -137,7 +140,9 @@ func (p *Provider) settle(ctx context.Context) error {
 // what it refuses stands alone.
 func (p *Provider) post(ctx context.Context, o owed) error {
 	r, c := len(o.receipts), len(o.commitments)
-	err := p.conf.Market.Settle(ctx, o.receipts, o.commitments)
+	tctx, span := p.conf.Tracer.Start(ctx, "settle", oteltrace.WithAttributes(trace.Keep.Bool(true), trace.Hex(trace.Device, p.conf.Device)))
+	err := p.conf.Market.Settle(tctx, o.receipts, o.commitments)
+	trace.End(span, err)
 	if err == nil {
 		p.conf.Log.Info("settled", "receipts", r, "commitments", c)
 		return nil

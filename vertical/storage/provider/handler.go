@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/core/lease"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/piece"
 )
 
@@ -28,15 +29,16 @@ func (p *Provider) Handler() http.Handler {
 		"GET /v1/sets":           p.getSet,
 		"GET /v1/status":         p.getStatus,
 	} {
-		mux.Handle(pattern, p.answer(f))
+		mux.Handle(pattern, p.answer(pattern, f))
 	}
 	return mux
 }
 
 // answer runs a handler, turns its error into an answer and logs the request.
-func (p *Provider) answer(f func(http.ResponseWriter, *http.Request) error) http.Handler {
+func (p *Provider) answer(pattern string, f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
+		r, span := p.traced(pattern, r)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		err := f(rec, r)
 		level := slog.LevelDebug
@@ -51,7 +53,9 @@ func (p *Provider) answer(f func(http.ResponseWriter, *http.Request) error) http
 		}
 		p.conf.Log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path,
 			"lease", r.URL.Query().Get("lease"), "status", rec.status, "bytes", rec.bytes,
-			"took", time.Since(began), "traceparent", r.Header.Get("Traceparent"), "err", err)
+			"took", time.Since(began), "trace", span.SpanContext().TraceID(), "err", err)
+		span.SetAttributes(trace.Status.Int(rec.status), trace.Number(trace.Bytes, rec.bytes))
+		trace.End(span, err)
 	})
 }
 
@@ -136,7 +140,10 @@ func (p *Provider) session(r *http.Request) (session, error) {
 	if err != nil {
 		return session{}, refuse(http.StatusBadRequest, CodeBadRequest, "read query parameter lease: %w", err)
 	}
-	return p.authorise(r.Context(), id)
+	ctx, span := trace.Start(r.Context(), "authorise")
+	s, err := p.authorise(ctx, id)
+	trace.End(span, err)
+	return s, err
 }
 
 // require refuses unless the lease is in one of the states.

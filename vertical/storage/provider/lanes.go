@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -85,7 +86,7 @@ func (l *lane) save(p *Provider) error {
 // accept takes a payer's receipt and returns it with both signatures. The caller
 // saves when the state changed. A stale receipt gives receipt.ErrStale. Call with mu
 // held and the machine open.
-func (l *lane) accept(p *Provider, r receipt.Receipt, epoch uint64) (signed receipt.Receipt, changed bool, err error) {
+func (l *lane) accept(ctx context.Context, p *Provider, r receipt.Receipt, epoch uint64) (signed receipt.Receipt, changed bool, err error) {
 	before := l.machine.Newest()
 	if before.Seq == r.Seq && bytes.Equal(payerPart(before), payerPart(r)) {
 		return before, false, nil
@@ -95,6 +96,9 @@ func (l *lane) accept(p *Provider, r receipt.Receipt, epoch uint64) (signed rece
 		return receipt.Receipt{}, false, err
 	}
 	l.noteUnpaid(epoch)
+	if signed != before {
+		noteReceipt(ctx, signed)
+	}
 	return signed, signed != before, nil
 }
 
@@ -127,7 +131,7 @@ func (e *dueError) Error() string {
 // receipt that came along, if any. It returns the newest receipt with both
 // signatures. The receipt's own refusal is only an error when it forged a signature
 // or names another lane: a stale one may have been overtaken by another request.
-func (l *lane) serve(p *Provider, terms receipt.Terms, paid *receipt.Receipt, units, epoch uint64) (receipt.Receipt, error) {
+func (l *lane) serve(ctx context.Context, p *Provider, terms receipt.Terms, paid *receipt.Receipt, units, epoch uint64) (receipt.Receipt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.open(p, terms); err != nil {
@@ -136,7 +140,7 @@ func (l *lane) serve(p *Provider, terms receipt.Terms, paid *receipt.Receipt, un
 	changed := false
 	if paid != nil {
 		var err error
-		if _, changed, err = l.accept(p, *paid, epoch); err != nil && !errors.Is(err, receipt.ErrStale) {
+		if _, changed, err = l.accept(ctx, p, *paid, epoch); err != nil && !errors.Is(err, receipt.ErrStale) {
 			return receipt.Receipt{}, err
 		}
 	}
@@ -154,6 +158,7 @@ func (l *lane) serve(p *Provider, terms receipt.Terms, paid *receipt.Receipt, un
 		return l.machine.Newest(), err
 	}
 	l.flight++
+	noteMeter(ctx, l.machine.Meter(), units)
 	if l.unpaid == 0 {
 		l.unpaid = epoch
 	}
@@ -171,13 +176,13 @@ func (l *lane) served(unsent uint64) {
 }
 
 // pay takes a receipt on its own.
-func (l *lane) pay(p *Provider, terms receipt.Terms, r receipt.Receipt, epoch uint64) (receipt.Receipt, error) {
+func (l *lane) pay(ctx context.Context, p *Provider, terms receipt.Terms, r receipt.Receipt, epoch uint64) (receipt.Receipt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.open(p, terms); err != nil {
 		return receipt.Receipt{}, err
 	}
-	signed, changed, err := l.accept(p, r, epoch)
+	signed, changed, err := l.accept(ctx, p, r, epoch)
 	if err == nil && changed {
 		err = l.save(p)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/grange-network/grange/core/lease"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/piece"
 	"github.com/grange-network/grange/vertical/storage/provider/store"
 )
@@ -35,7 +36,9 @@ func (p *Provider) putPiece(w http.ResponseWriter, r *http.Request) error {
 	if err := p.roomIn(s, root, size); err != nil {
 		return err
 	}
+	_, span := trace.Start(r.Context(), "write to disk")
 	created, err := p.store.Put(s.lease.ID, root, size, r.Body)
+	trace.End(span, err)
 	if err != nil {
 		return bodyError(err)
 	}
@@ -133,7 +136,7 @@ func (p *Provider) sendSlice(w http.ResponseWriter, r *http.Request, s session, 
 	}
 	defer f.Close()
 	ln := p.laneOf(laneID{s.lease.ID, s.lane.ID})
-	newest, err := ln.serve(p, p.laneTerms(s.lease, s.lane), paid, uint64(n), s.epoch)
+	newest, err := ln.serve(r.Context(), p, p.laneTerms(s.lease, s.lane), paid, uint64(n), s.epoch)
 	setReceipt(w.Header(), newest)
 	if err != nil {
 		return err
@@ -146,6 +149,8 @@ func (p *Provider) sendSlice(w http.ResponseWriter, r *http.Request, s session, 
 	out := outBuffers.Get().(*bufio.Writer)
 	defer outBuffers.Put(out)
 	out.Reset(sent)
+	_, span := trace.Start(r.Context(), "read and send")
+	defer func() { trace.End(span, err) }()
 	err = piece.WriteSlice(out, f.Data(), f.Outboard(), size, off, n)
 	if err == nil {
 		err = out.Flush()

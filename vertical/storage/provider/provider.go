@@ -11,8 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/receipt"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/proof"
 	"github.com/grange-network/grange/vertical/storage/provider/store"
 )
@@ -82,6 +85,7 @@ type Config struct {
 	SettleItems int              // receipts and commitments of one Settle; 64
 	Now         func() time.Time // time.Now
 	Log         *slog.Logger     // slog.Default()
+	Tracer      oteltrace.Tracer // records nothing
 }
 
 // DefaultPendingAge is when pieces that no commitment names are swept.
@@ -109,6 +113,7 @@ func (c *Config) complete() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.Tracer = trace.Or(c.Tracer)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

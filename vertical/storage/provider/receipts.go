@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -23,7 +24,7 @@ func (p *Provider) postReceipt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return refuse(http.StatusBadRequest, CodeBadRequest, "%w", err)
 	}
-	signed, err := p.acceptReceipt(s, rec)
+	signed, err := p.acceptReceipt(r.Context(), s, rec)
 	if err != nil {
 		return err
 	}
@@ -34,12 +35,12 @@ func (p *Provider) postReceipt(w http.ResponseWriter, r *http.Request) error {
 
 // acceptReceipt takes a receipt of any lane of the session's lease: its signature
 // says who pays. A stale one is answered with 409 and the newest in the header.
-func (p *Provider) acceptReceipt(s session, rec receipt.Receipt) (receipt.Receipt, error) {
+func (p *Provider) acceptReceipt(ctx context.Context, s session, rec receipt.Receipt) (receipt.Receipt, error) {
 	ln, ok := s.lease.Lane(rec.Lane)
 	if !ok || rec.Lease != s.lease.ID {
 		return receipt.Receipt{}, refuse(http.StatusForbidden, CodeNotAllowed, "receipt is of lease %x lane %d, not of a lane of lease %s", rec.Lease, rec.Lane, hexOf(s.lease.ID))
 	}
-	return p.laneOf(laneID{s.lease.ID, ln.ID}).pay(p, p.laneTerms(s.lease, ln), rec, s.epoch)
+	return p.laneOf(laneID{s.lease.ID, ln.ID}).pay(ctx, p, p.laneTerms(s.lease, ln), rec, s.epoch)
 }
 
 func (p *Provider) getReceipt(w http.ResponseWriter, r *http.Request) error {

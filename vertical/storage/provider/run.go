@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	oteltrace "go.opentelemetry.io/otel/trace"
+
+	"github.com/grange-network/grange/trace"
 )
 
 // Delays between tries of a duty that failed.
@@ -104,10 +108,13 @@ func (p *Provider) proveEpoch(ctx context.Context, d Duty, r *retrier) {
 	if !d.Seeded || len(d.Heads) == 0 || d.Challenges < 1 || p.proven.Load() >= d.Epoch || !r.ready() {
 		return
 	}
-	proofs, err := p.Prove(ctx, d.Seed, d.Heads, d.Challenges)
+	tctx, span := p.conf.Tracer.Start(ctx, "prove epoch", oteltrace.WithAttributes(
+		trace.Keep.Bool(true), trace.Hex(trace.Device, p.conf.Device), trace.Number(trace.Epoch, d.Epoch)))
+	proofs, err := p.Prove(tctx, d.Seed, d.Heads, d.Challenges)
 	if err == nil && len(proofs) > 0 {
-		err = p.conf.Oracle.Prove(ctx, p.conf.Device, d.Epoch, proofs)
+		err = p.conf.Oracle.Prove(tctx, p.conf.Device, d.Epoch, proofs)
 	}
+	trace.End(span, err)
 	if err != nil {
 		r.failed()
 		if ctx.Err() == nil {

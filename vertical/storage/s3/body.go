@@ -140,6 +140,9 @@ func (d *door) copyJournaled(p piece, w io.Writer) error {
 // stream returns a reader of the pieces, which it releases when closed. It
 // returns an error instead if reading cannot even begin.
 func (d *door) stream(ctx context.Context, ps []piece, length int64) (io.ReadCloser, error) {
+	if len(ps) > 0 {
+		notePlace(ctx, ps[0].place)
+	}
 	rctx, cancel := d.request(ctx)
 	if length <= eager {
 		defer cancel()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/versity/versitygw/backend"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/grange-network/grange/vertical/storage/s3/internal/catalog"
 	"github.com/grange-network/grange/vertical/storage/s3/internal/journal"
@@ -34,6 +35,7 @@ type door struct {
 	jr   *journal.Journal
 	pins pins
 	now  func() time.Time
+	puts origins // of what is in the journal
 
 	base   context.Context // of work in the background and of Segments calls
 	cancel context.CancelFunc
@@ -106,8 +108,8 @@ func (d *door) Shutdown() {}
 // own must not be used after the request and ends only with the server.
 func (d *door) request(ctx context.Context) (context.Context, context.CancelFunc) {
 	out := d.base
-	if t, ok := ctx.Value(traceKey{}).(Trace); ok {
-		out = context.WithValue(out, traceContextKey{}, t)
+	if s, ok := spanOf(ctx); ok {
+		out = oteltrace.ContextWithSpan(out, s)
 	}
 	return context.WithCancel(out)
 }

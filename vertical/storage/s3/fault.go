@@ -18,6 +18,7 @@ func (d *door) fault(ctx context.Context, op, bucket, key string, err error) err
 	if err == nil {
 		return nil
 	}
+	leave(ctx, err)
 	if serr := clientError(bucket, err); serr != nil {
 		return serr
 	}
@@ -26,8 +27,8 @@ func (d *door) fault(ctx context.Context, op, bucket, key string, err error) err
 		level = d.log.DebugContext
 	}
 	args := []any{"op", op, "bucket", bucket, "key", key, "err", err}
-	if t, ok := ctx.Value(traceKey{}).(Trace); ok {
-		args = append(args, "trace", t.String())
+	if s, ok := spanOf(ctx); ok {
+		args = append(args, "trace", s.SpanContext().TraceID())
 	}
 	level(ctx, "s3 request failed", args...)
 	return s3err.GetAPIError(s3err.ErrInternalError)

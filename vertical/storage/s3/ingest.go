@@ -41,9 +41,10 @@ func (d *door) ingest(ctx context.Context, r io.Reader, size int64) (*stored, er
 		data := make([]byte, size)
 		if err = readExactly(r, data); err == nil {
 			s.blob = &catalog.Blob{Refs: 1, Size: size, Place: catalog.Inline, Data: data}
+			notePlace(ctx, catalog.Inline)
 		}
 	case size < smallLimit:
-		err = s.journal(r, size)
+		err = s.journal(ctx, r, size)
 	default:
 		err = s.segments(ctx, r, size)
 	}
@@ -85,7 +86,7 @@ func atEnd(r io.Reader) error {
 	}
 }
 
-func (s *stored) journal(r io.Reader, size int64) error {
+func (s *stored) journal(ctx context.Context, r io.Reader, size int64) error {
 	buf := buffers.Get().(*[smallLimit]byte)
 	defer buffers.Put(buf)
 	if err := readExactly(r, buf[:size]); err != nil {
@@ -96,11 +97,14 @@ func (s *stored) journal(r io.Reader, size int64) error {
 		return err
 	}
 	s.entry = e
+	notePlace(ctx, catalog.Journaled)
+	s.d.puts.add(ctx, e.File, e.Offset)
 	s.blob = &catalog.Blob{Refs: 1, Size: size, Place: catalog.Journaled, File: e.File, Offset: e.Offset}
 	return nil
 }
 
 func (s *stored) segments(ctx context.Context, r io.Reader, size int64) error {
+	notePlace(ctx, catalog.Segmented)
 	ctx, cancel := s.d.request(ctx)
 	defer cancel()
 	blob := &catalog.Blob{Refs: 1, Size: size, Place: catalog.Segmented}

@@ -20,7 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/s3"
 	"github.com/grange-network/grange/vertical/storage/s3/internal/dirsegments"
 )
@@ -418,7 +420,6 @@ type tracing struct {
 }
 
 func (s *tracing) Put(ctx context.Context, r io.Reader, n int64) (s3.SegmentID, error) {
-	t, _ := s3.TraceOf(ctx)
-	s.seen <- t.String()
+	s.seen <- trace.Traceparent(oteltrace.SpanContextFromContext(ctx))
 	return s.Segments.Put(ctx, r, n)
 }

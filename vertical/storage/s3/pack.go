@@ -9,6 +9,10 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	oteltrace "go.opentelemetry.io/otel/trace"
+
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/storage/s3/internal/catalog"
 	"github.com/grange-network/grange/vertical/storage/s3/internal/journal"
 )
@@ -149,6 +153,15 @@ func total(blobs []catalog.Small) (n int64) {
 // with one blob.
 func (d *door) repack(ctx context.Context, blobs []catalog.Small, read func(s catalog.Small, p []byte) error) error {
 	size := total(blobs)
+	ctx, span := d.cfg.Tracer.Start(ctx, "pack", oteltrace.WithLinks(d.puts.take(blobs)...),
+		oteltrace.WithAttributes(attribute.Int("grange.objects", len(blobs)), trace.Number(trace.Bytes, size)))
+	err := d.repackIn(ctx, blobs, size, read)
+	trace.End(span, err)
+	return err
+}
+
+// repackIn is repack in its span.
+func (d *door) repackIn(ctx context.Context, blobs []catalog.Small, size int64, read func(s catalog.Small, p []byte) error) error {
 	src := &concatenation{blobs: blobs, read: read}
 	id, err := d.seg.Put(ctx, src, size)
 	if err != nil {

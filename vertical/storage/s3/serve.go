@@ -13,6 +13,9 @@ import (
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/embedgw"
 	"github.com/versity/versitygw/s3api"
+	oteltrace "go.opentelemetry.io/otel/trace"
+
+	"github.com/grange-network/grange/trace"
 )
 
 // Config is what Serve needs. Zero values mean the stated defaults.
@@ -23,7 +26,8 @@ type Config struct {
 	SecretKey string // and its secret
 	Home      string // directory for the catalog and the journal; created
 	Segments  Segments
-	Logger    *slog.Logger // default: discard
+	Logger    *slog.Logger     // default: discard
+	Tracer    oteltrace.Tracer // default: none, but trace ids are given and passed on
 
 	// CertFile and KeyFile turn TLS on.
 	CertFile, KeyFile string
@@ -55,6 +59,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Tracer = trace.Or(c.Tracer)
 	setDefault(&c.Region, "us-east-1")
 	setDefault(&c.PackIdle, 2*time.Second)
 	setDefault(&c.PackAge, 30*time.Second)
@@ -105,7 +110,7 @@ func (d *door) serve(ctx context.Context, addr string) error {
 }
 
 func frontEnd(cfg Config, addr string, accounts auth.IAMService) *embedgw.Config {
-	opts := []s3api.Option{s3api.WithMiddleware("/", annotate(cfg.Logger))}
+	opts := []s3api.Option{s3api.WithMiddleware("/", annotate(cfg.Tracer, cfg.Logger))}
 	if cfg.Ready != nil {
 		opts = append(opts, s3api.WithOnListen(func() { cfg.Ready(addr) }))
 	}
@@ -147,26 +152,27 @@ func listenAddr(addr string) (string, error) {
 
 // Keys of what annotate attaches to a request for the backend.
 type (
-	traceKey    struct{}
+	spanKey     struct{} // its span
 	encodingKey struct{}
 )
 
-// annotate gives each request a trace id (taken over from a valid traceparent
-// header), hands on what the front end does not pass to its backend, and logs
-// the request at debug level, without its query, which may be signed.
-func annotate(log *slog.Logger) fiber.Handler {
+// annotate gives each request a span (in the trace of a valid traceparent
+// header, or in a new one), whose trace id is also the request id of the answer,
+// hands on what the front end does not pass to its backend, and logs the request
+// at debug level, without its query, which may be signed.
+func annotate(tracer oteltrace.Tracer, log *slog.Logger) fiber.Handler {
 	return func(c fiber.Ctx) error {
-		trace := newTrace(c.Get("Traceparent"))
-		c.RequestCtx().SetUserValue(traceKey{}, trace)
-		c.Set("Traceparent", trace.String())
+		span := beginRequest(tracer, c)
+		c.RequestCtx().SetUserValue(spanKey{}, span)
 		if c.Query("encoding-type") == "url" {
 			c.RequestCtx().SetUserValue(encodingKey{}, true)
 		}
 		began := time.Now()
 		err := c.Next()
+		endRequest(span, c)
 		if log.Enabled(c.RequestCtx(), slog.LevelDebug) {
 			log.DebugContext(c.RequestCtx(), "s3 request", "method", c.Method(), "path", strings.Clone(c.Path()),
-				"status", c.Response().StatusCode(), "took", time.Since(began), "trace", trace.String())
+				"status", c.Response().StatusCode(), "took", time.Since(began), "trace", span.SpanContext().TraceID())
 		}
 		return err
 	}
