@@ -259,3 +259,18 @@ func TestPaymentsOfLaterReportsAreNoFraud(t *testing.T) {
 		t.Fatalf("an honest report was refuted: %s", r.Reason)
 	}
 }
+
+// A report that nobody challenges in time may take from a device what it was
+// paid and give it to another: all claims together still get no more than the
+// total.
+func TestFallingLeavesPayNobodyTwice(t *testing.T) {
+	w := challengeWorld(t) // device 1 was paid 100
+	tree := leavesOf(t, 10, 150)
+	w.accept(2, contentOf(tree))
+	w.nextEpoch()
+	w.must(w.claim(2, tree, 2))
+	if got := w.treasury.paid[deviceID(2)]; got != 60 {
+		t.Fatalf("device 2 got %d, the total of 160 leaves 60", got)
+	}
+	w.refused(w.claim(2, tree, 2), ErrBudget, "took from some")
+}

@@ -35,6 +35,10 @@ func (m msgServer) Claim(ctx context.Context, msg *oraclepb.MsgClaim) (*oraclepb
 	if err != nil {
 		return nil, err
 	}
+	promised, err := m.promised(ctx, msg.Vertical)
+	if err != nil {
+		return nil, err
+	}
 	out := &oraclepb.MsgClaimResponse{Paid: make([]uint64, len(msg.Claims))}
 	var owed, paid uint64
 	gas := sdk.UnwrapSDKContext(ctx).GasMeter()
@@ -44,7 +48,7 @@ func (m msgServer) Claim(ctx context.Context, msg *oraclepb.MsgClaim) (*oraclepb
 		if err != nil {
 			return nil, err
 		}
-		out.Paid[i] = min(due, room-paid)
+		out.Paid[i] = min(due, room-paid, promised-paid)
 		paid += out.Paid[i]
 		if due > 0 {
 			owed++
@@ -52,6 +56,9 @@ func (m msgServer) Claim(ctx context.Context, msg *oraclepb.MsgClaim) (*oraclepb
 		if err := m.markPaid(ctx, r, c, out.Paid[i]); err != nil {
 			return nil, err
 		}
+	}
+	if paid == 0 && owed > 0 && promised == 0 {
+		return nil, ErrBudget.Wrapf("%d devices are owed, but all that reports of %s promise is paid: a report took from some what they had been paid", owed, msg.Vertical)
 	}
 	if paid == 0 && owed > 0 {
 		return nil, ErrBreaker.Wrapf("%d devices are owed and nothing may be paid now: try again later", owed)
@@ -76,6 +83,31 @@ func (k *Keeper) payable(ctx context.Context, vertical string, epoch uint64) (or
 		return r, ErrTooEarly.Wrapf("report of %s, epoch %d is payable from epoch %d, this is %d", vertical, epoch, r.PayableEpoch, current)
 	}
 	return r, nil
+}
+
+// promised is what the payable reports of a vertical may still pay. Honest leaves
+// never ask for more: it is for reports that let some leaves fall, so that those
+// who raise others gain nothing.
+func (k *Keeper) promised(ctx context.Context, vertical string) (uint64, error) {
+	current, err := k.CurrentEpoch(ctx)
+	if err != nil {
+		return 0, err
+	}
+	newest, _, err := k.newestReport(ctx, vertical, func(r oraclepb.Report) bool { return r.PayableEpoch <= current })
+	if err != nil {
+		return 0, err
+	}
+	paid, err := k.paid(ctx, vertical)
+	return newest.Content.Total - min(paid, newest.Content.Total), err
+}
+
+// paid is what the devices of a vertical have claimed.
+func (k *Keeper) paid(ctx context.Context, vertical string) (uint64, error) {
+	sum, err := k.Paid.Get(ctx, vertical)
+	if errors.Is(err, collections.ErrNotFound) {
+		return 0, nil
+	}
+	return sum, err
 }
 
 // due verifies one leaf and returns what of it was not paid yet.
@@ -127,6 +159,13 @@ func (k *Keeper) pay(ctx context.Context, msg *oraclepb.MsgClaim, amounts []uint
 		return nil
 	}
 	if err := k.breakerCount(ctx, total); err != nil {
+		return err
+	}
+	before, err := k.paid(ctx, msg.Vertical)
+	if err != nil {
+		return err
+	}
+	if err := k.Paid.Set(ctx, msg.Vertical, before+total); err != nil { // at most what reports promise
 		return err
 	}
 	if err := k.budget.Mint(ctx, ModuleName, money.Grain(total)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"cosmossdk.io/collections"
 
 	"github.com/grange-network/grange/core/beacon"
+	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 )
 
@@ -189,6 +190,16 @@ func (k *Keeper) loadReports(ctx context.Context, g oraclepb.GenesisState) error
 	}
 	for _, c := range g.Claimed {
 		if err := k.Claimed.Set(ctx, collections.Join(c.Device, c.Vertical), c.Paid); err != nil {
+			return err
+		}
+		sum, err := k.paid(ctx, c.Vertical)
+		if err != nil {
+			return err
+		}
+		if sum, err = money.Add(sum, c.Paid); err != nil {
+			return fmt.Errorf("claim of device %x: %w", c.Device, err)
+		}
+		if err := k.Paid.Set(ctx, c.Vertical, sum); err != nil {
 			return err
 		}
 	}

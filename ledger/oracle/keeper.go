@@ -51,6 +51,7 @@ type Keeper struct {
 	Breaker       collections.Item[oraclepb.Breaker]
 	Budgets       collections.Map[collections.Pair[string, uint64], uint64] // vertical, epoch → sum of budgets
 	Refutations   collections.Map[collections.Pair[string, uint64], oraclepb.Refutation]
+	Paid          collections.Map[string, uint64] // vertical → sum of what its devices claimed
 }
 
 // Config is what the keeper is built from.
@@ -99,6 +100,7 @@ func NewKeeper(c Config) (*Keeper, error) {
 		Breaker:       collections.NewItem(sb, collections.NewPrefix(14), "breaker", codec.CollValue[oraclepb.Breaker](c.Codec)),
 		Budgets:       collections.NewMap(sb, collections.NewPrefix(15), "budgets", collections.PairKeyCodec(collections.StringKey, collections.Uint64Key), collections.Uint64Value),
 		Refutations:   collections.NewMap(sb, collections.NewPrefix(16), "refutations", collections.PairKeyCodec(collections.StringKey, collections.Uint64Key), codec.CollValue[oraclepb.Refutation](c.Codec)),
+		Paid:          collections.NewMap(sb, collections.NewPrefix(17), "paid", collections.StringKey, collections.Uint64Value),
 	}
 	var err error
 	if k.Schema, err = sb.Build(); err != nil {
