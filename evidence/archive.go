@@ -131,6 +131,28 @@ func (a *Archive) Fetch(ctx context.Context, id ID, dir string) (*Inputs, error)
 	if err != nil {
 		return nil, err
 	}
+	return a.fetchSegments(ctx, m, dir)
+}
+
+// FetchAll fetches what several publishers published for one epoch of a vertical
+// as if it were one manifest; none of them is an epoch without evidence.
+func (a *Archive) FetchAll(ctx context.Context, vertical string, epoch uint64, roots []merkle.Hash, dir string) (*Inputs, error) {
+	var segments []Segment
+	for _, root := range roots {
+		m, err := a.Manifest(ctx, ID{vertical, epoch, root})
+		if err != nil {
+			return nil, err
+		}
+		segments = append(segments, m.Segments...)
+	}
+	m, err := NewManifest(vertical, epoch, segments)
+	if err != nil {
+		return nil, unavailable(ctx, "merge manifests", err)
+	}
+	return a.fetchSegments(ctx, m, dir)
+}
+
+func (a *Archive) fetchSegments(ctx context.Context, m Manifest, dir string) (*Inputs, error) {
 	in := &Inputs{m, dir}
 	for _, s := range m.Segments {
 		path := in.path(s)
@@ -138,9 +160,9 @@ func (a *Archive) Fetch(ctx context.Context, id ID, dir string) (*Inputs, error)
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return nil, fmt.Errorf("fetch %s: %w", id, err)
+			return nil, fmt.Errorf("fetch %s: %w", m.ID, err)
 		}
-		if err := a.fetch(ctx, id, s, path); err != nil {
+		if err := a.fetch(ctx, m.ID, s, path); err != nil {
 			return nil, err
 		}
 	}

@@ -226,7 +226,7 @@ func TestRewardFromUsageToPayment(t *testing.T) {
 		scored = epoch
 		p, err := verify.DecodePublished(raw)
 		n.must(err)
-		n.must(p.Check(before))
+		n.must(p.Check(t.Context(), before, verify.Sources{}))
 		before = p
 		for _, x := range p.Usage {
 			burned += x.Burned

@@ -31,7 +31,7 @@ func history(t testing.TB, n uint64) []Published {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, publish("chain-1", state.Epoch, terms, next, report, bonuses))
+		out = append(out, publish("chain-1", state.Epoch, terms, next, report, bonuses, weighed{}))
 		state = next
 	}
 	return out
@@ -48,7 +48,7 @@ func TestPublishedRoundTripAndCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Check(all[i-1]); err != nil {
+		if err := p.Check(t.Context(), all[i-1], Sources{}); err != nil {
 			t.Errorf("epoch %d: %v", i, err)
 		}
 		state, err := p.State()
@@ -56,7 +56,7 @@ func TestPublishedRoundTripAndCheck(t *testing.T) {
 			t.Errorf("state of epoch %d: %+v (%v)", i, state, err)
 		}
 	}
-	if err := all[3].Check(all[1]); err == nil || !strings.Contains(err.Error(), "follows epoch 2") {
+	if err := all[3].Check(t.Context(), all[1], Sources{}); err == nil || !strings.Contains(err.Error(), "follows epoch 2") {
 		t.Errorf("a gap passed: %v", err)
 	}
 }
@@ -68,6 +68,9 @@ func TestCheckFindsAnyChange(t *testing.T) {
 		change func(*Published)
 	}{
 		{"pool", func(p *Published) { p.Terms.Pool-- }},
+		{"grant", func(p *Published) { p.Terms.Grant++ }},
+		{"weight", func(p *Published) { p.Usage[0].Weight++ }},
+		{"evidence", func(p *Published) { p.Evidence = &PublishedEvidence{} }},
 		{"rebate", func(p *Published) { p.Terms.Rebate-- }},
 		{"price", func(p *Published) { p.Terms.Price++ }},
 		{"epoch", func(p *Published) { p.Epoch++ }},
@@ -89,7 +92,7 @@ func TestCheckFindsAnyChange(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			all := history(t, 2)
 			c.change(&all[2])
-			if err := all[2].Check(all[1]); err == nil {
+			if err := all[2].Check(t.Context(), all[1], Sources{}); err == nil {
 				t.Fatal("passed")
 			}
 		})
@@ -126,7 +129,7 @@ func FuzzDecodePublished(f *testing.F) {
 		if err != nil || string(again) != string(raw) {
 			t.Fatalf("decoded, but encodes to\n%s", again)
 		}
-		_ = p.Check(Published{}) // must not panic
+		_ = p.Check(t.Context(), Published{}, Sources{}) // must not panic
 	})
 }
 
@@ -167,7 +170,7 @@ func TestShelf(t *testing.T) {
 	if n, err := s.newest(); n != 12 || err != nil {
 		t.Fatalf("newest %d (%v), want 12", n, err)
 	}
-	if p, err := s.get(9); err != nil || p.Check(all[8]) != nil {
+	if p, err := s.get(9); err != nil || p.Check(t.Context(), all[8], Sources{}) != nil {
 		t.Fatalf("epoch 9: %v", err)
 	}
 	if err := os.Truncate(s.path(9), 100); err != nil {

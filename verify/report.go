@@ -3,10 +3,11 @@ package verify
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/core/score"
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
@@ -23,47 +24,121 @@ type ledgerbook struct {
 	voted  uint64 // newest epoch voted on
 }
 
-// report computes every ended epoch in order and votes on the newest.
+// report computes every ended epoch in order and votes on the newest. A vertical
+// that must wait does not hold up the others.
 func (v *verifier) report(ctx context.Context, t tick) error {
 	verticals, err := v.verticals(ctx)
 	if err != nil {
 		return err
 	}
-	for _, vertical := range verticals {
-		if err := v.reportOn(ctx, vertical, t.epoch.Epoch.Number); err != nil {
-			return fmt.Errorf("report on %s: %w", vertical, err)
+	for _, name := range verticals {
+		if e := v.reportOn(ctx, name, t.epoch.Epoch.Number); e != nil {
+			err = errors.Join(err, fmt.Errorf("report on %s: %w", name, e))
 		}
 	}
-	return nil
+	return err
 }
 
-func (v *verifier) reportOn(ctx context.Context, vertical string, current uint64) error {
-	book, err := v.book(ctx, vertical)
+func (v *verifier) reportOn(ctx context.Context, name string, current uint64) error {
+	book, err := v.book(ctx, name)
 	if err != nil {
 		return err
 	}
-	for book.state.Epoch+1 < current {
-		if err := v.compute(ctx, vertical, book, book.state.Epoch+1); err != nil {
-			if errors.Is(err, client.ErrNotFound) {
-				delete(v.scores, vertical) // look at the files again: somebody may put one there
-			}
+	if hasEvidence(v.known(name)) {
+		current -= min(current, publishLag)
+		if err := v.revise(ctx, name, book, current); err != nil {
 			return err
 		}
 	}
+	for err == nil && book.state.Epoch+1 < current {
+		err = v.compute(ctx, name, book, book.state.Epoch+1, current)
+	}
+	if errors.Is(err, client.ErrNotFound) {
+		delete(v.scores, name) // look at the files again: somebody may put one there
+	}
 	if book.report.Epoch == 0 || book.voted >= book.report.Epoch {
+		return err
+	}
+	return errors.Join(err, v.vote(ctx, book))
+}
+
+// revise goes back to the newest epoch on which the ledger agrees, before later
+// ones are added to results that it did not accept: evidence may have been seen
+// by some verifiers and not by others, and meanwhile all may see it.
+func (v *verifier) revise(ctx context.Context, name string, book *ledgerbook, current uint64) error {
+	newest := book.state.Epoch
+	if newest == 0 || newest+1 >= current {
 		return nil
 	}
-	return v.vote(ctx, book)
+	if agreed, err := v.agreed(ctx, name, book.shelf, newest); err != nil || agreed {
+		return err
+	}
+	epochs, err := book.shelf.epochs()
+	if err != nil {
+		return err
+	}
+	base := uint64(0)
+	for _, e := range slices.Backward(epochs) {
+		agreed, err := v.agreed(ctx, name, book.shelf, e)
+		if err != nil {
+			return err
+		}
+		if agreed || e == epochs[0] && e > 1 {
+			base = e
+			break
+		}
+	}
+	if base == newest {
+		return nil
+	}
+	v.log.Warn("scoring again what the ledger did not accept", "vertical", name, "from", base+1, "to", newest)
+	if err := book.shelf.remove(base+1, newest); err != nil {
+		return err
+	}
+	book.state, book.report = score.State{}, score.Report{}
+	if base == 0 {
+		return nil
+	}
+	return book.load(base)
+}
+
+// agreed says whether the ledger accepted what is on the shelf for an epoch.
+func (v *verifier) agreed(ctx context.Context, name string, s shelf, epoch uint64) (bool, error) {
+	have, err := v.ledger.Oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: name, Epoch: epoch})
+	if errors.Is(err, client.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read report of epoch %d: %w", epoch, err)
+	}
+	if have.Report == nil {
+		return false, nil
+	}
+	p, err := s.get(epoch)
+	return err == nil && p.RewardRoot == hex.EncodeToString(have.Report.Content.RewardRoot), err
+}
+
+// load continues from a published epoch.
+func (b *ledgerbook) load(epoch uint64) error {
+	p, err := b.shelf.get(epoch)
+	if err != nil {
+		return err
+	}
+	if b.state, err = p.State(); err != nil {
+		return err
+	}
+	b.report, err = reportOf(p, b.state)
+	return err
 }
 
 // book opens a vertical's files. The newest one on the shelf, be it our own or
 // copied from another verifier, is where scoring goes on: its leaves must make
 // its root, and the ledger must not have accepted another one.
-func (v *verifier) book(ctx context.Context, vertical string) (*ledgerbook, error) {
-	if b := v.scores[vertical]; b != nil {
+func (v *verifier) book(ctx context.Context, name string) (*ledgerbook, error) {
+	if b := v.scores[name]; b != nil {
 		return b, nil
 	}
-	b := &ledgerbook{shelf: shelfOf(v.Home, vertical)}
+	b := &ledgerbook{shelf: shelfOf(v.Home, name)}
 	newest, err := b.shelf.newest()
 	if err != nil {
 		return nil, err
@@ -73,75 +148,69 @@ func (v *verifier) book(ctx context.Context, vertical string) (*ledgerbook, erro
 		if err != nil {
 			return nil, err
 		}
-		if p.Chain != v.ledger.ChainID || p.Vertical != vertical {
-			return nil, fmt.Errorf("published epoch %d in %s is of %s on %s, want %s on %s", newest, b.shelf.dir, p.Vertical, p.Chain, vertical, v.ledger.ChainID)
+		if p.Chain != v.ledger.ChainID || p.Vertical != name {
+			return nil, fmt.Errorf("published epoch %d in %s is of %s on %s, want %s on %s", newest, b.shelf.dir, p.Vertical, p.Chain, name, v.ledger.ChainID)
 		}
-		if b.state, err = p.State(); err != nil {
+		if err := b.load(newest); err != nil {
 			return nil, err
 		}
-		if b.report, err = reportOf(p, b.state); err != nil {
-			return nil, err
-		}
-		have, err := v.ledger.Oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: vertical, Epoch: newest})
+		have, err := v.ledger.Oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: name, Epoch: newest})
 		if err != nil && !errors.Is(err, client.ErrNotFound) {
 			return nil, fmt.Errorf("read report of epoch %d: %w", newest, err)
 		}
-		if err == nil && have.Report != nil && !same(have.Report.Content, contentOf(b.report)) {
+		if err == nil && have.Report != nil && !same(have.Report.Content, contentOf(b.report)) && !hasEvidence(v.known(name)) {
 			return nil, fmt.Errorf("%s: the ledger accepted reward root %x, not %s: remove the file to score the epoch again, or copy the one of another verifier",
 				b.shelf.path(newest), have.Report.Content.RewardRoot, p.RewardRoot)
 		}
 	}
-	v.scores[vertical] = b
+	v.scores[name] = b
 	return b, nil
 }
 
 // compute scores one ended epoch and publishes it.
-func (v *verifier) compute(ctx context.Context, vertical string, book *ledgerbook, epoch uint64) error {
-	terms, err := v.terms(ctx, vertical, epoch)
+func (v *verifier) compute(ctx context.Context, name string, book *ledgerbook, epoch, current uint64) error {
+	recorded, err := v.recorded(ctx, name, epoch)
 	if err != nil {
 		return err
 	}
-	used, err := v.ledger.Market.Usage(ctx, &marketpb.QueryUsageRequest{Epoch: epoch})
-	if err != nil {
-		return fmt.Errorf("read usage of epoch %d: %w", epoch, err)
-	}
-	var usage []score.Usage
-	for _, u := range used.Usage {
-		if len(u.Device) != 32 {
-			return fmt.Errorf("usage of epoch %d: device %x has %d bytes", epoch, u.Device, len(u.Device))
-		}
-		usage = append(usage, score.Usage{Device: [32]byte(u.Device), Epoch: u.Epoch, Burned: money.Credit(u.Burned)})
-	}
-	next, report, bonuses, err := book.state.Next(terms, usage)
+	w, err := v.weigh(ctx, name, recorded, current)
 	if err != nil {
 		return err
 	}
-	p := publish(v.ledger.ChainID, book.state.Epoch, terms, next, report, bonuses)
+	terms := recorded.Terms
+	terms.Evidence = w.hash
+	next, report, bonuses, err := book.state.Next(terms, recorded.Burns(), w.lines...)
+	if err != nil {
+		return err
+	}
+	p := publish(v.ledger.ChainID, book.state.Epoch, terms, next, report, bonuses, w)
 	if err := book.shelf.put(p); err != nil {
 		return fmt.Errorf("publish epoch %d: %w", epoch, err)
 	}
+	if keep := v.keep(); epoch > keep {
+		if err := book.shelf.remove(0, epoch-keep); err != nil {
+			return fmt.Errorf("remove old published epochs: %w", err)
+		}
+	}
 	book.state, book.report = next, report
-	v.log.Debug("scored", "vertical", vertical, "epoch", epoch, "devices", len(bonuses), "bonus", score.Sum(bonuses), "total", report.Rewards.Total)
+	v.log.Debug("scored", "vertical", name, "epoch", epoch, "devices", len(bonuses), "bonus", score.Sum(bonuses), "total", report.Rewards.Total)
 	return nil
 }
 
-// terms reads what the ledger recorded when the epoch ended. Without a price
-// nobody gets a bonus.
-func (v *verifier) terms(ctx context.Context, vertical string, epoch uint64) (score.Terms, error) {
+// recorded reads what the ledger recorded when the epoch ended.
+func (v *verifier) recorded(ctx context.Context, name string, epoch uint64) (Recorded, error) {
 	r, err := v.ledger.Credit.EpochPrice(ctx, &creditpb.QueryEpochPriceRequest{Epoch: epoch})
 	if errors.Is(err, client.ErrNotFound) {
-		return score.Terms{}, fmt.Errorf("the ledger no longer has the record of epoch %d: copy a published epoch of another verifier, %d or later, into this one's home: %w", epoch, epoch, err)
+		return Recorded{}, fmt.Errorf("the ledger no longer has the record of epoch %d: copy a published epoch of another verifier, %d or later, into this one's home: %w", epoch, epoch, err)
 	}
 	if err != nil {
-		return score.Terms{}, fmt.Errorf("read record of epoch %d: %w", epoch, err)
+		return Recorded{}, fmt.Errorf("read record of epoch %d: %w", epoch, err)
 	}
-	t := score.Terms{Vertical: vertical, Epoch: epoch, Rebate: money.BPS(r.Record.RebateBps), Price: r.Record.Quote.High}
-	for _, s := range r.Record.Verticals {
-		if s.Vertical == vertical {
-			t.Pool = money.Share(money.Grain(r.Record.DemandPool), money.BPS(s.ShareBps))
-		}
+	used, err := v.ledger.Market.Usage(ctx, &marketpb.QueryUsageRequest{Epoch: epoch})
+	if err != nil {
+		return Recorded{}, fmt.Errorf("read usage of epoch %d: %w", epoch, err)
 	}
-	return t, nil
+	return Record(name, r.Record, used.Usage)
 }
 
 // vote sends the newest report, unless the ledger has this validator's vote.

@@ -10,10 +10,13 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/grange-network/grange/core/beacon"
+	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/ledger/api/creditpb"
+	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/vertical"
 )
 
 // Sender signs, submits and waits for transactions of one account. The ledger
@@ -35,12 +38,13 @@ type FixedPrice uint64
 // Price returns p.
 func (p FixedPrice) Price(context.Context) (uint64, error) { return uint64(p), nil }
 
-// Ledger is what Run reads: the queries of three modules and the blocks.
+// Ledger is what Run reads: the queries of four modules and the blocks.
 type Ledger struct {
 	ChainID string
 	Oracle  oraclepb.QueryClient
 	Market  marketpb.QueryClient
 	Credit  creditpb.QueryClient
+	Device  devicepb.QueryClient
 	// Blocks streams new blocks until its context ends, then closes the channel.
 	Blocks func(context.Context) <-chan client.Block
 }
@@ -50,6 +54,7 @@ func LedgerOf(c *client.Client) Ledger {
 	return Ledger{
 		ChainID: c.ChainID(), Blocks: c.Blocks,
 		Oracle: oraclepb.NewQueryClient(c.Conn()), Market: marketpb.NewQueryClient(c.Conn()), Credit: creditpb.NewQueryClient(c.Conn()),
+		Device: devicepb.NewQueryClient(c.Conn()),
 	}
 }
 
@@ -66,10 +71,27 @@ type Config struct {
 	Sender Sender
 	// Verticals to score, all of the ledger's parameters if empty.
 	Verticals []string
+	// Known are the verticals whose Score this program has; the others are scored
+	// from usage alone. All validators of a chain must know the same.
+	Known []vertical.Vertical
+	// Archive has the evidence; verticals with evidence wait without it.
+	Archive *evidence.Archive
+	// Keep is how many published epochs are kept of each vertical; 0: 256. Older
+	// ones can no longer be verified from this home.
+	Keep uint64
 	// Prices to vote; no votes if nil.
 	Prices Prices
 	// Logger; slog's default if nil.
 	Logger *slog.Logger
+}
+
+const defaultKeep = 256
+
+func (c Config) keep() uint64 {
+	if c.Keep == 0 {
+		return defaultKeep
+	}
+	return c.Keep
 }
 
 // Run does a validator's duties until ctx ends, then returns ctx's error. What

@@ -125,8 +125,8 @@ func (c credit) EpochPrice(_ context.Context, r *creditpb.QueryEpochPriceRequest
 		return nil, client.ErrNotFound
 	}
 	return &creditpb.QueryEpochPriceResponse{Record: creditpb.EpochRecord{
-		Epoch: r.Epoch, DemandPool: 1000, RebateBps: 8000, Quote: creditpb.Quote{Low: 1, Mid: 2, High: 1_000_000},
-		Verticals: []creditpb.VerticalShare{{Vertical: "storage", ShareBps: 5000}},
+		Epoch: r.Epoch, DemandPool: 500, RebateBps: 8000, Quote: creditpb.Quote{Low: 1, Mid: 2, High: 1_000_000},
+		Grants: []creditpb.EpochGrant{{Vertical: "beacon", Ugrain: 300}}, Time: 1000 + 10*int64(r.Epoch),
 	}}, nil
 }
 
@@ -262,7 +262,7 @@ func TestPriceIsVotedOncePerRound(t *testing.T) {
 
 func use(epoch uint64, d byte, burned uint64) marketpb.Usage {
 	id := device(d)
-	return marketpb.Usage{Epoch: epoch, Device: id[:], Burned: burned}
+	return marketpb.Usage{Epoch: epoch, Device: id[:], Kind: "storage", UsePaid: 30 * burned, Burned: burned}
 }
 
 func TestReportComputesEveryEpochAndVotesOnTheNewest(t *testing.T) {

@@ -34,8 +34,8 @@ type Info struct {
 	Class Class
 	Units []Unit // by kind of offer
 	// Evidence lists the kinds of segments that Score reads. A vertical with none
-	// is scored from usage alone as soon as an epoch is over; one with some has
-	// the next epoch to publish in.
+	// earns by usage alone and its Score is not called; one with some has the
+	// epoch after the scored one to publish in.
 	Evidence []string
 }
 

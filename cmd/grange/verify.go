@@ -15,16 +15,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/grange-network/grange/core/score"
+	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/node/ledgerview"
+	"github.com/grange-network/grange/node/local"
+	"github.com/grange-network/grange/node/verticals"
 	"github.com/grange-network/grange/verify"
 )
 
 // books is what verification reads of the ledger.
 type books interface {
 	Report(ctx context.Context, vertical string, epoch uint64) (ledgerview.Report, error)
-	Inputs(ctx context.Context, vertical string, epoch uint64) (score.Terms, []score.Usage, error)
+	Inputs(ctx context.Context, vertical string, epoch uint64) (verify.Recorded, error)
 }
 
 // Results of a comparison.
@@ -67,7 +69,7 @@ type stepCheck struct {
 
 func newVerify(g *globals) *cobra.Command {
 	var epoch uint64
-	var vertical, published string
+	var vertical, published, store string
 	var whole bool
 	c := &cobra.Command{
 		Use:   "verify",
@@ -87,7 +89,12 @@ func newVerify(g *globals) *cobra.Command {
 				published = filepath.Join(g.home, "data", "verifier", "epochs")
 			}
 			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
-				x, err := recompute(ctx, v, shelfDir(published), vertical, epoch, whole)
+				from, done, err := sources(g, store)
+				if err != nil {
+					return err
+				}
+				defer done()
+				x, err := recomputing{v, shelfDir(published), from}.run(ctx, vertical, epoch, whole)
 				if err != nil {
 					return err
 				}
@@ -102,6 +109,7 @@ func newVerify(g *globals) *cobra.Command {
 	f.Uint64Var(&epoch, "epoch", 0, "epoch to verify")
 	f.StringVar(&vertical, "vertical", "storage", "kind of work")
 	f.StringVar(&published, "published", "", "directory of published epochs, VERTICAL/EPOCH.json (default: the verifier's of --home)")
+	f.StringVar(&store, "evidence", "", "directory with the published evidence (default: the one of --home)")
 	f.BoolVar(&whole, "whole", false, "recompute all epochs from the first, whatever the ledger accepted of them")
 	return c
 }
@@ -135,9 +143,35 @@ func (s shelfDir) read(vertical string, epoch uint64) (verify.Published, error) 
 	return p, nil
 }
 
-// recompute checks an epoch and those before it down to one whose root the
+// sources is where evidence is fetched from and to. done removes what was fetched.
+func sources(g *globals, store string) (from verify.Sources, done func(), err error) {
+	if store == "" {
+		store = local.EvidencePath(g.home)
+	}
+	from = verify.Sources{Verticals: verticals.All()}
+	if _, err := os.Stat(store); errors.Is(err, fs.ErrNotExist) {
+		return from, func() {}, nil // only verticals with evidence miss it
+	}
+	dir, err := evidence.NewDir(store)
+	if err != nil {
+		return from, nil, err
+	}
+	from.Archive = evidence.New(dir)
+	from.Dir, err = os.MkdirTemp("", "grange-verify-")
+	return from, func() { os.RemoveAll(from.Dir) }, err
+}
+
+// recomputing is what epochs are recomputed from.
+type recomputing struct {
+	ledger books
+	shelf  shelfDir
+	from   verify.Sources
+}
+
+// run checks an epoch and those before it down to one whose root the
 // ledger accepted, and compares the result with the ledger's report.
-func recompute(ctx context.Context, ledger books, shelf shelfDir, vertical string, epoch uint64, whole bool) (verification, error) {
+func (c recomputing) run(ctx context.Context, vertical string, epoch uint64, whole bool) (verification, error) {
+	ledger, shelf := c.ledger, c.shelf
 	x := verification{Vertical: vertical, Epoch: epoch, File: shelf.path(vertical, epoch), Problems: []string{}, Inputs: verdictEqual, Result: verdictEqual}
 	p, err := shelf.read(vertical, epoch)
 	if err != nil {
@@ -157,31 +191,35 @@ func recompute(ctx context.Context, ledger books, shelf shelfDir, vertical strin
 		x.differ("the ledger accepted reward root %s, inputs root %s and %d ugrain in %d leaves; published are %s, %s and %d in %d",
 			r.RewardRoot, r.InputsRoot, r.Total, r.Leaves, p.RewardRoot, p.InputsRoot, p.Total, len(p.Leaves))
 	}
-	return x, x.walk(ctx, ledger, shelf, p, whole)
+	return x, c.walk(ctx, &x, p, whole)
 }
 
 // walk recomputes p from its predecessor, that one from its own, and so on to
 // an accepted epoch.
-func (x *verification) walk(ctx context.Context, ledger books, shelf shelfDir, p verify.Published, whole bool) error {
+func (c recomputing) walk(ctx context.Context, x *verification, p verify.Published, whole bool) error {
 	for {
 		var before verify.Published
 		if p.Previous > 0 {
 			var err error
-			if before, err = shelf.read(p.Vertical, p.Previous); err != nil {
+			if before, err = c.shelf.read(p.Vertical, p.Previous); err != nil {
 				return err
 			}
 		}
-		if err := p.Check(before); err != nil {
+		err := p.Check(ctx, before, c.from)
+		if errors.Is(err, evidence.ErrUnavailable) {
+			return cliout.Failf(cliout.Unavailable, "grange verify --evidence with a copy of the evidence", "recompute %s, epoch %d: %w", p.Vertical, p.Epoch, err)
+		}
+		if err != nil {
 			x.differ("%v", err)
 		}
-		if err := x.step(ctx, ledger, p); err != nil {
+		if err := x.step(ctx, c.ledger, p); err != nil {
 			return err
 		}
 		x.From = p.Previous
 		if p.Previous == 0 {
 			return nil
 		}
-		accepted, err := ledger.Report(ctx, before.Vertical, before.Epoch)
+		accepted, err := c.ledger.Report(ctx, before.Vertical, before.Epoch)
 		if err != nil && !errors.Is(err, ledgerview.ErrNotFound) {
 			return err
 		}
@@ -199,7 +237,7 @@ func (x *verification) walk(ctx context.Context, ledger books, shelf shelfDir, p
 // step compares an epoch's terms and usage with what the ledger recorded.
 func (x *verification) step(ctx context.Context, ledger books, p verify.Published) error {
 	s := stepCheck{Epoch: p.Epoch, Devices: len(p.Usage), Inputs: verdictEqual}
-	terms, usage, err := ledger.Inputs(ctx, p.Vertical, p.Epoch)
+	recorded, err := ledger.Inputs(ctx, p.Vertical, p.Epoch)
 	switch {
 	case errors.Is(err, ledgerview.ErrNotFound):
 		s.Inputs = verdictGone
@@ -209,7 +247,7 @@ func (x *verification) step(ctx context.Context, ledger books, p verify.Publishe
 	case err != nil:
 		return err
 	default:
-		if why := compareInputs(p, terms, usage); why != "" {
+		if why := compareInputs(p, recorded); why != "" {
 			s.Inputs, x.Inputs = verdictDifferent, verdictDifferent
 			x.differ("epoch %d: %s", p.Epoch, why)
 		}
@@ -220,18 +258,22 @@ func (x *verification) step(ctx context.Context, ledger books, p verify.Publishe
 }
 
 // compareInputs says how the published inputs differ from the ledger's, or "".
-func compareInputs(p verify.Published, terms score.Terms, usage []score.Usage) string {
-	want := verify.PublishedTerms{Pool: uint64(terms.Pool), Rebate: uint32(terms.Rebate), Price: terms.Price}
+func compareInputs(p verify.Published, r verify.Recorded) string {
+	terms := r.Terms
+	want := verify.PublishedTerms{Pool: uint64(terms.Pool), Grant: uint64(terms.Grant), Rebate: uint32(terms.Rebate), Price: terms.Price}
 	if p.Terms != want {
-		return fmt.Sprintf("the ledger's terms are pool %d ugrain, rebate %d, price %d; published are %d, %d, %d",
-			want.Pool, want.Rebate, want.Price, p.Terms.Pool, p.Terms.Rebate, p.Terms.Price)
+		return fmt.Sprintf("the ledger's terms are pool %d ugrain, grant %d, rebate %d, price %d; published are %d, %d, %d, %d",
+			want.Pool, want.Grant, want.Rebate, want.Price, p.Terms.Pool, p.Terms.Grant, p.Terms.Rebate, p.Terms.Price)
 	}
 	burned := map[string]uint64{}
-	for _, u := range usage {
+	for _, u := range r.Usage {
 		burned[hex.EncodeToString(u.Device[:])] += uint64(u.Burned)
 	}
+	if p.Evidence != nil && p.Evidence.Ended != r.Ended {
+		return fmt.Sprintf("the epoch ended at %d on the ledger, published is %d", r.Ended, p.Evidence.Ended)
+	}
 	for _, u := range p.Usage {
-		if have, known := burned[u.Device]; !known || have != u.Burned {
+		if have := burned[u.Device]; have != u.Burned {
 			return fmt.Sprintf("device %s burned %d ucredit on the ledger, published are %d", u.Device, have, u.Burned)
 		}
 		delete(burned, u.Device)

@@ -16,13 +16,13 @@ import (
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/node/ledgerview"
 	"github.com/grange-network/grange/verify"
+	"github.com/grange-network/grange/vertical"
 )
 
 // keptBooks is a ledger of a few epochs.
 type keptBooks struct {
 	reports map[uint64]ledgerview.Report
-	terms   map[uint64]score.Terms
-	usage   map[uint64][]score.Usage
+	inputs  map[uint64]verify.Recorded
 }
 
 func (b keptBooks) Report(_ context.Context, _ string, epoch uint64) (ledgerview.Report, error) {
@@ -33,30 +33,34 @@ func (b keptBooks) Report(_ context.Context, _ string, epoch uint64) (ledgerview
 	return r, nil
 }
 
-func (b keptBooks) Inputs(_ context.Context, _ string, epoch uint64) (score.Terms, []score.Usage, error) {
-	t, ok := b.terms[epoch]
+func (b keptBooks) Inputs(_ context.Context, _ string, epoch uint64) (verify.Recorded, error) {
+	r, ok := b.inputs[epoch]
 	if !ok {
-		return t, nil, ledgerview.ErrNotFound
+		return r, ledgerview.ErrNotFound
 	}
-	return t, b.usage[epoch], nil
+	return r, nil
+}
+
+func recompute(ctx context.Context, b keptBooks, shelf shelfDir, name string, epoch uint64, whole bool) (verification, error) {
+	return recomputing{ledger: b, shelf: shelf}.run(ctx, name, epoch, whole)
 }
 
 // scored is a ledger of four epochs of two devices, and what a verifier
 // published of them.
 func scored(t *testing.T) (keptBooks, shelfDir) {
 	t.Helper()
-	b := keptBooks{map[uint64]ledgerview.Report{}, map[uint64]score.Terms{}, map[uint64][]score.Usage{}}
+	b := keptBooks{map[uint64]ledgerview.Report{}, map[uint64]verify.Recorded{}}
 	dir := t.TempDir()
 	var state score.State
 	for e := uint64(1); e <= 4; e++ {
 		terms := score.Terms{Vertical: "storage", Epoch: e, Pool: 1e9, Rebate: 8000, Price: 50_000}
-		usage := []score.Usage{{Device: [32]byte{1}, Epoch: e, Burned: money.Credit(1000 * e)}, {Device: [32]byte{2}, Epoch: e, Burned: 77}}
-		next, report, bonuses, err := state.Next(terms, usage)
+		r := verify.Recorded{Terms: terms, Usage: []vertical.Usage{{Device: [32]byte{1}, Burned: money.Credit(1000 * e)}, {Device: [32]byte{2}, Burned: 77}}}
+		next, report, bonuses, err := state.Next(terms, r.Burns())
 		if err != nil {
 			t.Fatal(err)
 		}
 		put(t, dir, publishedOf(state.Epoch, terms, next, report, bonuses))
-		b.terms[e], b.usage[e] = terms, usage
+		b.inputs[e] = r
 		b.reports[e] = ledgerview.Report{
 			Vertical: "storage", Epoch: e, RewardRoot: report.Rewards.Hash.String(), InputsRoot: report.Inputs.String(),
 			Total: report.Rewards.Total, Leaves: uint64(len(next.Leaves)), Power: 3, TotalPower: 4,
@@ -68,7 +72,7 @@ func scored(t *testing.T) (keptBooks, shelfDir) {
 
 func publishedOf(previous uint64, terms score.Terms, state score.State, report score.Report, bonuses []score.Bonus) verify.Published {
 	p := verify.Published{
-		Version: 1, Chain: "test-1", Vertical: terms.Vertical, Epoch: terms.Epoch, Previous: previous,
+		Version: 2, Chain: "test-1", Vertical: terms.Vertical, Epoch: terms.Epoch, Previous: previous,
 		Terms:      verify.PublishedTerms{Pool: uint64(terms.Pool), Rebate: uint32(terms.Rebate), Price: terms.Price},
 		RewardRoot: report.Rewards.Hash.String(), InputsRoot: report.Inputs.String(), Total: report.Rewards.Total,
 	}
@@ -103,7 +107,7 @@ func TestVerifyEqual(t *testing.T) {
 		t.Fatalf("%+v, %v", x, err)
 	}
 	delete(b.reports, 3) // missed its quorum
-	delete(b.terms, 3)   // and the ledger no longer has the record
+	delete(b.inputs, 3)  // and the ledger no longer has the record
 	x, err = recompute(t.Context(), b, shelf, "storage", 4, false)
 	if err != nil || x.Result != verdictEqual || x.Recomputed != 2 || x.From != 2 || x.Inputs != verdictGone {
 		t.Fatalf("%+v, %v", x, err)
@@ -153,10 +157,14 @@ func TestVerifyDifferent(t *testing.T) {
 		"the root is another":    edit(func(p *verify.Published) { p.RewardRoot = merkle.EmptyRoot().String() }),
 		"the ledger has another": func(_ *testing.T, b keptBooks, _ shelfDir) { r := b.reports[4]; r.InputsRoot = "00"; b.reports[4] = r },
 		"the ledger had less usage": func(_ *testing.T, b keptBooks, _ shelfDir) {
-			b.usage[4] = b.usage[4][1:]
+			r := b.inputs[4]
+			r.Usage = r.Usage[1:]
+			b.inputs[4] = r
 		},
 		"the ledger had more usage": func(_ *testing.T, b keptBooks, _ shelfDir) {
-			b.usage[4] = append(b.usage[4], score.Usage{Device: [32]byte{3}, Epoch: 4, Burned: 1})
+			r := b.inputs[4]
+			r.Usage = append(r.Usage, vertical.Usage{Device: [32]byte{3}, Burned: 1})
+			b.inputs[4] = r
 		},
 		"the predecessor is another": func(_ *testing.T, b keptBooks, _ shelfDir) { r := b.reports[3]; r.RewardRoot = "00"; b.reports[3] = r },
 	} {

@@ -22,3 +22,14 @@ func Smooth(average, value money.Grain, span uint32) money.Grain {
 func DemandPool(released, burned money.Grain, rebate money.BPS) money.Grain {
 	return min(released, money.Share(burned, rebate))
 }
+
+// VerticalPool returns the part of a demand pool that is for a vertical: as much
+// of it as of the epoch's burn was the vertical's own. So a vertical that nobody
+// uses leaves the whole pool to the others; the parts never exceed the pool.
+func VerticalPool(pool money.Grain, own, all money.Credit) money.Grain {
+	part, _, err := money.MulDiv(uint64(pool), uint64(min(own, all)), uint64(all))
+	if err != nil {
+		return 0 // nothing was burned
+	}
+	return money.Grain(part)
+}

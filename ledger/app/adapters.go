@@ -12,6 +12,7 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
 	coredevice "github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/credit"
 	"github.com/grange-network/grange/ledger/device"
@@ -59,6 +60,27 @@ var _ oracle.Payouts = oraclePayouts{}
 
 func (a oraclePayouts) Payout(ctx context.Context, module string, id [32]byte, coin sdk.Coin) error {
 	return a.k.Payout(ctx, module, coredevice.ID(id), coin)
+}
+
+// oracleBudget is credit as the oracle sees it: what a vertical may mint depends
+// on what the market saw its usage burn.
+type oracleBudget struct {
+	credit *credit.Keeper
+	market *market.Keeper
+}
+
+var _ oracle.Budget = oracleBudget{}
+
+func (a oracleBudget) BonusBudget(ctx context.Context, vertical string, epoch uint64) (uint64, error) {
+	own, all, err := a.market.Burned(ctx, epoch, vertical)
+	if err != nil {
+		return 0, err
+	}
+	return a.credit.BonusBudget(ctx, vertical, epoch, own, all)
+}
+
+func (a oracleBudget) Mint(ctx context.Context, module string, amount money.Grain) error {
+	return a.credit.Mint(ctx, module, amount)
 }
 
 // oracleHeads is the market as the oracle sees it.

@@ -80,7 +80,7 @@ func newOurs(a *App, logger log.Logger, prover oracle.Prover) (Ours, error) {
 	k.Oracle, err = oracle.NewKeeper(oracle.Config{
 		Codec: a.Codec, Store: runtime.NewKVStoreService(a.keys[oracle.ModuleName]), Logger: logger,
 		Authority: Authority(), Accounts: encoding.AccountAddresses(), Operators: encoding.ValidatorAddresses(),
-		Validators: std.Staking, Heads: oracleHeads{k.Market}, Prover: prover, Budget: k.Credit,
+		Validators: std.Staking, Heads: oracleHeads{k.Market}, Prover: prover, Budget: oracleBudget{k.Credit, k.Market},
 		Payouts: oraclePayouts{k.Device}, Stakes: oracleStakes{std.Staking, std.Slashing}, Bank: std.Bank, Community: std.Distribution,
 	})
 	if err != nil {

@@ -58,7 +58,7 @@ func (k *Keeper) EpochEnded(ctx context.Context, epoch uint64) error {
 	record := creditpb.EpochRecord{
 		Epoch: epoch, Quote: quotePB(q), Stale: stale, Time: now(ctx),
 		Revenue: o.Revenue, BurnedCredit: o.BurnedCredit, BurnedGrain: uint64(burned), BurnAverage: uint64(average),
-		Released: uint64(released), DemandPool: uint64(demand), Verticals: p.Verticals, RebateBps: p.RebateBps, Grants: grants,
+		Released: uint64(released), DemandPool: uint64(demand), RebateBps: p.RebateBps, Grants: grants,
 	}
 	err = errors.Join(
 		k.Totals.Set(ctx, t),
@@ -165,19 +165,15 @@ func (k *Keeper) PriceAt(ctx context.Context, epoch uint64) (price.Quote, error)
 }
 
 // BonusBudget returns how many ugrain a vertical may mint for an ended epoch: its
-// share of the demand pool, for usage, and its grant, for evidence; 0 when it has
-// neither. ErrNotFound when the epoch is open or forgotten.
-func (k *Keeper) BonusBudget(ctx context.Context, vertical string, epoch uint64) (uint64, error) {
+// part of the demand pool, for usage, and its grant, for evidence; 0 when it has
+// neither. own and all are what usage of the vertical and all usage burned in the
+// epoch. ErrNotFound when the epoch is open or forgotten.
+func (k *Keeper) BonusBudget(ctx context.Context, vertical string, epoch uint64, own, all money.Credit) (uint64, error) {
 	r, err := k.record(ctx, epoch)
 	if err != nil {
 		return 0, err
 	}
-	var budget uint64
-	for _, s := range r.Verticals {
-		if s.Vertical == vertical {
-			budget += uint64(money.Share(money.Grain(r.DemandPool), money.BPS(s.ShareBps)))
-		}
-	}
+	budget := uint64(emission.VerticalPool(money.Grain(r.DemandPool), own, all))
 	for _, g := range r.Grants {
 		if g.Vertical == vertical {
 			budget += g.Ugrain

@@ -21,7 +21,7 @@ func busy(t testing.TB) *world {
 	w.redeem(alice, 10_000)
 	w.pass(1)
 	w.spend(alice, bob, 3_333_333)
-	budget, err := w.BonusBudget(w.ctx, "storage", 1)
+	budget, err := w.BonusBudget(w.ctx, "storage", 1, 1, 1)
 	must(t, err)
 	must(t, w.MintReward(w.ctx, bob, money.Grain(budget/2)))
 	for _, name := range []string{"small", "big"} {

@@ -11,7 +11,6 @@ import (
 // as it was given.
 func TestGrantsAddToTheBudgetAndEnd(t *testing.T) {
 	w := newWorld(t, func(g *creditpb.GenesisState) {
-		g.Params.Verticals = nil
 		g.Params.Grants = []creditpb.Grant{
 			{Vertical: "gamma", Ugrain: 600, StartEpoch: 2, EndEpoch: 5},
 			{Vertical: "radio", Ugrain: 100, StartEpoch: 3, EndEpoch: 4},
@@ -21,7 +20,7 @@ func TestGrantsAddToTheBudgetAndEnd(t *testing.T) {
 	for epoch := uint64(1); epoch <= 5; epoch++ {
 		w.endEpoch()
 		for vertical, want := range budgets {
-			got, err := w.BonusBudget(w.ctx, vertical, epoch)
+			got, err := w.BonusBudget(w.ctx, vertical, epoch, 0, 0)
 			must(t, err)
 			if got != want[epoch-1] {
 				t.Errorf("epoch %d adds %d to %s, want %d", epoch, got, vertical, want[epoch-1])

@@ -128,9 +128,6 @@ func TestMalformedMessagesSayWhatIsWrongAndWhatToDo(t *testing.T) {
 		{"window that passes nothing", update("gov", func(p *creditpb.Params) { p.RedeemWindowFloor = 1 }), ErrParameters, 14, "nothing would pass"},
 		{"no window", update("gov", func(p *creditpb.Params) { p.RedeemWindowSeconds = 0 }), ErrParameters, 14, "redemption window is 0 s"},
 		{"unbounded blocks", update("gov", func(p *creditpb.Params) { p.RedeemPerBlock = 1001 }), ErrParameters, 14, "1001 redemptions per block"},
-		{"vertical twice", update("gov", func(p *creditpb.Params) { p.Verticals = append(p.Verticals, p.Verticals...) }), ErrParameters, 14, `vertical "storage" is listed twice`},
-		{"vertical without a name", update("gov", func(p *creditpb.Params) { p.Verticals = []creditpb.VerticalShare{{}} }), ErrParameters, 14, "vertical 0 has no name"},
-		{"too much shared", update("gov", func(p *creditpb.Params) { p.Verticals[0].ShareBps = 10_001 }), ErrParameters, 14, "share 10001 bps"},
 		{"no records", update("gov", func(p *creditpb.Params) { p.KeepEpochs = 0 }), ErrParameters, 14, "0 epoch records are kept"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -16,7 +16,6 @@ const (
 	maxRedeemPerBlock  = 1000
 	maxBuyPerBlock     = 1000
 	maxKeepEpochs      = 100_000
-	maxVerticals       = 64
 	maxGrants          = 64
 	defaultHalfLife    = 2190 // epochs: six years of days, Filecoin's
 	defaultSimple      = 180_000_000_000_000
@@ -41,7 +40,6 @@ func DefaultParams() creditpb.Params {
 		RebateBps: 8000, BurnAverageEpochs: 7,
 		SimpleGrain: defaultSimple, BaselineGrain: defaultBaseline, HalfLifeEpochs: defaultHalfLife,
 		BaselineStart: defaultTarget, BaselineDoublingEpochs: defaultTargetGrows,
-		Verticals:  []creditpb.VerticalShare{{Vertical: "storage", ShareBps: uint32(money.Whole)}},
 		KeepEpochs: 1000,
 	}
 }
@@ -63,7 +61,7 @@ func scheduleOf(p creditpb.Params) emission.Schedule {
 // ValidateParams reports everything in p that contradicts itself, wrapped in
 // ErrParameters, or nil.
 func ValidateParams(p creditpb.Params) error {
-	errs := []error{rulesOf(p).Valid(), scheduleOf(p).Valid(), validTrade(p), validVerticals(p.Verticals), validGrants(p)}
+	errs := []error{rulesOf(p).Valid(), scheduleOf(p).Valid(), validTrade(p), validGrants(p)}
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
@@ -95,28 +93,6 @@ func validTrade(p creditpb.Params) error {
 		return fmt.Errorf("redemption window is %d bps of the credits, want at most %d", p.RedeemWindowBps, money.Whole)
 	case p.BuyPerBlock < 1 || p.BuyPerBlock > maxBuyPerBlock:
 		return fmt.Errorf("%d purchases per block, want 1 to %d", p.BuyPerBlock, maxBuyPerBlock)
-	}
-	return nil
-}
-
-func validVerticals(shares []creditpb.VerticalShare) error {
-	if len(shares) > maxVerticals {
-		return fmt.Errorf("%d verticals, want at most %d", len(shares), maxVerticals)
-	}
-	var sum uint64
-	for i, s := range shares {
-		if s.Vertical == "" {
-			return fmt.Errorf("vertical %d has no name", i)
-		}
-		for _, earlier := range shares[:i] {
-			if earlier.Vertical == s.Vertical {
-				return fmt.Errorf("vertical %q is listed twice", s.Vertical)
-			}
-		}
-		sum += uint64(s.ShareBps)
-	}
-	if sum > uint64(money.Whole) {
-		return fmt.Errorf("verticals share %d bps of the demand pool, want at most %d", sum, money.Whole)
 	}
 	return nil
 }

@@ -276,15 +276,15 @@ func TestRewardsStayWithinBudgetAndCap(t *testing.T) {
 	w.buy(alice, 100_000_000_000)
 	w.spend(alice, bob, 10_000_000_000)
 	r := w.endEpoch()
-	budget, err := w.BonusBudget(w.ctx, "storage", 1)
+	budget, err := w.BonusBudget(w.ctx, "storage", 1, 300, 300)
 	must(t, err)
 	if budget == 0 || budget != r.DemandPool || budget > r.BurnedGrain*8/10 {
 		t.Fatalf("budget %d of %+v", budget, r)
 	}
-	if other, err := w.BonusBudget(w.ctx, "sensing", 1); other != 0 || err != nil {
+	if other, err := w.BonusBudget(w.ctx, "sensing", 1, 0, 300); other != 0 || err != nil {
 		t.Errorf("sensing has %d (%v)", other, err)
 	}
-	_, err = w.BonusBudget(w.ctx, "storage", 2)
+	_, err = w.BonusBudget(w.ctx, "storage", 2, 300, 300)
 	refused(t, err, ErrNotFound, "it has not ended")
 	must(t, w.MintReward(w.ctx, bob, money.Grain(budget-10)))
 	must(t, w.Mint(w.ctx, escrow, 10))

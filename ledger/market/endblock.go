@@ -194,7 +194,7 @@ func (k *Keeper) record(ctx context.Context, l lease.Lease, a lease.Accrual, epo
 		}
 	}
 	if a.Pay > 0 || slashed > 0 {
-		err = k.addUsage(ctx, epoch, l.Device, func(u *marketpb.Usage) {
+		err = k.addUsage(ctx, epoch, l.Device, l.Kind, func(u *marketpb.Usage) {
 			u.HoldPaid += uint64(a.Pay)
 			u.Burned += uint64(burned)
 			u.Net += uint64(net)
@@ -295,7 +295,10 @@ func (k *Keeper) prune(ctx context.Context, epoch, history uint64) error {
 	if err := pruneMap(ctx, k.LeaseEpochs, func(key collections.Triple[uint64, []byte, []byte]) bool { return key.K1() < oldest }); err != nil {
 		return err
 	}
-	if err := pruneMap(ctx, k.Usage, func(key collections.Pair[uint64, []byte]) bool { return key.K1() < oldest }); err != nil {
+	if err := pruneMap(ctx, k.Usage, func(key collections.Triple[uint64, []byte, string]) bool { return key.K1() < oldest }); err != nil {
+		return err
+	}
+	if err := pruneMap(ctx, k.Burns, func(key collections.Pair[uint64, string]) bool { return key.K1() < oldest }); err != nil {
 		return err
 	}
 	return pruneMap(ctx, k.Slashes, func(key collections.Pair[uint64, []byte]) bool { return key.K1() < oldest })

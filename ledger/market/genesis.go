@@ -85,7 +85,10 @@ func (k *Keeper) InitGenesis(ctx context.Context, g marketpb.GenesisState) error
 		}
 	}
 	for _, u := range g.Usage {
-		if err := k.Usage.Set(ctx, collections.Join(u.Epoch, u.Device), u); err != nil {
+		if err := k.Usage.Set(ctx, collections.Join3(u.Epoch, u.Device, u.Kind), u); err != nil {
+			return err
+		}
+		if err := k.addBurn(ctx, u.Epoch, u.Kind, u.Burned); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,8 @@ type Keeper struct {
 	ByDevice    collections.KeySet[collections.Pair[[]byte, []byte]] // leases not yet closed
 	ByPayer     collections.KeySet[collections.Pair[string, []byte]]
 	LeaseEpochs collections.Map[collections.Triple[uint64, []byte, []byte], marketpb.LeaseEpoch] // epoch, device, lease
-	Usage       collections.Map[collections.Pair[uint64, []byte], marketpb.Usage]                // epoch, device
+	Usage       collections.Map[collections.Triple[uint64, []byte, string], marketpb.Usage]      // epoch, device, kind
+	Burns       collections.Map[collections.Pair[uint64, string], uint64]                        // ucredit by epoch and vertical, "" for all; sums of Usage
 	Slashes     collections.Map[collections.Pair[uint64, []byte], marketpb.Slash]                // epoch, device
 
 	Demands      collections.Map[uint64, marketpb.Demand] // ids are shared with Offers
@@ -123,7 +124,8 @@ func NewKeeper(c Config) *Keeper {
 		ByDevice:    collections.NewKeySet(sb, collections.NewPrefix(6), "by_device", collections.PairKeyCodec(collections.BytesKey, collections.BytesKey)),
 		ByPayer:     collections.NewKeySet(sb, collections.NewPrefix(7), "by_payer", collections.PairKeyCodec(collections.StringKey, collections.BytesKey)),
 		LeaseEpochs: collections.NewMap(sb, collections.NewPrefix(8), "lease_epochs", collections.TripleKeyCodec(collections.Uint64Key, collections.BytesKey, collections.BytesKey), codec.CollValue[marketpb.LeaseEpoch](c.Codec)),
-		Usage:       collections.NewMap(sb, collections.NewPrefix(9), "usage", collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey), codec.CollValue[marketpb.Usage](c.Codec)),
+		Usage:       collections.NewMap(sb, collections.NewPrefix(9), "usage", collections.TripleKeyCodec(collections.Uint64Key, collections.BytesKey, collections.StringKey), codec.CollValue[marketpb.Usage](c.Codec)),
+		Burns:       collections.NewMap(sb, collections.NewPrefix(20), "burns", collections.PairKeyCodec(collections.Uint64Key, collections.StringKey), collections.Uint64Value),
 		Slashes:     collections.NewMap(sb, collections.NewPrefix(10), "slashes", collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey), codec.CollValue[marketpb.Slash](c.Codec)),
 
 		Demands:      collections.NewMap(sb, collections.NewPrefix(11), "demands", collections.Uint64Key, codec.CollValue[marketpb.Demand](c.Codec)),
@@ -174,20 +176,6 @@ func (k *Keeper) load(ctx context.Context, id []byte) (lease.Lease, error) {
 
 func (k *Keeper) store(ctx context.Context, l lease.Lease) error {
 	return k.Leases.Set(ctx, l.ID[:], leasePB(l))
-}
-
-// addUsage adds to the record of what a device was paid in an epoch.
-func (k *Keeper) addUsage(ctx context.Context, epoch uint64, device [32]byte, change func(*marketpb.Usage)) error {
-	key := collections.Join(epoch, device[:])
-	u, err := k.Usage.Get(ctx, key)
-	if errors.Is(err, collections.ErrNotFound) {
-		u, err = marketpb.Usage{Epoch: epoch, Device: append([]byte(nil), device[:]...)}, nil
-	}
-	if err != nil {
-		return err
-	}
-	change(&u)
-	return k.Usage.Set(ctx, key, u)
 }
 
 // addLeaseEpoch adds to the record of what an epoch did to a device under a lease.

@@ -25,7 +25,7 @@ const (
 	maxAttributeBytes = 256
 )
 
-var kindPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+var kindPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}(/[a-z0-9-]{1,31})?$`)
 
 type msgServer struct{ *Keeper }
 
@@ -139,7 +139,7 @@ func (m msgServer) checkOffer(ctx context.Context, o marketpb.Offer) error {
 // checkTerms checks what offers and demands have in common.
 func checkTerms(kind string, attributes []marketpb.Attribute, use, hold marketpb.Price) error {
 	if !kindPattern.MatchString(kind) {
-		return errorsmod.Wrapf(ErrInvalid, "kind %q: want 2 to 32 of a-z, 0-9 and -, starting with a letter", kind)
+		return errorsmod.Wrapf(ErrInvalid, "kind %q: want the name of a vertical, 2 to 32 of a-z, 0-9 and -, starting with a letter, and at most one / with 1 to 31 of them after it", kind)
 	}
 	if len(attributes) > maxAttributes {
 		return errorsmod.Wrapf(ErrInvalid, "%d attributes, at most %d are allowed", len(attributes), maxAttributes)

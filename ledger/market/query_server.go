@@ -106,7 +106,7 @@ func (q queryServer) Leases(ctx context.Context, r *marketpb.QueryLeasesRequest)
 }
 
 func (q queryServer) Usage(ctx context.Context, r *marketpb.QueryUsageRequest) (*marketpb.QueryUsageResponse, error) {
-	it, err := q.Keeper.Usage.Iterate(ctx, collections.NewPrefixedPairRange[uint64, []byte](r.Epoch))
+	it, err := q.Keeper.Usage.Iterate(ctx, collections.NewPrefixedTripleRange[uint64, []byte, string](r.Epoch))
 	if err != nil {
 		return nil, err
 	}
@@ -126,15 +126,10 @@ func (q queryServer) Explain(ctx context.Context, r *marketpb.QueryExplainReques
 	if out.Leases, err = it.Values(); err != nil {
 		return nil, err
 	}
-	key := collections.Join(r.Epoch, r.Device)
-	usage, err := q.Keeper.Usage.Get(ctx, key)
-	switch {
-	case err == nil:
-		out.Usage = &usage
-	case !errors.Is(err, collections.ErrNotFound):
+	if out.Usage, out.ByKind, err = q.usageOf(ctx, r.Epoch, r.Device); err != nil {
 		return nil, err
 	}
-	slash, err := q.Slashes.Get(ctx, key)
+	slash, err := q.Slashes.Get(ctx, collections.Join(r.Epoch, r.Device))
 	switch {
 	case err == nil:
 		out.Faulted, out.Slashed = true, slash.Amount

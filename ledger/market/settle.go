@@ -189,7 +189,7 @@ func (s *settling) claim(ctx context.Context, r receipt.Receipt) (money.Credit, 
 		return 0, err
 	}
 	s.leases[at] = next
-	err = s.keeper.addUsage(ctx, s.epoch, l.Device, func(u *marketpb.Usage) {
+	err = s.keeper.addUsage(ctx, s.epoch, l.Device, l.Kind, func(u *marketpb.Usage) {
 		u.UsePaid += uint64(paid)
 		u.Burned += uint64(burned)
 		u.Net += uint64(net)

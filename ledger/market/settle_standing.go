@@ -159,7 +159,7 @@ func (s *settling) collect(ctx context.Context, msg marketpb.LeafItem) (money.Cr
 	if after == before {
 		return 0, nil
 	}
-	if err := s.keeper.payUse(ctx, id, device, s.epoch, paid, after.Units-before.Units); err != nil {
+	if err := s.keeper.payUse(ctx, id, device, l.Kind, s.epoch, paid, after.Units-before.Units); err != nil {
 		return 0, err
 	}
 	s.standings[at] = l

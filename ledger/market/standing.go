@@ -228,7 +228,7 @@ func (k *Keeper) resolve(ctx context.Context, s lease.Standing, d lease.Dispute,
 	if err != nil {
 		return s, err
 	}
-	if err := k.payUse(ctx, s.ID, d.Device, epoch, v.Paid(), 0); err != nil {
+	if err := k.payUse(ctx, s.ID, d.Device, s.Kind, epoch, v.Paid(), 0); err != nil {
 		return s, err
 	}
 	if err := k.payPenalty(ctx, s.ID, d.Device, epoch, v.Penalty); err != nil {
@@ -242,7 +242,7 @@ func (k *Keeper) resolve(ctx context.Context, s lease.Standing, d lease.Dispute,
 }
 
 // payUse pays a device for units under a standing lease and records it.
-func (k *Keeper) payUse(ctx context.Context, id, device [32]byte, epoch uint64, paid money.Credit, units uint64) error {
+func (k *Keeper) payUse(ctx context.Context, id, device [32]byte, kind string, epoch uint64, paid money.Credit, units uint64) error {
 	if paid == 0 {
 		return nil
 	}
@@ -250,7 +250,7 @@ func (k *Keeper) payUse(ctx context.Context, id, device [32]byte, epoch uint64, 
 	if err != nil {
 		return err
 	}
-	err = k.addUsage(ctx, epoch, device, func(u *marketpb.Usage) {
+	err = k.addUsage(ctx, epoch, device, kind, func(u *marketpb.Usage) {
 		u.UsePaid += uint64(paid)
 		u.Burned += uint64(burned)
 		u.Net += uint64(net)

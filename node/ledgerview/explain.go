@@ -5,12 +5,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/core/score"
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
+	"github.com/grange-network/grange/verify"
+	"github.com/grange-network/grange/vertical"
 )
 
 // Explanation is why a device was, or was not, paid for an epoch.
@@ -62,27 +65,25 @@ type Settled struct {
 	Net      uint64 `json:"net_ucredit"`
 }
 
-// BonusTerms are what the GRAIN bonus of an epoch is computed from: a part of
-// the pool in proportion to what the device's usage burned, never more than the
-// rebate of that burn.
+// BonusTerms are what the GRAIN bonus on an epoch's usage is computed from: a part
+// of the pool in proportion to what the device's usage burned, never more than
+// the rebate of that burn. A device that was used in several verticals has the
+// sums. What evidence adds, or costs, is in the verifiers' published epochs.
 type BonusTerms struct {
 	Price      uint64 `json:"price_ucredit_per_grain"`
 	Stale      bool   `json:"price_stale"`
 	Released   uint64 `json:"released_ugrain"`
 	Pool       uint64 `json:"pool_ugrain"`       // of all verticals
-	ShareBPS   uint32 `json:"share_bps"`         // of the vertical
+	ShareBPS   uint32 `json:"share_bps"`         // of the pool for the verticals the device was used in
 	RebateBPS  uint32 `json:"rebate_bps"`        // most of a burn that comes back
 	Burned     uint64 `json:"burned_ugrain"`     // by this device's usage, at the epoch's price
-	BurnedAll  uint64 `json:"burned_all_ugrain"` // by everybody's
+	BurnedAll  uint64 `json:"burned_all_ugrain"` // by everybody's, in those verticals
 	Cap        uint64 `json:"cap_ugrain"`        // rebate of Burned
-	ProRata    uint64 `json:"pro_rata_ugrain"`   // part of the vertical's pool
+	ProRata    uint64 `json:"pro_rata_ugrain"`   // part of those verticals' pools
 	Bonus      uint64 `json:"bonus_ugrain"`      // the smaller of both
 	ReportedIn uint64 `json:"reported_epoch"`    // newest accepted report; 0 for none yet
 	Claimed    uint64 `json:"claimed_ugrain"`    // lifetime, all verticals
 }
-
-// vertical is the kind of work this slice of the network pays for.
-const vertical = "storage"
 
 // Explain lists, term by term, what an epoch paid a device and why.
 func (v *View) Explain(ctx context.Context, device string, epoch uint64) (Explanation, error) {
@@ -163,9 +164,7 @@ func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
 	x.Take.BurnBPS, x.Take.ValidatorsBPS, x.Take.TreasuryBPS = p.Params.BurnBps, p.Params.ValidatorsBps, p.Params.TreasuryBps
 	b := &x.Bonus
 	b.RebateBPS = p.Params.RebateBps // until the epoch's own record is there
-	if rep, err := v.oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: vertical}); err == nil && rep.Report != nil {
-		b.ReportedIn = rep.Report.Epoch
-	}
+	b.ReportedIn = v.reportedIn(ctx)
 	if c, err := v.oracle.Claimed(ctx, &oraclepb.QueryClaimedRequest{Device: x.Device}); err == nil {
 		b.Claimed = c.Paid
 	}
@@ -186,34 +185,61 @@ func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
 	return b.fill(&r.Record, used.Usage, x.Device)
 }
 
+// reportedIn is the newest epoch with an accepted report, of any vertical.
+func (v *View) reportedIn(ctx context.Context) (newest uint64) {
+	p, err := v.oracle.Params(ctx, &oraclepb.QueryParamsRequest{})
+	if err != nil {
+		return 0
+	}
+	for _, name := range p.Params.Verticals {
+		if r, err := v.oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: name}); err == nil && r.Report != nil {
+			newest = max(newest, r.Report.Epoch)
+		}
+	}
+	return newest
+}
+
 // fill computes the bonus with the rules the verifiers compute it with.
 func (b *BonusTerms) fill(r *creditpb.EpochRecord, used []marketpb.Usage, device string) error {
 	b.Price, b.Stale, b.Released, b.Pool = r.Quote.High, r.Stale, r.Released, r.DemandPool
 	b.RebateBPS = r.RebateBps
-	for _, s := range r.Verticals {
-		if s.Vertical == vertical {
-			b.ShareBPS = s.ShareBps
+	var verticals []string
+	for _, u := range used {
+		if name := vertical.Of(u.Kind); hex.EncodeToString(u.Device) == device && !slices.Contains(verticals, name) {
+			verticals = append(verticals, name)
 		}
 	}
-	terms := score.Terms{
-		Vertical: vertical, Epoch: r.Epoch, Pool: money.Share(money.Grain(b.Pool), money.BPS(b.ShareBPS)),
-		Rebate: money.BPS(b.RebateBPS), Price: b.Price,
+	var pools money.Grain
+	for _, name := range verticals {
+		recorded, err := verify.Record(name, *r, used)
+		if err != nil {
+			return err
+		}
+		pools += recorded.Terms.Pool
+		bonuses, err := score.Compute(recorded.Terms, recorded.Burns())
+		if err != nil {
+			return fmt.Errorf("compute bonuses of epoch %d: %w", r.Epoch, err)
+		}
+		b.add(bonuses, device)
 	}
-	var usage []score.Usage
-	for _, u := range used {
-		usage = append(usage, score.Usage{Device: [32]byte(u.Device), Epoch: u.Epoch, Burned: money.Credit(u.Burned)})
+	if b.Pool > 0 {
+		bps, _, _ := money.MulDiv(uint64(pools), uint64(money.Whole), b.Pool)
+		b.ShareBPS = uint32(bps)
 	}
-	bonuses, err := score.Compute(terms, usage)
-	if err != nil {
-		return fmt.Errorf("compute bonuses of epoch %d: %w", r.Epoch, err)
-	}
+	return nil
+}
+
+// add adds one vertical's bonuses, of which one is the device's.
+func (b *BonusTerms) add(bonuses []score.Bonus, device string) {
 	for _, x := range bonuses {
 		b.BurnedAll += b.grains(x.Burned)
 		if hex.EncodeToString(x.Device[:]) == device {
-			b.Burned, b.Cap, b.ProRata, b.Bonus = b.grains(x.Burned), uint64(x.Cap), uint64(x.Share), uint64(x.Amount)
+			b.Burned += b.grains(x.Burned)
+			b.Cap += uint64(x.Cap)
+			b.ProRata += uint64(x.Share)
+			b.Bonus += uint64(x.Amount)
 		}
 	}
-	return nil
 }
 
 func (b *BonusTerms) grains(c money.Credit) uint64 {

@@ -5,11 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/grange-network/grange/core/money"
-	"github.com/grange-network/grange/core/score"
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
+	"github.com/grange-network/grange/verify"
 )
 
 // Report is what validators with more than 2/3 of the power found for an epoch
@@ -45,30 +44,17 @@ func (v *View) Report(ctx context.Context, vertical string, epoch uint64) (Repor
 	}, nil
 }
 
-// Inputs returns what the ledger recorded for scoring an ended epoch: the terms
-// and the usage of every device. It is ErrNotFound when the epoch has not ended
-// or its record is no longer kept.
-func (v *View) Inputs(ctx context.Context, vertical string, epoch uint64) (score.Terms, []score.Usage, error) {
+// Inputs returns what the ledger recorded for scoring an ended epoch of a
+// vertical. It is ErrNotFound when the epoch has not ended or its record is no
+// longer kept.
+func (v *View) Inputs(ctx context.Context, vertical string, epoch uint64) (verify.Recorded, error) {
 	r, err := v.credit.EpochPrice(ctx, &creditpb.QueryEpochPriceRequest{Epoch: epoch})
 	if err != nil {
-		return score.Terms{}, nil, v.explain(fmt.Sprintf("read record of epoch %d", epoch), err)
-	}
-	t := score.Terms{Vertical: vertical, Epoch: epoch, Rebate: money.BPS(r.Record.RebateBps), Price: r.Record.Quote.High}
-	for _, s := range r.Record.Verticals {
-		if s.Vertical == vertical {
-			t.Pool = money.Share(money.Grain(r.Record.DemandPool), money.BPS(s.ShareBps))
-		}
+		return verify.Recorded{}, v.explain(fmt.Sprintf("read record of epoch %d", epoch), err)
 	}
 	used, err := v.market.Usage(ctx, &marketpb.QueryUsageRequest{Epoch: epoch})
 	if err != nil {
-		return score.Terms{}, nil, v.explain(fmt.Sprintf("read usage of epoch %d", epoch), err)
+		return verify.Recorded{}, v.explain(fmt.Sprintf("read usage of epoch %d", epoch), err)
 	}
-	var usage []score.Usage
-	for _, u := range used.Usage {
-		if len(u.Device) != 32 {
-			return score.Terms{}, nil, fmt.Errorf("usage of epoch %d: device %x has %d bytes, want 32", epoch, u.Device, len(u.Device))
-		}
-		usage = append(usage, score.Usage{Device: [32]byte(u.Device), Epoch: u.Epoch, Burned: money.Credit(u.Burned)})
-	}
-	return t, usage, nil
+	return verify.Record(vertical, r.Record, used.Usage)
 }

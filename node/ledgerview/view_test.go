@@ -84,13 +84,12 @@ func TestLeaseAddsUp(t *testing.T) {
 
 func usage(device byte, burned uint64) marketpb.Usage {
 	id := [32]byte{device}
-	return marketpb.Usage{Epoch: 7, Device: id[:], Burned: burned}
+	return marketpb.Usage{Epoch: 7, Device: id[:], Kind: "storage", Burned: burned}
 }
 
 func TestBonusIsWhatTheVerifiersCompute(t *testing.T) {
 	record := creditpb.EpochRecord{
-		Epoch: 7, Quote: creditpb.Quote{Low: 900_000, Mid: 950_000, High: 1_000_000}, DemandPool: 100, RebateBps: 8000,
-		Verticals: []creditpb.VerticalShare{{Vertical: "storage", ShareBps: 5000}, {Vertical: "other", ShareBps: 5000}},
+		Epoch: 7, Quote: creditpb.Quote{Low: 900_000, Mid: 950_000, High: 1_000_000}, DemandPool: 50, RebateBps: 8000,
 	}
 	device := "01" + strings.Repeat("00", 31)
 	for _, c := range []struct {
@@ -100,7 +99,7 @@ func TestBonusIsWhatTheVerifiersCompute(t *testing.T) {
 		cap, pro, want uint64
 	}{
 		{"nobody burned", nil, 0, 0, 0, 0, 0},
-		{"only others burned", []marketpb.Usage{usage(2, 10)}, 0, 10, 0, 0, 0},
+		{"only others burned", []marketpb.Usage{usage(2, 10)}, 0, 0, 0, 0, 0},
 		{"bound by the rebate", []marketpb.Usage{usage(1, 10)}, 10, 10, 8, 50, 8},
 		{"bound by the pool", []marketpb.Usage{usage(1, 100), usage(2, 100)}, 100, 200, 80, 25, 25},
 	} {

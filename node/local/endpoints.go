@@ -74,3 +74,6 @@ func (p *Plan) addr(port int) string {
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
+
+// EvidencePath is where the evidence of a home directory is published.
+func EvidencePath(home string) string { return filepath.Join(home, "data", "evidence") }
