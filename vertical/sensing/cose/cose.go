@@ -170,14 +170,24 @@ func (m *Message) Verify(k device.PublicKey, external []byte) error {
 	if alg != want {
 		return fmt.Errorf("%w: algorithm %v, the key's is %d", ErrSignature, alg, want)
 	}
-	raw, err := signed(m.protected, external, m.Payload)
+	raw, err := m.Signed(external)
 	if err != nil {
-		return fmt.Errorf("encode what is signed: %w", err)
+		return err
 	}
 	if !k.Verify(raw, lower(k.Type(), m.Signature)) {
 		return ErrSignature
 	}
 	return nil
+}
+
+// Signed returns the bytes that the signature is over. What they do not hold,
+// the unprotected header and the signature itself, anybody may have changed.
+func (m *Message) Signed(external []byte) ([]byte, error) {
+	raw, err := signed(m.protected, external, m.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("encode what is signed: %w", err)
+	}
+	return raw, nil
 }
 
 func algorithm(k device.PublicKey) (int64, error) {

@@ -1,0 +1,145 @@
+package sensing
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/vertical/sensing/cose"
+	"github.com/grange-network/grange/vertical/sensing/senml"
+)
+
+// MaxBatch is the most bytes of a signed batch; a segment's row holds one.
+const MaxBatch = 48 << 10
+
+// Header labels of a batch: RFC 9052's content type, and two of ours from the
+// range for private use.
+const (
+	labelContent  = 3
+	labelCounter  = -70001
+	labelPrevious = -70002
+)
+
+// Content types of CoAP (RFC 8428 section 12.3).
+const (
+	contentJSON = 110
+	contentCBOR = 112
+)
+
+// Hash names a batch: SHA-256 of what its device signed.
+type Hash [sha256.Size]byte
+
+// Batch is a pack of readings that one device signed. A device numbers its
+// batches from 1 and names the one before in each, so that replay, loss and a
+// copied key are evident.
+type Batch struct {
+	Device   device.ID
+	Counter  uint64
+	Previous Hash // of batch Counter-1; zero for the first
+	Hash     Hash
+	Records  []senml.Record
+	Raw      []byte // COSE_Sign1
+}
+
+// Errors of a batch.
+var (
+	ErrMalformed = errors.New("malformed batch")
+	ErrSignature = errors.New("the batch is not signed by the device it names")
+)
+
+// external binds a batch to its purpose and to one network.
+func external(chainID string) []byte { return append([]byte("grange/observations/v1\x00"), chainID...) }
+
+// Sender reads which device a batch says it is of. Nothing is verified.
+func Sender(raw []byte) (device.ID, error) {
+	_, id, err := parse(raw)
+	return id, err
+}
+
+func parse(raw []byte) (*cose.Message, device.ID, error) {
+	var id device.ID
+	if len(raw) > MaxBatch {
+		return nil, id, fmt.Errorf("%w: %d bytes, want at most %d", ErrMalformed, len(raw), MaxBatch)
+	}
+	m, err := cose.Parse(raw)
+	if err != nil {
+		return nil, id, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if n := copy(id[:], m.KeyID()); n != len(id) || len(m.KeyID()) != n {
+		return nil, id, fmt.Errorf("%w: key id of %d bytes, want the device's id of %d", ErrMalformed, len(m.KeyID()), len(id))
+	}
+	return m, id, nil
+}
+
+// Open reads a batch and checks that the key signed it for this network.
+func Open(raw []byte, key device.PublicKey, chainID string) (*Batch, error) {
+	m, id, err := parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if id != key.ID() {
+		return nil, fmt.Errorf("%w: key of %s, batch of %s", ErrSignature, key.ID(), id)
+	}
+	aad := external(chainID)
+	if err := m.Verify(key, aad); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	signed, err := m.Signed(aad)
+	if err != nil {
+		return nil, err
+	}
+	b := &Batch{Device: id, Hash: sha256.Sum256(signed), Raw: raw}
+	counter, ok := m.Protected[labelCounter].(int64)
+	if !ok || counter < 1 {
+		return nil, fmt.Errorf("%w: counter is %v, want a number from 1", ErrMalformed, m.Protected[labelCounter])
+	}
+	b.Counter = uint64(counter)
+	previous, ok := m.Protected[labelPrevious].([]byte)
+	if !ok || copy(b.Previous[:], previous) != len(b.Previous) || len(previous) != len(b.Previous) {
+		return nil, fmt.Errorf("%w: no hash of the batch before", ErrMalformed)
+	}
+	if b.Counter == 1 && b.Previous != (Hash{}) {
+		return nil, fmt.Errorf("%w: the first batch names one before it", ErrMalformed)
+	}
+	return b, b.read(m)
+}
+
+func (b *Batch) read(m *cose.Message) (err error) {
+	switch content := m.Protected[labelContent]; content {
+	case int64(contentJSON):
+		b.Records, err = senml.ParseJSON(m.Payload)
+	case int64(contentCBOR):
+		b.Records, err = senml.ParseCBOR(m.Payload)
+	default:
+		return fmt.Errorf("%w: content type %v, want %d or %d (SenML in JSON or CBOR)", ErrMalformed, content, contentJSON, contentCBOR)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(b.Records) == 0 {
+		return fmt.Errorf("%w: no readings", ErrMalformed)
+	}
+	return nil
+}
+
+// Signer signs for one device: 64 bytes over the argument.
+type Signer interface {
+	PublicKey() device.PublicKey
+	Sign(message []byte) ([]byte, error)
+}
+
+// Seal signs readings as batch number counter behind the batch previous.
+func Seal(s Signer, chainID string, counter uint64, previous Hash, records []senml.Record) (*Batch, error) {
+	payload, err := senml.MarshalCBOR(records)
+	if err != nil {
+		return nil, fmt.Errorf("encode readings: %w", err)
+	}
+	raw, err := cose.Sign(s.PublicKey(), s.Sign, payload, external(chainID), cose.Header{
+		labelContent: int64(contentCBOR), labelCounter: int64(counter), labelPrevious: previous[:],
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sign batch %d: %w", counter, err)
+	}
+	return Open(raw, s.PublicKey(), chainID)
+}
