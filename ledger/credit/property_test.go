@@ -3,6 +3,7 @@ package credit
 import (
 	"errors"
 	"math/big"
+	"reflect"
 	"testing"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -47,9 +48,20 @@ func TestAccountsAddUpAfterEveryStep(t *testing.T) {
 			},
 			"vote": func(rt *rapid.T) {
 				price = max(price*rapid.Uint64Range(80, 125).Draw(rt, "percent")/100, 1000)
+				before := w.cover()
 				w.vote(price)
+				// Whoever redeems takes nothing from what covers the others.
+				if after := w.cover(); after.bought.Cmp(before.bought) == 0 && after.below(before) {
+					rt.Fatalf("a round left %s for %s, it was %s for %s", after.pool, after.debt, before.pool, before.debt)
+				}
 			},
-			"wait": func(rt *rapid.T) { w.pass(rapid.Int64Range(1, 700).Draw(rt, "seconds")) },
+			"wait": func(rt *rapid.T) {
+				before := w.cover()
+				w.pass(rapid.Int64Range(1, 700).Draw(rt, "seconds"))
+				if after := w.cover(); !reflect.DeepEqual(after, before) {
+					rt.Fatalf("a block without a round traded: %+v, was %+v", after, before)
+				}
+			},
 			"epoch": func(rt *rapid.T) {
 				before := w.collateral()
 				w.endEpoch()
@@ -97,12 +109,37 @@ func TestAccountsAddUpAfterEveryStep(t *testing.T) {
 				if err := ValidateGenesis(g); err != nil {
 					rt.Fatal(err)
 				}
+				again := emptyWorld(t)
+				again.ctx = again.ctx.WithBlockTime(w.ctx.BlockTime())
+				again.bank.InitGenesis(again.ctx, w.bank.ExportGenesis(w.ctx))
+				if err := again.InitGenesis(again.ctx, g); err != nil {
+					rt.Fatal(err)
+				}
+				if second, err := again.ExportGenesis(again.ctx); err != nil || !reflect.DeepEqual(g, second) {
+					rt.Fatalf("import changed %+v to %+v (%v)", g, second, err)
+				}
 			},
 		})
 		if supply := w.collateral().GrainSupply; supply > uint64(emission.SupplyCap) {
 			rt.Fatalf("supply %d passes the cap", supply)
 		}
 	})
+}
+
+// cover is what stands behind the credits, exactly.
+type cover struct{ pool, debt, bought *big.Int }
+
+func (w *world) cover() cover {
+	t := w.totals()
+	o, err := load(w.ctx, w.Open)
+	must(w.t, err)
+	n := func(x uint64) *big.Int { return new(big.Int).SetUint64(x) }
+	return cover{n(t.Pool), n(uint64(debt(t, o))), n(t.CreditsBought)}
+}
+
+// below says whether a credit has less behind it than in b.
+func (a cover) below(b cover) bool {
+	return new(big.Int).Mul(a.pool, b.debt).Cmp(new(big.Int).Mul(b.pool, a.debt)) < 0
 }
 
 // A network of one who buys, pays himself, redeems and gets the whole demand
