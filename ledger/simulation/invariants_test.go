@@ -62,7 +62,7 @@ func (w *world) invariants(before *past) *past {
 	w.stakes(now, before, want)
 	w.bonds(now, before, want)
 	w.registry(now, before, want)
-	if w.height%10 == 0 {
+	if w.height%20 == 0 {
 		w.endOfBlock(now, want)
 		w.order(now, want)
 	}
@@ -336,10 +336,16 @@ func (w *world) registry(now, before *past, want wants) {
 	for _, m := range sentBy[*devicepb.MsgReleaseLien](w.last) {
 		released[m.Device+m.Beneficiary] = true
 	}
+	taken := map[string]bool{} // after the wait that the owner before announced
+	for _, m := range sentBy[*devicepb.MsgTakeOver](w.last) {
+		p := before.devices[m.Device].Pending
+		want(p != nil && p.NewOwner == m.NewOwner && p.FromEpoch <= now.epoch.Number, 10, "device %s was taken over by %s, announced %v", m.Device, m.NewOwner, p)
+		taken[m.Device+m.NewOwner] = true
+	}
 	for id, old := range before.devices {
 		d, kept := now.devices[id]
 		want(kept, 10, "device %s is gone", id)
-		want(d.Nonce >= old.Nonce && (d.Owner == old.Owner || d.Nonce > old.Nonce), 10, "device %s: nonce %d to %d, owner %s to %s", id, old.Nonce, d.Nonce, old.Owner, d.Owner)
+		want(d.Nonce >= old.Nonce && (d.Owner == old.Owner || d.Nonce > old.Nonce || taken[id+d.Owner]), 10, "device %s: nonce %d to %d, owner %s to %s", id, old.Nonce, d.Nonce, old.Owner, d.Owner)
 		for _, p := range old.Payouts {
 			if !p.Lien || p.Paid >= p.Cap || released[id+p.To] {
 				continue

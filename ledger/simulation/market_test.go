@@ -16,12 +16,16 @@ func (w *world) price(most uint64) marketpb.Price {
 	return marketpb.Price{Credits: w.rng.Uint64N(most + 1), Per: 1 + w.rng.Uint64N(3)}
 }
 
-// laneList is one to three lanes of small caps.
+// laneList is one to three lanes of small caps, mostly with keys of their own.
 func (w *world) laneList() (out []marketpb.Lane) {
+	keys := w.rng.Perm(len(w.lanes))
 	for i := range 1 + w.rng.IntN(3) {
-		k, _ := pick(w, w.lanes)
-		l := marketpb.Lane{Id: uint32(i), Key: k.Public().(ed25519.PublicKey), Cap: w.rng.Uint64N(5_000_000)}
-		if w.chance(20) {
+		k := w.lanes[keys[i]]
+		if w.chance(2) {
+			k = w.lanes[0]
+		}
+		l := marketpb.Lane{Id: uint32(i), Key: k.Public().(ed25519.PublicKey), Cap: 1 + w.rng.Uint64N(5_000_000)}
+		if w.chance(5) {
 			l.Expires = 1 + w.rng.Uint64N(80)
 		}
 		out = append(out, l)
@@ -64,10 +68,10 @@ func (w *world) changeOffer(v view) sdk.Msg {
 
 func (w *world) accept(v view) sdk.Msg {
 	o, ok := pick(w, v.offers)
-	if !ok {
+	if !ok || o.Status != marketpb.OFFER_STATUS_OPEN && !w.chance(10) {
 		return nil
 	}
-	msg := &marketpb.MsgAccept{Payer: w.someone().address, OfferId: o.Id, Capacity: 1 + w.rng.Uint64N(300), HoldBudget: w.rng.Uint64N(3_000_000), Lanes: w.laneList(), Use: o.Use, Hold: o.Hold}
+	msg := &marketpb.MsgAccept{Payer: w.someone().address, OfferId: o.Id, Capacity: 1 + w.rng.Uint64N(min(max(o.Capacity-o.Sold, 1), 100)), HoldBudget: w.rng.Uint64N(3_000_000), Lanes: w.laneList(), Use: o.Use, Hold: o.Hold}
 	if w.chance(40) {
 		msg.TermEpochs = 1 + w.rng.Uint64N(12)
 	}
@@ -104,7 +108,7 @@ func (w *world) fund(v view) sdk.Msg {
 	if s, ok := pick(w, v.standings); ok && w.chance(40) {
 		return &marketpb.MsgFund{Funder: s.Payer, LeaseId: s.Id, Bond: w.rng.Uint64N(10_000), Lanes: w.laneList()}
 	}
-	l, ok := pick(w, v.leases)
+	l, ok := w.lease(v)
 	if !ok {
 		return nil
 	}
@@ -122,12 +126,24 @@ func (w *world) closeLease(v view) sdk.Msg {
 	if s, ok := pick(w, v.standings); ok && w.chance(20) {
 		return &marketpb.MsgClose{Signer: s.Payer, LeaseId: s.Id}
 	}
-	l, ok := pick(w, v.leases)
-	if !ok || !w.chance(40) {
+	l, ok := w.lease(v)
+	if !ok || !w.chance(30) {
 		return nil
 	}
 	signer, _ := pick(w, []string{l.Payer, l.Payer, l.Owner, w.someone().address})
 	return &marketpb.MsgClose{Signer: signer, LeaseId: l.Id}
+}
+
+// lease is one that is not closed, mostly.
+func (w *world) lease(v view) (marketpb.Lease, bool) {
+	l, ok := pick(w, v.leases)
+	for range 4 {
+		if !ok || l.State != marketpb.LEASE_STATE_CLOSED {
+			break
+		}
+		l, ok = pick(w, v.leases)
+	}
+	return l, ok
 }
 
 // settle hands in receipts and commitments of up to three leases, sometimes the
@@ -144,7 +160,7 @@ func (w *world) settle(v view) sdk.Msg {
 		chain = receipt.ChainOf("another-chain")
 	}
 	for range 1 + w.rng.IntN(3) {
-		l, ok := pick(w, v.leases)
+		l, ok := w.lease(v)
 		if !ok {
 			return nil
 		}
@@ -180,7 +196,12 @@ func (w *world) commit(msg *marketpb.MsgSettle, v view, l marketpb.Lease, u unit
 // stand opens a standing lease, or uses one: states, collects, disputes.
 func (w *world) stand(v view) sdk.Msg {
 	s, ok := pick(w, v.standings)
-	if !ok || len(v.standings) < 4 && w.chance(10) {
+	for range 4 {
+		if ok && s.State == marketpb.LEASE_STATE_CLOSED {
+			s, ok = pick(w, v.standings)
+		}
+	}
+	if !ok || len(v.standings) < 5 && w.chance(10) {
 		return &marketpb.MsgPost{Owner: w.someone().address, Side: marketpb.SIDE_STANDING, Kind: "lora", Use: w.price(20), PayerBond: 2_000_000 + w.rng.Uint64N(1_000_000),
 			Lanes: w.laneList(), TermEpochs: w.rng.Uint64N(20)}
 	}

@@ -1,16 +1,13 @@
 package simulation
 
 import (
-	"crypto/ed25519"
 	"encoding/hex"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
-	coredevice "github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/ledger/api/creditpb"
-	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 	"github.com/grange-network/grange/ledger/oracle"
 )
@@ -22,6 +19,7 @@ var actions = []struct {
 	make   func(*world, view) sdk.Msg
 }{
 	{5, (*world).register}, {4, (*world).update}, {2, (*world).transfer}, {1, (*world).release},
+	{2, (*world).announce}, {2, (*world).takeOver}, {1, (*world).object}, {2, (*world).attest}, {1, (*world).revoke},
 	{6, (*world).postOffer}, {3, (*world).changeOffer}, {8, (*world).accept}, {8, (*world).auction},
 	{4, (*world).fund}, {3, (*world).closeLease}, {24, (*world).settle}, {14, (*world).stand},
 	{12, (*world).prove}, {8, (*world).claim}, {6, (*world).challenge},
@@ -51,73 +49,6 @@ func (w *world) traffic(v view) (msgs []sdk.Msg) {
 		}
 	}
 	return msgs
-}
-
-func (w *world) register(view) sdk.Msg {
-	u, _ := pick(w, w.units)
-	owner := w.someone()
-	nonce := 1 + w.rng.Uint64N(3)
-	message, err := coredevice.RegisterBytes(chainID, owner.Address(), nonce)
-	w.must(err)
-	return &devicepb.MsgRegister{Owner: owner.address, KeyType: devicepb.KEY_TYPE_ED25519, PublicKey: u.key.Public().(ed25519.PublicKey), Nonce: nonce,
-		Signature: ed25519.Sign(u.key, message), Profile: w.profile(0)}
-}
-
-func (w *world) profile(cell uint64) devicepb.Profile {
-	p := devicepb.Profile{Class: devicepb.CLASS_DRN, Capabilities: []string{"storage-node"}, Cell: cell, Status: devicepb.STATUS_ACTIVE}
-	if w.chance(25) {
-		p.Class, p.Cell = devicepb.CLASS_PRN, 0x8a2a1072b59ffff+w.rng.Uint64N(3)<<15
-	}
-	if w.chance(5) {
-		p.Status = devicepb.STATUS_PAUSED
-	}
-	return p
-}
-
-func (w *world) update(v view) sdk.Msg {
-	d, ok := pick(w, v.devices)
-	if !ok {
-		return nil
-	}
-	msg := &devicepb.MsgUpdate{Owner: d.Owner, Device: d.Id}
-	if w.chance(50) {
-		p := w.profile(d.Profile.Cell)
-		msg.Profile = &p
-		return msg
-	}
-	msg.Payouts = &devicepb.Payouts{}
-	for range w.rng.IntN(3) {
-		s := devicepb.PayoutSplit{To: w.someone().address, Bps: w.rng.Uint32N(6_000)}
-		if w.chance(40) {
-			s.Lien, s.Cap, s.Denom = true, 1+w.rng.Uint64N(100_000), money.CreditDenom
-		}
-		msg.Payouts.Splits = append(msg.Payouts.Splits, s)
-	}
-	return msg
-}
-
-func (w *world) transfer(v view) sdk.Msg {
-	d, ok := pick(w, v.devices)
-	u, known := w.unitByText(d.Id)
-	if !ok || !known {
-		return nil
-	}
-	to := w.someone()
-	nonce := d.Nonce + w.rng.Uint64N(3)
-	message, err := coredevice.TransferBytes(chainID, u.id, to.Address(), nonce)
-	w.must(err)
-	return &devicepb.MsgUpdate{Owner: d.Owner, Device: d.Id, Transfer: &devicepb.Transfer{NewOwner: to.address, Nonce: nonce, Signature: ed25519.Sign(u.key, message)}}
-}
-
-func (w *world) release(v view) sdk.Msg {
-	for _, d := range v.devices {
-		for _, p := range d.Payouts {
-			if p.Lien && w.chance(30) {
-				return &devicepb.MsgReleaseLien{Beneficiary: p.To, Device: d.Id}
-			}
-		}
-	}
-	return nil
 }
 
 // prove answers a device's challenges, if it has any.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -150,7 +151,9 @@ func (w *world) genesis() json.RawMessage {
 		"oracle": json.RawMessage(`{"params":{"epoch_seconds":"60","history_epochs":"12","miss_window":8,"miss_limit":4,"dissent_bps":10,"challenge_deposit":"1000000","breaker_limit":"50000000"}}`),
 		"credit": json.RawMessage(fmt.Sprintf(`{"params":{"redeem_window_floor":"100000000","redeem_per_block":3},"price":{"last":"1000000","average":"%d","updated":"%d"}}`, uint64(1_000_000)<<16, w.time.Unix())),
 		"market": json.RawMessage(`{"params":{"grace_epochs":"2","history_epochs":"8","leases_per_block":20,"max_leases_per_device":16}}`),
-		"device": json.RawMessage(`{"params":{"location_cooldown":"100","max_devices_per_owner":"4"}}`),
+		"device": json.RawMessage(fmt.Sprintf(`{"params":{"location_cooldown":"100","max_devices_per_owner":"4","transfer_epochs":"2"},`+
+			`"issuers":[{"address":%q,"name":"maker","key_type":"KEY_TYPE_ED25519","public_key":%q,"level":2}]}`,
+			w.people[0].address, base64.StdEncoding.EncodeToString(issuerKey.Public().(ed25519.PublicKey)))),
 	}}
 	for _, p := range w.people {
 		g.Balances = append(g.Balances, server.Balance{Address: p.Address(), Coins: sdk.NewCoins(
