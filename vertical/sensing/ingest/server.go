@@ -1,0 +1,333 @@
+package ingest
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/wal"
+)
+
+// Errors of Accept; those of package sensing too.
+var (
+	ErrUnknown = errors.New("device is not registered")
+	ErrTime    = errors.New("reading is not of the time that is accepted")
+	ErrReplay  = errors.New("batch is older than the device's newest")
+	ErrFork    = errors.New("batch contradicts an earlier one: the device's key has been copied or its state lost")
+	ErrRate    = errors.New("device sends too often")
+)
+
+// Registry knows the keys of devices. Key returns ErrUnknown for one that is not
+// registered.
+type Registry interface {
+	Key(ctx context.Context, id device.ID) (device.PublicKey, error)
+}
+
+// Config is what a server needs. Zero limits take the defaults.
+type Config struct {
+	Dir      string // of the log
+	ChainID  string
+	Registry Registry
+
+	Late  time.Duration // how old a reading may be; 72 h
+	Early time.Duration // how far ahead of the clock; 1 min
+	Rate  rate.Limit    // batches a second of one device; 1
+	Burst int           // batches at once of one device, as after an outage; 600
+	Now   func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Late == 0 {
+		c.Late = 72 * time.Hour
+	}
+	if c.Early == 0 {
+		c.Early = time.Minute
+	}
+	if c.Rate == 0 {
+		c.Rate = 1
+	}
+	if c.Burst == 0 {
+		c.Burst = 600
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Receipt says that a batch is durable.
+type Receipt struct {
+	Device    device.ID
+	Counter   uint64
+	Hash      sensing.Hash
+	Seq       uint64 // in the log
+	Duplicate bool   // it was there before
+}
+
+// Server takes batches in. It is safe for concurrent use.
+type Server struct {
+	cfg Config
+	log *wal.Log
+
+	mu      sync.Mutex
+	devices map[device.ID]*chain
+	counts  Counts
+}
+
+// Counts are how often what happened since Open.
+type Counts struct {
+	Accepted, Duplicates                          uint64
+	Malformed, Unknown, Signature, Time, Replayed uint64
+	Forks, TooOften, Failed                       uint64
+}
+
+// recent is how many of a device's batches are known by hash.
+const recent = 64
+
+// chain is where a device's chain stands.
+type chain struct {
+	mu     sync.Mutex
+	newest uint64
+	hash   map[uint64]entry // the recent ones, by counter
+	bucket *rate.Limiter
+}
+
+type entry struct {
+	hash sensing.Hash
+	seq  uint64
+}
+
+// Open opens the log in cfg.Dir and reads from it where each device stands.
+func Open(cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	l, err := wal.Open(cfg.Dir, wal.Options{MaxRecord: recordHead + sensing.MaxBatch})
+	if err != nil {
+		return nil, fmt.Errorf("open log of observations: %w", err)
+	}
+	s := &Server{cfg: cfg, log: l, devices: map[device.ID]*chain{}}
+	for r, err := range l.Records(0) {
+		if err == nil {
+			err = s.recall(r)
+		}
+		if err != nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("read log of observations: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Close waits for batches under way and closes the log.
+func (s *Server) Close() error { return s.log.Close() }
+
+// Counts returns what happened since Open.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts
+}
+
+func (s *Server) count(f func(*Counts)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.counts)
+}
+
+func (s *Server) chain(id device.ID) *chain {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.devices[id]
+	if c == nil {
+		c = &chain{hash: map[uint64]entry{}, bucket: rate.NewLimiter(s.cfg.Rate, s.cfg.Burst)}
+		s.devices[id] = c
+	}
+	return c
+}
+
+// Accept takes a batch. When it returns without an error the batch survives a
+// power cut.
+func (s *Server) Accept(ctx context.Context, raw []byte) (Receipt, error) {
+	r, err := s.accept(ctx, raw)
+	s.count(func(c *Counts) { c.add(r, err) })
+	return r, err
+}
+
+func (c *Counts) add(r Receipt, err error) {
+	counter := &c.Failed
+	switch {
+	case err == nil && r.Duplicate:
+		counter = &c.Duplicates
+	case err == nil:
+		counter = &c.Accepted
+	case errors.Is(err, sensing.ErrMalformed):
+		counter = &c.Malformed
+	case errors.Is(err, ErrUnknown):
+		counter = &c.Unknown
+	case errors.Is(err, sensing.ErrSignature):
+		counter = &c.Signature
+	case errors.Is(err, ErrTime):
+		counter = &c.Time
+	case errors.Is(err, ErrReplay):
+		counter = &c.Replayed
+	case errors.Is(err, ErrFork):
+		counter = &c.Forks
+	case errors.Is(err, ErrRate):
+		counter = &c.TooOften
+	}
+	*counter++
+}
+
+func (s *Server) accept(ctx context.Context, raw []byte) (Receipt, error) {
+	id, err := sensing.Sender(raw)
+	if err != nil {
+		return Receipt{}, err
+	}
+	key, err := s.cfg.Registry.Key(ctx, id)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("device %s: %w", id, err)
+	}
+	b, err := sensing.Open(raw, key, s.cfg.ChainID)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("device %s: %w", id, err)
+	}
+	if err := s.checkTimes(b); err != nil {
+		return Receipt{}, fmt.Errorf("device %s, batch %d: %w", id, b.Counter, err)
+	}
+	r, err := s.chain(id).take(ctx, s, b)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("device %s, batch %d: %w", id, b.Counter, err)
+	}
+	return r, nil
+}
+
+func (s *Server) checkTimes(b *sensing.Batch) error {
+	now := s.cfg.Now()
+	for _, r := range b.Records {
+		if age := now.Sub(r.Time); age > s.cfg.Late || age < -s.cfg.Early {
+			return fmt.Errorf("%w: %s at %s, want from %s to %s; check the device's clock", ErrTime, r.Name, r.Time.Format(time.RFC3339),
+				now.Add(-s.cfg.Late).UTC().Format(time.RFC3339), now.Add(s.cfg.Early).UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// take puts a batch behind the chain.
+func (c *chain) take(ctx context.Context, s *Server, b *sensing.Batch) (Receipt, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := Receipt{Device: b.Device, Counter: b.Counter, Hash: b.Hash}
+	known, ok := c.hash[b.Counter]
+	switch {
+	case ok && known.hash == b.Hash:
+		out.Seq, out.Duplicate = known.seq, true
+		return out, nil
+	case ok:
+		return c.fork(ctx, s, b, fmt.Errorf("%w: number %d is %x", ErrFork, b.Counter, known.hash[:8]))
+	case b.Counter <= c.newest:
+		return out, fmt.Errorf("%w, number %d", ErrReplay, c.newest)
+	}
+	if !c.bucket.AllowN(s.cfg.Now(), 1) {
+		return out, fmt.Errorf("%w: more than %d batches and %v a second", ErrRate, s.cfg.Burst, s.cfg.Rate)
+	}
+	before, ok := c.hash[b.Counter-1]
+	if ok && before.hash != b.Previous {
+		return c.fork(ctx, s, b, fmt.Errorf("%w: the batch before is %x, it names %x", ErrFork, before.hash[:8], b.Previous[:8]))
+	}
+	seq, err := s.log.Append(ctx, encode(kindBatch, b))
+	if err != nil {
+		return out, fmt.Errorf("store batch: %w", err)
+	}
+	out.Seq = seq
+	c.note(b.Counter, entry{b.Hash, seq})
+	return out, nil
+}
+
+// fork keeps a contradicting batch as evidence, once, and refuses it.
+func (c *chain) fork(ctx context.Context, s *Server, b *sensing.Batch, why error) (Receipt, error) {
+	if !c.bucket.AllowN(s.cfg.Now(), 1) {
+		return Receipt{}, fmt.Errorf("%w: more than %d batches and %v a second", ErrRate, s.cfg.Burst, s.cfg.Rate)
+	}
+	if _, err := s.log.Append(ctx, encode(kindFork, b)); err != nil {
+		return Receipt{}, fmt.Errorf("store contradicting batch: %w", err)
+	}
+	return Receipt{}, why
+}
+
+func (c *chain) note(counter uint64, e entry) {
+	c.newest = max(c.newest, counter)
+	c.hash[counter] = e
+	for old := range c.hash { // order does not matter: all below go
+		if old+recent <= c.newest {
+			delete(c.hash, old)
+		}
+	}
+}
+
+// A record of the log: kind, device, counter, hash, the batch as sent.
+const (
+	kindBatch byte = 1
+	kindFork  byte = 2
+
+	recordHead = 1 + 32 + 8 + 32
+)
+
+func encode(kind byte, b *sensing.Batch) []byte {
+	out := make([]byte, 0, recordHead+len(b.Raw))
+	out = append(out, kind)
+	out = append(out, b.Device[:]...)
+	out = binary.BigEndian.AppendUint64(out, b.Counter)
+	out = append(out, b.Hash[:]...)
+	return append(out, b.Raw...)
+}
+
+// Entry is a record of the log. Its signature was checked before it was written.
+type Entry struct {
+	Seq     uint64
+	Device  device.ID
+	Counter uint64
+	Hash    sensing.Hash
+	Fork    bool // it contradicts another
+	Raw     []byte
+}
+
+func decode(r wal.Record) (Entry, error) {
+	if len(r.Data) < recordHead || r.Data[0] != kindBatch && r.Data[0] != kindFork {
+		return Entry{}, fmt.Errorf("record %d is no batch", r.Seq)
+	}
+	e := Entry{Seq: r.Seq, Fork: r.Data[0] == kindFork, Counter: binary.BigEndian.Uint64(r.Data[33:41]), Raw: r.Data[recordHead:]}
+	copy(e.Device[:], r.Data[1:33])
+	copy(e.Hash[:], r.Data[41:73])
+	return e, nil
+}
+
+func (s *Server) recall(r wal.Record) error {
+	e, err := decode(r)
+	if err != nil || e.Fork {
+		return err
+	}
+	s.chain(e.Device).note(e.Counter, entry{e.Hash, e.Seq})
+	return nil
+}
+
+// Entries yields what is in the log from seq on, 0 for the oldest.
+func (s *Server) Entries(seq uint64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for r, err := range s.log.Records(seq) {
+			var e Entry
+			if err == nil {
+				e, err = decode(r)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
