@@ -16,8 +16,7 @@ type Bonus struct {
 	Price     string `json:"price_ucredit"`
 	Stale     bool   `json:"stale"`
 	Released  string `json:"released_ugrain"`
-	Pool      string `json:"pool_ugrain"` // of all verticals
-	Share     uint32 `json:"share_bps"`   // of the vertical
+	Pool      string `json:"pool_ugrain"` // for usage
 	Rebate    uint32 `json:"rebate_bps"`
 	Burned    string `json:"burned_ugrain"`
 	BurnedAll string `json:"burned_all_ugrain"`
@@ -28,7 +27,7 @@ type Bonus struct {
 }
 
 // formula of core/score, in words.
-const formula = "bonus = min(rebate × burned, pool × share × burned / burned by all)"
+const formula = "bonus = min(rebate × burned, pool × burned / burned by all)"
 
 // Bonus computes the bonus of a device with the rules that verifiers use, from the
 // ledger's record of an ended epoch. It is client.ErrNotFound when the ledger no
@@ -43,14 +42,8 @@ func (l *Ledger) Bonus(ctx context.Context, vertical, device string, epoch uint6
 		return Bonus{}, fmt.Errorf("read usage of epoch %d: %w", epoch, err)
 	}
 	k := &r.Record
-	var share uint32
-	for _, s := range k.Verticals {
-		if s.Vertical == vertical {
-			share = s.ShareBps
-		}
-	}
 	terms := score.Terms{
-		Vertical: vertical, Epoch: epoch, Pool: money.Share(money.Grain(k.DemandPool), money.BPS(share)),
+		Vertical: vertical, Epoch: epoch, Pool: money.Grain(k.DemandPool),
 		Rebate: money.BPS(k.RebateBps), Price: k.Quote.High,
 	}
 	usage := make([]score.Usage, 0, len(used.Usage))
@@ -65,7 +58,7 @@ func (l *Ledger) Bonus(ctx context.Context, vertical, device string, epoch uint6
 		return Bonus{}, fmt.Errorf("compute bonuses of epoch %d: %w", epoch, err)
 	}
 	b := Bonus{
-		Price: decimal(k.Quote.High), Stale: k.Stale, Released: decimal(k.Released), Pool: decimal(k.DemandPool), Share: share, Rebate: k.RebateBps,
+		Price: decimal(k.Quote.High), Stale: k.Stale, Released: decimal(k.Released), Pool: decimal(k.DemandPool), Rebate: k.RebateBps,
 		Burned: "0", Cap: "0", ProRata: "0", Bonus: "0", Formula: formula,
 	}
 	var sum uint64
