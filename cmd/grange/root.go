@@ -43,7 +43,7 @@ func newRoot(g *globals) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return cliout.Fail(cliout.Usage, err, c.CommandPath()+" --help")
 	})
-	root.AddCommand(newUp(g), newLocal(g), newLocalnet(g), newRole(g), newStatus(g), newTrace(g), newDevice(g), newLease(g), newReceipt(g),
+	root.AddCommand(newUp(g), newLocal(g), newLocalnet(g), newRole(g), newStatus(g), newTrace(g), newDoctor(g), newDevice(g), newLease(g), newReceipt(g),
 		newProof(g), newReward(g), newVerify(g), newSim(g), newAtlas(g), newSensing(g), newChainStub("query", chainTrees["query"]), newChainStub("tx", chainTrees["tx"]), newVersion(g))
 	root.AddCommand(newHost(g)...)
 	return root
