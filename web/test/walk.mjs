@@ -1,0 +1,231 @@
+// Walks every page of the explorer in a real browser and fails on what a reader
+// would: an error on the console, a request to another host, a barrier that axe
+// finds in either theme, a page wider than a phone, a provider's text that runs.
+//
+//   URL=http://127.0.0.1:8080 [SHOTS=DIR] [CHROMIUM=/usr/bin/chromium] [ONLY=/map] node walk.mjs
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { payloads, poison } from "./payloads.mjs";
+
+const base = (process.env.URL ?? "").replace(/\/$/, "");
+if (base === "") throw new Error("URL is not set: the address of an explorer, such as http://127.0.0.1:8080");
+const shots = process.env.SHOTS ?? "";
+const only = process.env.ONLY ?? "";
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const problems = [];
+const wide = { width: 1440, height: 900 };
+const phone = { width: 390, height: 844 };
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader"] });
+
+async function api(path) {
+  const response = await fetch(base + path);
+  if (!response.ok) return null;
+  return response.json();
+}
+
+// pages are all routes, those with an id by something that exists.
+async function pages() {
+  const first = async (path) => (await api(path))?.items?.[0] ?? null;
+  const status = await api("/v1/status");
+  if (status === null) throw new Error(`${base}/v1/status does not answer`);
+  const [device, lease, tx, epoch, reward] = await Promise.all(["/v1/devices", "/v1/leases", "/v1/txs", "/v1/epochs", "/v1/rewards"].map((p) => first(`${p}?limit=1`)));
+  return [
+    ["overview", "/"],
+    ["devices", "/devices"],
+    ["device", device && `/devices/${device.id}`],
+    ["map", "/map?show=claimed"],
+    ["offers", "/offers"],
+    ["leases", "/leases"],
+    ["lease", lease && `/leases/${lease.id}`],
+    ["receipts", "/receipts"],
+    ["proofs", "/proofs"],
+    ["epochs", "/epochs"],
+    ["epoch", epoch && `/epochs/${epoch.number}`],
+    ["rewards", "/rewards"],
+    ["why", reward && `/rewards/${reward.device}/${reward.epoch}`],
+    ["storage", "/storage"],
+    ["data", "/data"],
+    ["blocks", "/blocks"],
+    ["block", `/blocks/${Math.max(1, status.height - 1)}`],
+    ["transactions", "/txs"],
+    ["transaction", tx && `/txs/${tx.hash}`],
+    ["validators", "/validators"],
+    ["account", device && `/accounts/${device.owner}`],
+    ["search", "/search?q=filecoin%20"],
+    ["nothing", "/no/such/page"],
+    ["unknown", `/devices/${"0".repeat(64)}`],
+    ["empty", "/receipts?device=" + "0".repeat(64)],
+    ["atlas", "/atlas"],
+    ["entry", "/atlas/filecoin"],
+    ["compare", "/compare?id=io-net&id=akash&id=render"],
+    ["disagreements", "/disagreements"],
+    ["market", "/market"],
+    ["sustainability", "/sustainability"],
+    ["claims", "/claims"],
+    ["own", "/navigator?asset=gpu&gpu=RTX+4090"],
+    ["need", "/navigator?mode=need&service=object-storage"],
+    ["match", "/match?gb=1"],
+    ["placement", "/placement"],
+    ["batch", "/placement?for=batch"],
+    ["burst", "/placement?for=burst"],
+    ["scenarios", "/scenarios"],
+  ].filter(([name, path]) => (path ? only === "" || path.startsWith(only) : void console.log(`left out: ${name} (the network has none)`)));
+}
+
+async function open(context, expected = () => false) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  let at = "";
+  const note = (what) => problems.push(`${at}: ${what}`);
+  page.on("console", (m) => {
+    if (m.type() === "error" && !expected(m.text(), at)) note(`console: ${m.text()}`);
+  });
+  page.on("pageerror", (e) => note(`exception: ${e.message}`));
+  page.on("dialog", (d) => (note(`a dialog opened: ${d.message()}`), d.dismiss()));
+  page.on("request", (r) => {
+    if (new URL(r.url()).origin !== new URL(base).origin) note(`request to ${r.url().slice(0, 80)}`);
+  });
+  return {
+    page,
+    note,
+    go: async (path) => {
+      at = path;
+      await page.goto(base + path, { waitUntil: "domcontentloaded" });
+      await settled(page).catch(() => note("it never stopped loading"));
+    },
+  };
+}
+
+// settled: the page has its heading, and nothing says that it still loads.
+async function settled(page) {
+  await page.waitForSelector("main h1");
+  await page.waitForFunction(() => ![...document.querySelectorAll("main p")].some((p) => /^(Loading|Working it out|Running it)/.test(p.textContent)));
+}
+
+async function barriers(page, rules) {
+  await page.evaluate(axe);
+  const found = await page.evaluate((r) => globalThis.axe.run(document, { resultTypes: ["violations"], ...(r ? { runOnly: { type: "rule", values: r } } : {}) }), rules);
+  return found.violations.map((v) => `axe ${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 140)).join(" | ")}`);
+}
+
+const theme = (page, name) => page.evaluate((t) => (document.documentElement.dataset.theme = t), name);
+
+async function shoot(page, name) {
+  if (shots === "") return;
+  mkdirSync(shots, { recursive: true });
+  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+}
+
+async function look(tab, name, path) {
+  const { page, note } = tab;
+  await page.setViewportSize(wide);
+  await theme(page, "light").catch(() => {});
+  await tab.go(path);
+  await theme(page, "light");
+  if (name === "map") await page.waitForSelector("[data-idle]").catch(() => note("the map never became idle"));
+  for (const b of await barriers(page)) note(b);
+  await shoot(page, `${name}-1440-light`);
+  await theme(page, "dark");
+  for (const b of await barriers(page, ["color-contrast"])) note(`dark: ${b}`);
+  if (shots !== "" && name === "map") await page.waitForTimeout(1500);
+  await shoot(page, `${name}-1440-dark`);
+  await page.setViewportSize(phone);
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (over > 0) note(`${over} px wider than a phone of 390 px`);
+  await shoot(page, `${name}-390-dark`);
+  await theme(page, "light");
+  await shoot(page, `${name}-390-light`);
+}
+
+async function walk() {
+  const context = await browser.newContext({ viewport: wide, reducedMotion: "reduce" });
+  const tab = await open(context, (text, at) => at.includes("0000") && /404/.test(text));
+  for (const [name, path] of await pages()) await look(tab, name, path);
+  await context.close();
+}
+
+// keyboard: the way in, the search, the theme, a page, without a mouse.
+async function keyboard() {
+  const context = await browser.newContext({ viewport: wide });
+  const tab = await open(context);
+  const { page, note } = tab;
+  await tab.go("/");
+  await page.keyboard.press("Tab");
+  if ((await page.evaluate(() => document.activeElement?.textContent)) !== "Skip to content") note("the first stop of Tab is not the way to the content");
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  if (outline === "none") note("the focus cannot be seen");
+  await page.keyboard.press("Enter");
+  if ((await page.evaluate(() => document.activeElement?.id)) !== "main") note("the skip link does not go to the content");
+  await page.keyboard.press("/");
+  await page.keyboard.type("filecoin");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/(search|atlas)/);
+  await settled(page);
+  const devices = page.locator("nav a", { hasText: "Network" }).first();
+  await devices.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${base}/`);
+  await page.locator("button[aria-label^='Change between']").focus();
+  const before = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await page.keyboard.press("Enter");
+  if ((await page.evaluate(() => getComputedStyle(document.body).backgroundColor)) === before) note("the theme does not change by keyboard");
+  await context.close();
+}
+
+// hostile: every text that others give is replaced by one that tries to run.
+async function hostile() {
+  const context = await browser.newContext({ viewport: wide });
+  await context.route("**/v1/**", async (route) => {
+    if (route.request().url().includes("/v1/events")) return route.continue();
+    const response = await route.fetch();
+    const text = await response.text();
+    let body = text;
+    try {
+      body = JSON.stringify(poison(JSON.parse(text)));
+    } catch {
+      // not JSON: as it is
+    }
+    await route.fulfill({ response, body });
+  });
+  const tab = await open(context);
+  const ways = (await pages()).filter(([name]) => ["devices", "device", "offers", "lease", "validators", "transaction", "why", "storage", "data", "search", "entry", "disagreements", "own", "placement"].includes(name));
+  let seen = 0;
+  for (const [, path] of ways) {
+    await tab.go(path);
+    const found = await tab.page.evaluate((texts) => {
+      const bad = [];
+      if (globalThis.pwned) bad.push("a payload ran");
+      for (const e of document.querySelectorAll("#app *")) {
+        if ([...e.attributes].some((a) => a.name.startsWith("on"))) bad.push(`an event attribute on ${e.tagName}`);
+        if (/^(script|iframe|object|embed|style)$/i.test(e.tagName) || e.id === "pwn") bad.push(`an element ${e.tagName} from a text`);
+        for (const name of ["href", "src", "action"]) if (/^\s*(javascript|data|vbscript):/i.test(e.getAttribute(name) ?? "")) bad.push(`${name} ${e.getAttribute(name)}`);
+        const link = e.tagName === "A" ? e.getAttribute("href") : null;
+        if (link !== null && /^(\/\/|\\)/.test(link)) bad.push(`a link away: ${link}`);
+      }
+      const shown = document.body.textContent ?? "";
+      return { bad, shown: texts.filter((t) => shown.includes(t)).length };
+    }, payloads);
+    for (const b of found.bad) tab.note(b);
+    seen += found.shown;
+  }
+  if (ways.length > 0 && seen === 0) tab.note("no payload was shown at all: the test tests nothing");
+  console.log(`payloads shown as text: ${seen}`);
+  await context.close();
+}
+
+const start = Date.now();
+try {
+  await walk();
+  if (only === "") {
+    await keyboard();
+    await hostile();
+  }
+} finally {
+  await browser.close();
+}
+console.log(`walked in ${Math.round((Date.now() - start) / 1000)} s, ${problems.length} problems`);
+for (const p of problems) console.error(p);
+process.exitCode = problems.length === 0 ? 0 : 1;
