@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/grange-network/grange/core/money"
@@ -55,9 +56,9 @@ var Attacks = []Attack{
 	{"latency", "trade on a price the ledger has not seen", "between two rounds buys credits after a fall and redeems them after a rise of GRAIN",
 		"trades take the price of a round whose votes were cast after them", []string{"forward_buy", "forward_redeem"},
 		func(a Attacker) attack { return &sniper{usd: a.USD} }},
-	{"pump", "pump the price and burn", "collects GRAIN, pushes its price up for some minutes, and burns all of it for credits",
+	{"pump", "pump the price and burn", "collects GRAIN, pushes its price up and holds it for some minutes, and burns all of it for credits",
 		"the price is an average of hours", []string{"slow_average"},
-		func(a Attacker) attack { return &pumper{usd: a.USD} }},
+		func(a Attacker) attack { return &pumper{usd: a.USD, hold: cmp.Or(a.Parties, pumpHold)} }},
 	{"stale", "deal with oneself on a stale price", "deals with itself only while validators are silent and GRAIN has risen far above the ledger's price",
 		"no bonus for an epoch that ends with a stale price", []string{"stale_no_bonus"},
 		func(a Attacker) attack { return &dealer{volume: a.USD, devices: max(a.Parties, 1), stale: true} }},

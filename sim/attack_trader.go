@@ -115,6 +115,7 @@ func (s *sniper) afterVote(w *world, p *party) error {
 type pumper struct {
 	idle
 	usd   uint64
+	hold  int // most rounds for which the price is held up
 	phase int // 0 collect, 1 pumped, 2 redeem
 	since int // rounds in the phase
 }
@@ -168,7 +169,7 @@ func (u *pumper) afterVote(w *world, p *party) error {
 // burn makes credits of all GRAIN once the ledger's price has come along.
 func (u *pumper) burn(w *world, p *party) error {
 	q := w.book.Quote()
-	if u.since < pumpHold && (u.since < 3 || q.Low < w.exchange.price()*997/1000) {
+	if u.since < u.hold && (u.since < 3 || q.Low < w.exchange.price()*997/1000) {
 		return nil
 	}
 	u.phase, u.since = 2, 0

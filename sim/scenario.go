@@ -105,7 +105,7 @@ type Whales struct {
 type Attacker struct {
 	Kind     string `json:"kind" yaml:"kind"`           // see Attacks
 	USD      uint64 `json:"usd" yaml:"usd"`             // capital, or volume in a day: see Attacks
-	Parties  int    `json:"parties" yaml:"parties"`     // devices or sybils; 0 is the attack's own number
+	Parties  int    `json:"parties" yaml:"parties"`     // devices, sybils or rounds to hold a price; 0 is the attack's own number
 	StartDay int    `json:"start_day" yaml:"start_day"` // from which it acts
 	PowerBPS uint64 `json:"power_bps" yaml:"power_bps"` // share of the validators' power it has
 }

@@ -154,7 +154,10 @@ func (w *world) settleQueue() error {
 }
 
 // runDay runs one epoch and ends it.
-func (w *world) runDay(day int) error {
+func (w *world) runDay(day int) error { return w.runDayEach(day, func() {}) }
+
+// runDayEach does, and calls after when a round is over.
+func (w *world) runDayEach(day int, after func()) error {
 	w.day = day
 	if err := w.morning(); err != nil {
 		return fmt.Errorf("day %d: %w", day, err)
@@ -163,6 +166,7 @@ func (w *world) runDay(day int) error {
 		if err := w.runRound(); err != nil {
 			return fmt.Errorf("day %d, round %d: %w", day, w.round, err)
 		}
+		after()
 	}
 	w.book.Advance(int64(day+1)*EpochSeconds - 1)
 	var err error
