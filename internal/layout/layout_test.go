@@ -23,6 +23,7 @@ var layers = []struct {
 	{"web", 1},   // the built app as files: knows nobody
 	{"trace", 0}, // spans of every role: imports nothing of ours
 	{"wal", 1},
+	{"mqttx", 1},
 	{"segment", 1},
 	{"evidence", 2},
 	{"ledger/api/", 1},
@@ -36,6 +37,7 @@ var layers = []struct {
 	{"vertical", 3}, // the interface; the verticals are a layer above
 	{"vertical/", 4},
 	{"verify", 5},
+	{"explorer", 6},
 	{"node", 7},
 	{"cmd/", 8},
 	{"e2e", 9},

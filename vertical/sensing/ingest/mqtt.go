@@ -1,0 +1,123 @@
+package ingest
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/mqttx"
+	"github.com/grange-network/grange/vertical/sensing"
+)
+
+// Topics of a device: where it publishes batches and where it reads why one was
+// refused.
+const (
+	topicBatches = "v1/obs/"
+	topicErrors  = "/error"
+)
+
+// Doors say how devices may sign in to MQTT: with a token that Token made from
+// Secret, or with a password that Password made with their key.
+type Doors struct {
+	Server *Server
+	Secret []byte // of tokens; empty: keys only
+}
+
+var _ mqttx.Rules = (*Doors)(nil)
+
+// signIn is how long a signed password is good, either side of its time.
+const signIn = 5 * time.Minute
+
+// Token is a device's password for MQTT: hex of HMAC-SHA256 over its id. It lets
+// a device connect; every batch is signed all the same.
+func Token(secret []byte, id device.ID) string {
+	m := hmac.New(sha256.New, secret)
+	_, _ = m.Write(id[:]) // never fails
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+// Password is a device's password made with its key: Unix seconds, a dot, and
+// the signature in base64.
+func Password(s sensing.Signer, chainID string, now time.Time) (string, error) {
+	at := strconv.FormatInt(now.Unix(), 10)
+	signature, err := s.Sign(signInBytes(chainID, at))
+	if err != nil {
+		return "", fmt.Errorf("sign in: %w", err)
+	}
+	return at + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+func signInBytes(chainID, at string) []byte {
+	return []byte("grange/mqtt/v1\x00" + chainID + "\x00" + at)
+}
+
+var errSignIn = errors.New("name must be the device's id, password its token or a signature of now")
+
+// Connect implements mqttx.Rules.
+func (d *Doors) Connect(name string, password []byte) (string, error) {
+	id, err := device.ParseID(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errSignIn, err)
+	}
+	if len(d.Secret) > 0 && subtle.ConstantTimeCompare([]byte(Token(d.Secret, id)), password) == 1 {
+		return name, nil
+	}
+	at, encoded, _ := strings.Cut(string(password), ".")
+	seconds, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return "", errSignIn
+	}
+	if off := d.Server.cfg.Now().Sub(time.Unix(seconds, 0)); off > signIn || off < -signIn {
+		return "", fmt.Errorf("%w: it is %s off", errSignIn, off.Round(time.Second))
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return "", errSignIn
+	}
+	key, err := d.Server.cfg.Registry.Key(context.Background(), id)
+	if err != nil {
+		return "", err
+	}
+	if !key.Verify(signInBytes(d.Server.cfg.ChainID, at), signature) {
+		return "", errSignIn
+	}
+	return name, nil
+}
+
+// MayPublish implements mqttx.Rules: a device publishes its own batches only.
+func (d *Doors) MayPublish(identity, topic string) bool { return topic == topicBatches+identity }
+
+// MaySubscribe implements mqttx.Rules: a device reads its own errors only.
+func (d *Doors) MaySubscribe(identity, filter string) bool {
+	return filter == topicBatches+identity+topicErrors
+}
+
+// ErrorTopic implements mqttx.Rules.
+func (d *Doors) ErrorTopic(identity, _ string) string { return topicBatches + identity + topicErrors }
+
+// Publish implements mqttx.Rules: a batch is durable before it is acknowledged.
+func (d *Doors) Publish(ctx context.Context, identity, _ string, payload []byte) (bool, error) {
+	id, err := sensing.Sender(payload)
+	if err == nil && id.String() != identity {
+		err = fmt.Errorf("%w: batch of %s sent by %s", sensing.ErrMalformed, id, identity)
+	}
+	if err == nil {
+		_, err = d.Server.Accept(ctx, payload)
+	}
+	if err != nil {
+		if status, code := Reason(err); status < 500 && !errors.Is(err, ErrRate) {
+			return false, fmt.Errorf("%w (%s): %w", mqttx.ErrRefused, code, err)
+		}
+		return false, err
+	}
+	return false, nil
+}

@@ -1,0 +1,157 @@
+package ingest
+
+import (
+	"log/slog"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/grange-network/grange/mqttx"
+	"github.com/grange-network/grange/vertical/sensing"
+)
+
+var secret = []byte("the gateway's secret")
+
+func broker(t testing.TB, s *Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := mqttx.New(t.Context(), l, &Doors{Server: s, Secret: secret}, mqttx.Limits{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return l.Addr().String()
+}
+
+func connect(t testing.TB, addr, name, password string) (paho.Client, error) {
+	t.Helper()
+	o := paho.NewClientOptions().AddBroker("tcp://" + addr).SetClientID("station").SetUsername(name).SetPassword(password).
+		SetAutoReconnect(false).SetConnectRetry(false).SetProtocolVersion(4)
+	c := paho.NewClient(o)
+	if err := wait(c.Connect()); err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { c.Disconnect(0) })
+	return c, nil
+}
+
+func wait(token paho.Token) error {
+	token.WaitTimeout(time.Minute)
+	return token.Error()
+}
+
+// A device signs in with a token or its key, publishes, and is told what was wrong.
+func TestMQTT(t *testing.T) {
+	a := newSigner(1)
+	s := open(t, t.TempDir(), nil, a)
+	addr := broker(t, s)
+	id := a.PublicKey().ID()
+	c, err := connect(t, addr, id.String(), Token(secret, id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := "v1/obs/" + id.String()
+	reasons := make(chan string, 10)
+	if err := wait(c.Subscribe(topic+"/error", 0, func(_ paho.Client, m paho.Message) { reasons <- string(m.Payload()) })); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range series(t, a, 3) {
+		if err := wait(c.Publish(topic, 1, false, b.Raw)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.Counts(); got.Accepted != 3 {
+		t.Errorf("counts %+v when the third was acknowledged, want 3 accepted", got)
+	}
+	if err := wait(c.Publish(topic, 1, false, []byte("noise"))); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-reasons:
+		if !strings.Contains(got, "malformed batch") {
+			t.Errorf("reason %q", got)
+		}
+	case <-time.After(time.Minute):
+		t.Error("no reason for the refused message")
+	}
+	password, err := Password(a, chainID, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connect(t, addr, id.String(), password); err != nil {
+		t.Errorf("sign in with the key: %v", err)
+	}
+}
+
+func TestMQTTRefuses(t *testing.T) {
+	a, b := newSigner(1), newSigner(2)
+	s := open(t, t.TempDir(), nil, a, b)
+	addr := broker(t, s)
+	idA, idB := a.PublicKey().ID(), b.PublicKey().ID()
+	old, err := Password(a, chainID, clock.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, password := range map[string]string{
+		"wrong": "x", "another device's token": Token(secret, idB), "an old signature": old, "none": "",
+	} {
+		if _, err := connect(t, addr, idA.String(), password); err == nil {
+			t.Errorf("%s password: connected", name)
+		}
+	}
+	c, err := connect(t, addr, idA.String(), Token(secret, idA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, filter := range []string{"#", "v1/obs/#", "v1/obs/" + idB.String() + "/error", "$share/g/v1/obs/#", "+/obs/+"} {
+		token := c.Subscribe(filter, 0, nil).(*paho.SubscribeToken)
+		if err := wait(token); err != nil {
+			continue // refused by the client or the broker
+		}
+		for _, code := range token.Result() {
+			if code < 0x80 {
+				t.Errorf("subscribed to %s", filter)
+			}
+		}
+	}
+	// Another's topic: a 3.1.1 client is disconnected, and nothing is stored.
+	_ = wait(c.Publish("v1/obs/"+idB.String(), 1, false, series(t, b, 1)[0].Raw))
+	if got := s.Counts(); got != (Counts{}) {
+		t.Errorf("counts %+v, want nothing", got)
+	}
+}
+
+// mosquitto_pub, version 5, with QoS 1.
+func TestMosquitto(t *testing.T) {
+	bin, err := exec.LookPath("mosquitto_pub")
+	if err != nil {
+		t.Skip("mosquitto_pub is not installed (Debian package mosquitto-clients)")
+	}
+	a := newSigner(1)
+	s := open(t, t.TempDir(), nil, a)
+	host, port, err := net.SplitHostPort(broker(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := a.PublicKey().ID()
+	publish := func(raw []byte) (string, error) {
+		cmd := exec.CommandContext(t.Context(), bin, "-V", "5", "-h", host, "-p", port, "-u", id.String(), "-P", Token(secret, id), "-q", "1", "-t", "v1/obs/"+id.String(), "-s")
+		cmd.Stdin = strings.NewReader(string(raw))
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	first := seal(t, a, 1, sensing.Hash{}, 20, clock)
+	if out, err := publish(first.Raw); err != nil || s.Counts().Accepted != 1 {
+		t.Errorf("%v: %s; counts %+v", err, out, s.Counts())
+	}
+	if out, _ := publish([]byte("noise")); !strings.Contains(out, "Payload format invalid") || s.Counts().Malformed != 0 && s.Counts().Accepted != 1 {
+		t.Errorf("noise: %s", out)
+	}
+}
