@@ -149,6 +149,7 @@ func welcome(w io.Writer, g *globals, e local.Endpoints) {
 	c := cliout.ColorsFor(w)
 	fmt.Fprintf(w, "\n%s\n\n", c.Bold("The network is ready."))
 	_ = cliout.Pairs(w,
+		[2]string{"explorer", c.Cyan(e.Explorer)},
 		[2]string{"status page", c.Cyan(e.Status)},
 		[2]string{"S3", c.Cyan(e.S3.URL)},
 		[2]string{"S3 region", e.S3.Region},

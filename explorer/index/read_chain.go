@@ -119,6 +119,7 @@ func (s *Store) Tx(ctx context.Context, hash string) (Tx, error) {
 	}
 	q := query{from: selectTxs}
 	q.and("hash = ?", id)
+	q.order = " ORDER BY id DESC"
 	return one(ctx, s, q, "transaction "+hash, scanTx)
 }
 

@@ -16,8 +16,9 @@ CREATE INDEX full_blocks ON blocks (height) WHERE txs > 0;
 CREATE TABLE proposers (address BLOB PRIMARY KEY, blocks INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE txs (
-	id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, time INTEGER NOT NULL, signer TEXT, type TEXT NOT NULL, types TEXT NOT NULL,
+	id INTEGER PRIMARY KEY, hash BLOB NOT NULL, time INTEGER NOT NULL, signer TEXT, type TEXT NOT NULL, types TEXT NOT NULL,
 	code INTEGER NOT NULL, codespace TEXT NOT NULL, log TEXT NOT NULL, gas_wanted INTEGER NOT NULL, gas_used INTEGER NOT NULL, fee INTEGER);
+CREATE INDEX txs_by_hash ON txs (hash, id); -- a block may repeat a transaction that failed
 CREATE INDEX txs_of_signer ON txs (signer, id);
 CREATE INDEX txs_of_type ON txs (type, id);
 CREATE INDEX failed_txs ON txs (id) WHERE code > 0;

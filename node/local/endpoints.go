@@ -19,7 +19,11 @@ type Endpoints struct {
 	REST    string `json:"rest"`   // grpc-gateway, http URL
 	GRPC    string `json:"grpc"`   // host:port, no TLS
 	Status  string `json:"status"` // status page, http URL
-	S3      S3Door `json:"s3"`
+	// Explorer is the explorer's API and web app, http URL.
+	Explorer string `json:"explorer"`
+	S3       S3Door `json:"s3"`
+	// Metrics are where each process shows its metrics.
+	Metrics []MetricsEndpoint `json:"metrics"`
 }
 
 // S3Door is where and with which keys an S3 client connects.
@@ -54,12 +58,13 @@ func LoadEndpoints(home string) (Endpoints, error) {
 // endpoints are those of the plan with the given S3 keys.
 func (p *Plan) endpoints(k s3Keys) Endpoints {
 	return Endpoints{
-		ChainID: p.ChainID,
-		RPC:     "http://" + p.addr(p.Ports.RPC),
-		REST:    "http://" + p.addr(p.Ports.REST),
-		GRPC:    p.addr(p.Ports.GRPC),
-		Status:  "http://" + p.addr(p.Ports.Status),
-		S3:      S3Door{URL: "http://" + p.addr(p.Ports.S3), Region: p.S3Region, AccessKey: k.Access, SecretKey: k.Secret},
+		ChainID:  p.ChainID,
+		RPC:      "http://" + p.addr(p.Ports.RPC),
+		REST:     "http://" + p.addr(p.Ports.REST),
+		GRPC:     p.addr(p.Ports.GRPC),
+		Status:   "http://" + p.addr(p.Ports.Status),
+		Explorer: "http://" + p.addr(p.Ports.Explorer),
+		S3:       S3Door{URL: "http://" + p.addr(p.Ports.S3), Region: p.S3Region, AccessKey: k.Access, SecretKey: k.Secret},
 	}
 }
 

@@ -67,7 +67,7 @@ func (p *Plan) roles() []planned {
 	for _, pr := range p.Providers {
 		out = append(out, planned{pr.Name, KindProvider, stageProvide, true})
 	}
-	return append(out, planned{GatewayName, KindGateway, stageDoors, false})
+	return append(out, planned{GatewayName, KindGateway, stageDoors, false}, planned{ExplorerName, KindExplorer, stageDoors, true})
 }
 
 // role makes the role called name.
@@ -82,6 +82,8 @@ func (e *env) role(name string) (node.Role, error) {
 		return e.verifier(), nil
 	case GatewayName:
 		return e.gateway(), nil
+	case ExplorerName:
+		return e.explorer(), nil
 	}
 	return nil, fmt.Errorf("make role %q: %w", name, node.ErrUnknownRole)
 }

@@ -148,6 +148,17 @@ func (n *Network) recheck(p *Plan) error {
 // adjust takes over what may change with every start.
 func (n *Network) adjust(p *Plan) error {
 	before := *p
+	if p.Ports.Explorer == 0 {
+		taken := map[int]bool{}
+		for _, u := range p.uses() {
+			taken[*u.port] = true
+		}
+		port, err := freePort(p.Listen, taken)
+		if err != nil {
+			return err
+		}
+		p.Ports.Explorer = port
+	}
 	if n.opts.NoTopUp != nil {
 		p.Lease.NoTopUp = *n.opts.NoTopUp
 	}
@@ -160,7 +171,7 @@ func (n *Network) adjust(p *Plan) error {
 		}
 		p.ScrubSeconds = uint32(s / time.Second)
 	}
-	if p.Lease == before.Lease && p.ScrubSeconds == before.ScrubSeconds {
+	if p.Ports == before.Ports && p.Lease == before.Lease && p.ScrubSeconds == before.ScrubSeconds {
 		return nil
 	}
 	return p.save(n.home)
@@ -241,6 +252,7 @@ func (n *Network) start(ctx context.Context, ready func(Endpoints)) error {
 		return err
 	}
 	e := n.plan.endpoints(keys)
+	e.Metrics = n.metricsEndpoints()
 	if err := writeJSON(EndpointsPath(n.home), e, 0o600); err != nil {
 		return err
 	}
@@ -280,5 +292,10 @@ func Serve(ctx context.Context, home, name string, log *slog.Logger) error {
 		return err
 	}
 	defer e.stopRecording()
+	stop, err := e.serveMetrics(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return node.Serve(ctx, r)
 }

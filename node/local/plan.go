@@ -15,6 +15,7 @@ const (
 	ValidatorName = "validator"
 	VerifierName  = "verifier"
 	GatewayName   = "gateway"
+	ExplorerName  = "explorer"
 	StatusName    = "status"
 )
 
@@ -24,6 +25,7 @@ const (
 	KindVerifier  = "verifier"
 	KindProvider  = "provider"
 	KindGateway   = "gateway"
+	KindExplorer  = "explorer"
 	KindStatus    = "status"
 )
 
@@ -87,6 +89,8 @@ type Ports struct {
 	Status int `json:"status"`
 	S3     int `json:"s3"`
 	Router int `json:"router,omitempty"` // 0 when no provider is routed
+
+	Explorer int `json:"explorer,omitempty"` // 0 in a plan from before there was one
 }
 
 // ProviderName is the name of the i-th provider, counted from 1.

@@ -9,12 +9,12 @@ import (
 )
 
 // DefaultPort is the first of the consecutive ports a network takes unless told
-// otherwise: six for the roles that exist once, then one per provider (of one that is
+// otherwise: seven for the roles that exist once, then one per provider (of one that is
 // routed, the router's).
 const DefaultPort = 24700
 
 // fixedPorts is how many ports a network takes beside its providers'.
-const fixedPorts = 6
+const fixedPorts = 7
 
 // Automatic ports come from below the range from which systems take the local
 // ports of outgoing connections, so that a kept port stays free over a restart.
@@ -40,7 +40,7 @@ func (e *PortError) Unwrap() error { return e.Err }
 
 // assign gives the plan consecutive ports from first.
 func (p *Plan) assign(first int) {
-	p.Ports = Ports{S3: first, RPC: first + 1, P2P: first + 2, GRPC: first + 3, REST: first + 4, Status: first + 5}
+	p.Ports = Ports{S3: first, RPC: first + 1, P2P: first + 2, GRPC: first + 3, REST: first + 4, Status: first + 5, Explorer: first + 6}
 	for i := range p.Providers {
 		port := first + fixedPorts + i
 		if p.Providers[i].Routed { // one router for all of them
@@ -56,6 +56,9 @@ func (p *Plan) uses() []use {
 	out := []use{
 		{&p.Ports.S3, "s3"}, {&p.Ports.RPC, "rpc"}, {&p.Ports.P2P, "p2p"},
 		{&p.Ports.GRPC, "grpc"}, {&p.Ports.REST, "rest"}, {&p.Ports.Status, "status"},
+	}
+	if p.Ports.Explorer != 0 {
+		out = append(out, use{&p.Ports.Explorer, "explorer"})
 	}
 	if p.Ports.Router != 0 {
 		out = append(out, use{&p.Ports.Router, "router"})

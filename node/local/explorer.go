@@ -1,0 +1,32 @@
+package local
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+
+	"github.com/grange-network/grange/explorer"
+	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/web"
+)
+
+// explorer serves the index of the ledger with its API and the web app.
+func (e *env) explorer() node.Role {
+	return node.NewFunc(ExplorerName, func(ctx context.Context, r *node.Func) error {
+		l, err := net.Listen("tcp", e.plan.listenAddr(e.plan.Ports.Explorer))
+		if err != nil {
+			return err
+		}
+		c, err := e.ledger(ctx)
+		if err != nil {
+			l.Close()
+			return err
+		}
+		return explorer.Run(ctx, explorer.Config{
+			Ledger: c, Path: filepath.Join(e.home, "data", "explorer", "index.db"), Listener: l, Web: web.Handler(), Log: e.log,
+		}, func(status func() explorer.Status) {
+			r.SetStatus(func() any { return status() })
+			r.MarkReady()
+		})
+	})
+}
