@@ -2,6 +2,7 @@ package trace
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,11 +54,35 @@ func Load(root, id string) (Tree, error) {
 	if err != nil {
 		return Tree{}, err
 	}
+	if spans, err = withLater(root, id, spans); err != nil {
+		return Tree{}, err
+	}
 	payments, err := Payments(root, leasesOf(spans))
 	if err != nil {
 		return Tree{}, err
 	}
 	return Build(id, spans, payments), nil
+}
+
+// maxLater bounds the other traces that are shown with one.
+const maxLater = 4
+
+// withLater adds the rest of the traces that did work for id.
+func withLater(root, id string, spans []Span) ([]Span, error) {
+	seen := map[string]bool{id: true}
+	out := slices.Clone(spans)
+	for _, s := range spans {
+		if seen[s.Trace] || len(seen) > maxLater {
+			continue
+		}
+		seen[s.Trace] = true
+		more, err := Spans(root, s.Trace)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		out = append(slices.DeleteFunc(out, func(o Span) bool { return o.Trace == s.Trace }), more...)
+	}
+	return out, nil
 }
 
 func leasesOf(spans []Span) []string {

@@ -47,6 +47,10 @@ type Config struct {
 	// the same. Without one no proof is accepted.
 	Prover oracle.Prover
 
+	// Metrics has CometBFT put its metrics into the process's default Prometheus
+	// registry; nothing is served. Only the first node of a process counts.
+	Metrics bool
+
 	// Logger receives the logs of CometBFT and the modules; slog's default if nil.
 	Logger *slog.Logger
 	// LogLevel drops what is below it, whatever the logger's own level is.
@@ -104,7 +108,8 @@ func (c Config) comet(p2p string) *cmtcfg.Config {
 	// Unordered transactions expire by time and the application rejects what is
 	// no longer valid: checking the pool again after each block is wasted work.
 	cfg.Mempool.Recheck = false
-	cfg.Instrumentation.Prometheus = false
+	cfg.Instrumentation.Prometheus = c.Metrics
+	cfg.Instrumentation.PrometheusListenAddr = "" // the role's own listener shows them
 	return cfg
 }
 

@@ -129,7 +129,7 @@ func (n *Node) open(ctx context.Context, cmt *cmtcfg.Config, genesis *cmttypes.G
 		proxy.NewLocalClientCreator(sdkserver.NewCometABCIWrapper(n.app)),
 		func() (*cmttypes.GenesisDoc, error) { return genesis, nil },
 		n.openDB,
-		node.DefaultMetricsProvider(cmt.Instrumentation),
+		metricsProvider(cmt.Instrumentation),
 		cmtLog,
 	)
 	if err != nil {

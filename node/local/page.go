@@ -42,7 +42,7 @@ func (n *Network) statusPage() node.Role {
 		defer cancel()
 		wg.Go(func() { p.follow(ctx) })
 		r.MarkReady()
-		return statuspage.Serve(ctx, l, p.snapshot, n.log)
+		return statuspage.Serve(ctx, l, p.snapshot, n.log, n.traces)
 	})
 }
 

@@ -20,6 +20,7 @@ func (e *env) validator() node.Role {
 			GRPCAddr: p.listenAddr(p.Ports.GRPC),
 			RESTAddr: p.listenAddr(p.Ports.REST),
 			Prover:   ledgerport.Prover{},
+			Metrics:  true,
 			Logger:   e.log.With("role", ValidatorName),
 		})
 		if err != nil {

@@ -1,6 +1,8 @@
 package statuspage
 
 import (
+	"encoding/json"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/grange-network/grange/node"
@@ -21,6 +23,15 @@ var (
 	leasePaid   = desc("lease_paid_ucredit", "Paid so far, summed over the leases of a device.", "device")
 	bondSlashed = desc("offer_slashed_ugrain", "Bond lost by a device.", "device")
 	problems    = desc("problems", "Problems shown on the status page.")
+	outcome     = desc("device_proven", "1 when the last decided epoch of the device is proven, 0 when it is faulted.", "device")
+
+	providerUsed     = desc("provider_used_bytes", "Bytes of pieces a provider stores.", "role")
+	providerCapacity = desc("provider_capacity_bytes", "Bytes of pieces a provider offers to store.", "role")
+	providerPieces   = desc("provider_pieces", "Pieces a provider stores.", "role")
+	providerEpoch    = desc("provider_epoch", "Newest epoch by what the provider did in it (seen, proven, settled).", "role", "done")
+	gatewaySegments  = desc("gateway_segments", "Segments by how many of their pieces are usable (full, thin, low, unreadable).", "role", "state")
+	gatewayBytes     = desc("gateway_stored_bytes", "Bytes of segments a gateway stores for its clients.", "role")
+	gatewayLeases    = desc("gateway_leases", "Leases a gateway pays for by state of their escrow (funded, exhausted).", "role", "escrow")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -29,7 +40,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{roleUp, height, epoch, devices, leaseStates, leaseLeft, leaseHeld, leasePaid, bondSlashed, problems} {
+	for _, d := range []*prometheus.Desc{roleUp, height, epoch, devices, leaseStates, leaseLeft, leaseHeld, leasePaid, bondSlashed, problems, outcome,
+		providerUsed, providerCapacity, providerPieces, providerEpoch, gatewaySegments, gatewayBytes, gatewayLeases} {
 		ch <- d
 	}
 }
@@ -46,6 +58,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			up = 1
 		}
 		gauge(roleUp, up, r.Name, r.Kind)
+		collectRole(r, gauge)
 	}
 	gauge(height, float64(s.Chain.Height))
 	gauge(epoch, float64(s.Chain.Epoch))
@@ -53,6 +66,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(problems, float64(len(s.Problems)))
 	for _, d := range s.Devices {
 		gauge(bondSlashed, float64(d.Slashed), d.ID)
+		switch d.Outcome {
+		case "proven":
+			gauge(outcome, 1, d.ID)
+		case "faulted":
+			gauge(outcome, 0, d.ID)
+		}
 	}
 	states := map[string]int{}
 	sums := map[string]*[3]uint64{}
@@ -74,5 +93,38 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(leaseLeft, float64(sum[0]), dev)
 		gauge(leaseHeld, float64(sum[1]), dev)
 		gauge(leasePaid, float64(sum[2]), dev)
+	}
+}
+
+// collectRole turns what a role says of itself into metrics. A role in another
+// process says it in JSON, so all are read that way.
+func collectRole(r node.Info, gauge func(*prometheus.Desc, float64, ...string)) {
+	raw, err := json.Marshal(r.Status)
+	if err != nil || r.Status == nil {
+		return
+	}
+	var s struct {
+		Capacity, Used, Pieces, Epoch, Proven, Settled                  float64
+		Bytes, Full, Thin, Low, Unreadable, Leases, Exhausted, Segments float64
+	}
+	if json.Unmarshal(raw, &s) != nil {
+		return
+	}
+	switch r.Kind {
+	case "provider":
+		gauge(providerUsed, s.Used, r.Name)
+		gauge(providerCapacity, s.Capacity, r.Name)
+		gauge(providerPieces, s.Pieces, r.Name)
+		gauge(providerEpoch, s.Epoch, r.Name, "seen")
+		gauge(providerEpoch, s.Proven, r.Name, "proven")
+		gauge(providerEpoch, s.Settled, r.Name, "settled")
+	case "gateway":
+		gauge(gatewaySegments, s.Full, r.Name, "full")
+		gauge(gatewaySegments, s.Thin, r.Name, "thin")
+		gauge(gatewaySegments, s.Low, r.Name, "low")
+		gauge(gatewaySegments, s.Unreadable, r.Name, "unreadable")
+		gauge(gatewayBytes, s.Bytes, r.Name)
+		gauge(gatewayLeases, s.Leases-s.Exhausted, r.Name, "funded")
+		gauge(gatewayLeases, s.Exhausted, r.Name, "exhausted")
 	}
 }

@@ -43,9 +43,22 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 // Source gives the newest snapshot; it must not block for long.
 type Source func() Snapshot
 
-// Serve answers on l until ctx ends. It owns and closes l.
-func Serve(ctx context.Context, l net.Listener, src Source, log *slog.Logger) error {
-	srv := &http.Server{Handler: Handler(src, log), ReadHeaderTimeout: 5 * time.Second}
+// Serve answers on l until ctx ends. It owns and closes l. Its metrics are those
+// of the process, of the snapshot, and more.
+func Serve(ctx context.Context, l net.Listener, src Source, log *slog.Logger, more ...prometheus.Collector) error {
+	return serve(ctx, l, Handler(src, log, more...))
+}
+
+// ServeMetrics answers GET /metrics on l until ctx ends, with those of the
+// process and more. It owns and closes l.
+func ServeMetrics(ctx context.Context, l net.Listener, more ...prometheus.Collector) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metricsHandler(more...))
+	return serve(ctx, l, mux)
+}
+
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	select {
@@ -65,7 +78,7 @@ func Serve(ctx context.Context, l net.Listener, src Source, log *slog.Logger) er
 }
 
 // Handler is the page as an http.Handler.
-func Handler(src Source, log *slog.Logger) http.Handler {
+func Handler(src Source, log *slog.Logger, more ...prometheus.Collector) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		var b bytes.Buffer
@@ -86,11 +99,17 @@ func Handler(src Source, log *slog.Logger) http.Handler {
 	})
 	mux.HandleFunc("GET /page.css", func(w http.ResponseWriter, _ *http.Request) { send(w, "text/css; charset=utf-8", style) })
 	mux.HandleFunc("GET /page.js", func(w http.ResponseWriter, _ *http.Request) { send(w, "text/javascript; charset=utf-8", script) })
-	own := prometheus.NewRegistry()
-	own.MustRegister(collector{src})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{prometheus.DefaultGatherer, own},
-		promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.Handle("GET /metrics", metricsHandler(append([]prometheus.Collector{collector{src}}, more...)...))
 	return mux
+}
+
+// metricsHandler shows the process's registry, where the ledger's engine has its
+// metrics too, and the collectors.
+func metricsHandler(more ...prometheus.Collector) http.Handler {
+	own := prometheus.NewRegistry()
+	own.MustRegister(more...)
+	return promhttp.HandlerFor(prometheus.Gatherers{prometheus.DefaultGatherer, own},
+		promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
 func send(w http.ResponseWriter, kind string, b []byte) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/grange-network/grange/node"
@@ -36,8 +37,13 @@ func sample() Snapshot {
 
 func get(t *testing.T, path string, s Snapshot) (int, string, http.Header) {
 	t.Helper()
+	return getWith(t, path, s)
+}
+
+func getWith(t *testing.T, path string, s Snapshot, more ...prometheus.Collector) (int, string, http.Header) {
+	t.Helper()
 	w := httptest.NewRecorder()
-	Handler(func() Snapshot { return s }, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	Handler(func() Snapshot { return s }, slog.New(slog.DiscardHandler), more...).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	b, err := io.ReadAll(w.Body)
 	if err != nil {
 		t.Fatal(err)

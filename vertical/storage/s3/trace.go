@@ -25,13 +25,17 @@ func beginRequest(tracer oteltrace.Tracer, c fiber.Ctx) oteltrace.Span {
 	id := span.SpanContext()
 	c.Set(trace.Header, trace.Traceparent(id))
 	utils.ContextKeyRequestID.Set(c, id.TraceID().String())
-	c.Set(utils.HeaderAmzRequestID, id.TraceID().String())
 	return span
 }
 
 // endRequest ends the span of a request with what was answered. A refusal by
 // name, such as of a key that is not there, is none of the gateway's failures.
 func endRequest(span oteltrace.Span, c fiber.Ctx) {
+	// The front end writes the header twice, in two spellings.
+	h := &c.Response().Header
+	h.Del("X-Amz-Request-Id")
+	h.Del(utils.HeaderAmzRequestID)
+	h.Set(utils.HeaderAmzRequestID, span.SpanContext().TraceID().String())
 	status := c.Response().StatusCode()
 	span.SetAttributes(trace.Status.Int(status))
 	if status >= http.StatusBadRequest {
