@@ -87,6 +87,7 @@ func (r *Result) Report() Report {
 		out.VariableScores[names[v]] = one.Score
 		out.Samples[names[v]] = one.sampleRuns(r)
 		out.Averages[names[v]] = one.meanReport(r.Day)
+		out.Annotations[names[v]] = []Finding{}
 		for _, s := range one.daily() {
 			name := shown(s.Code)
 			out.Annotations[names[v]] = append(out.Annotations[names[v]], Finding{name, s.Percent})
