@@ -39,6 +39,9 @@ var droppedDesc = prometheus.NewDesc("grange_trace_spans_dropped_total", "Spans 
 
 // Describe implements prometheus.Collector.
 func (r *Recorder) Describe(ch chan<- *prometheus.Desc) {
+	if r == nil {
+		return
+	}
 	r.metrics.took.Describe(ch)
 	ch <- droppedDesc
 }
@@ -46,6 +49,9 @@ func (r *Recorder) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector: how long each operation of each role
 // took. A span's name is an operation, so names are few.
 func (r *Recorder) Collect(ch chan<- prometheus.Metric) {
+	if r == nil {
+		return
+	}
 	r.metrics.took.Collect(ch)
 	ch <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(r.Dropped()))
 }

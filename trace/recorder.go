@@ -63,8 +63,15 @@ type Recorder struct {
 
 var _ sdktrace.SpanProcessor = (*Recorder)(nil)
 
-// Open starts a recorder. Close ends it.
+// disabled is OpenTelemetry's switch: nothing is recorded when it is "true".
+const disabled = "OTEL_SDK_DISABLED"
+
+// Open starts a recorder. Close ends it. It returns nil, which records nothing,
+// when the environment has OTEL_SDK_DISABLED=true.
 func Open(ctx context.Context, c Config) (*Recorder, error) {
+	if strings.EqualFold(os.Getenv(disabled), "true") {
+		return nil, nil
+	}
 	if c.PerSecond == 0 {
 		c.PerSecond = 200
 	}

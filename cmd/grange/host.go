@@ -79,7 +79,7 @@ func newJoin(g *globals) *cobra.Command {
 
 func newStart(g *globals) *cobra.Command {
 	var o host.StartOptions
-	var role string
+	var role, otlp string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "start",
@@ -93,6 +93,7 @@ func newStart(g *globals) *cobra.Command {
 			if role != "validator" {
 				return cliout.Failf(cliout.Usage, "grange start --role validator", "unknown role %q", role)
 			}
+			exportTo(otlp)
 			o.Logger = newLogger(os.Stderr, verbose)
 			return explainHost(g, host.Start(c.Context(), g.home, o, func(p host.Plan) {
 				fmt.Fprintf(c.ErrOrStderr(), "%s is ready: RPC %s, gRPC %s, REST %s\n", p.Name, o.RPC, o.GRPC, o.REST)
@@ -104,6 +105,8 @@ func newStart(g *globals) *cobra.Command {
 	f.StringVar(&o.RPC, "rpc-listen", "127.0.0.1:26657", "where CometBFT's RPC listens")
 	f.StringVar(&o.GRPC, "grpc-listen", "127.0.0.1:9090", "where gRPC listens")
 	f.StringVar(&o.REST, "rest-listen", "127.0.0.1:1317", "where REST listens")
+	f.StringVar(&o.Metrics, "metrics-listen", "127.0.0.1:26660", "where Prometheus metrics are shown (empty: nowhere)")
+	otlpFlag(c, &otlp)
 	f.Uint64Var(&o.Price, "price", 0, "price of a GRAIN to vote, in millionths of a USD (0: no votes)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	return c

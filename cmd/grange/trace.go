@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,19 @@ func newTrace(g *globals) *cobra.Command {
 	c.Flags().IntVar(&last, "last", 0, "list the newest requests, so many (20 with --failed alone)")
 	c.Flags().BoolVar(&failed, "failed", false, "list only what failed, duties of the roles among them")
 	return c
+}
+
+// otlpFlag lets a person name a collector.
+func otlpFlag(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "otlp", "", "URL of a collector that takes traces as OTLP over HTTP, such as http://127.0.0.1:4318 (default $"+trace.OTLPEnv+")")
+}
+
+// exportTo names the collector to the recorders of this process and of those
+// that it starts.
+func exportTo(url string) {
+	if url != "" {
+		os.Setenv(trace.OTLPEnv, url)
+	}
 }
 
 func explainTrace(g *globals, err error) error {

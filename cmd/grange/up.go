@@ -33,6 +33,7 @@ type upFlags struct {
 	noTopUp   bool
 	hold      uint64
 	scrub     time.Duration
+	otlp      string
 }
 
 func newUp(g *globals) *cobra.Command {
@@ -57,11 +58,13 @@ func newUp(g *globals) *cobra.Command {
 	c.Flags().BoolVar(&f.noTopUp, "no-topup", false, "never add to the escrow of a lease: it runs dry, is readable for 4 epochs more, then ends (kept until given again)")
 	c.Flags().Uint64Var(&f.hold, "hold-epochs", 0, "epochs of holding 16 MiB that a lease's first escrow pays for (default 48 epochs of 1 GiB, kept until given again)")
 	c.Flags().DurationVar(&f.scrub, "scrub", 0, "time in which a provider reads and checks all its pieces once (default 24h, kept until given again)")
+	otlpFlag(c, &f.otlp)
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log more to HOME/logs")
 	return c
 }
 
 func runUp(c *cobra.Command, g *globals, f *upFlags) error {
+	exportTo(f.otlp)
 	ports, err := local.ParsePorts(f.ports)
 	if err != nil {
 		return cliout.Fail(cliout.Usage, err, "grange up --ports auto")

@@ -17,6 +17,8 @@ import (
 	"github.com/grange-network/grange/ledger/server"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/node/statuspage"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/verify"
 )
 
@@ -108,6 +110,8 @@ type StartOptions struct {
 	// Price to vote for a GRAIN, in ucredit; no votes if 0.
 	Price  uint64
 	Logger *slog.Logger
+	// Metrics is where the process shows its metrics; nowhere if empty.
+	Metrics string
 }
 
 // Start runs the validator of a home made by Init and Join until ctx ends. It
@@ -133,14 +137,24 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 	if ip := net.ParseIP(p.Host); ip != nil && ip.IsLoopback() {
 		listen = p.Host
 	}
-	d := Duties{Home: filepath.Join(home, "data", "verifier")}
+	traces, err := trace.Open(ctx, trace.Config{Dir: filepath.Join(home, "traces", p.Name), Log: o.Logger})
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	hide, err := o.showMetrics(ctx, traces)
+	if err != nil {
+		return err
+	}
+	defer hide()
+	d := Duties{Home: filepath.Join(home, "data", "verifier"), Tracer: traces.Tracer("verifier")}
 	if o.Price > 0 {
 		d.Prices = verify.FixedPrice(o.Price)
 	}
 	r := NewValidator(server.Config{
 		Home: chainHome(home), Moniker: p.Name, P2PAddr: net.JoinHostPort(listen, p.Port),
 		RPCAddr: o.RPC, GRPCAddr: o.GRPC, RESTAddr: o.REST,
-		PersistentPeers: p.Peers, Prover: ledgerport.Prover{}, Logger: o.Logger,
+		PersistentPeers: p.Peers, Prover: ledgerport.Prover{}, Logger: o.Logger, Metrics: o.Metrics != "",
 	}, d)
 	endpoints := filepath.Join(home, "endpoints.json")
 	done := make(chan struct{})
@@ -163,10 +177,34 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 	return err
 }
 
+// showMetrics serves the metrics of this process until hide is called.
+func (o StartOptions) showMetrics(ctx context.Context, traces *trace.Recorder) (hide func(), err error) {
+	if o.Metrics == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", o.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("show metrics: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := statuspage.ServeMetrics(ctx, l, traces); err != nil {
+			o.Logger.Warn("metrics not shown", "err", err)
+		}
+	}()
+	return func() { cancel(); <-done }, nil
+}
+
 // endpoints is the content of endpoints.json, where the commands that look at
 // the ledger find it while it runs.
-func (o StartOptions) endpoints(p Plan) map[string]string {
-	return map[string]string{"chain_id": p.ChainID, "rpc": "http://" + o.RPC, "rest": "http://" + o.REST, "grpc": o.GRPC}
+func (o StartOptions) endpoints(p Plan) map[string]any {
+	e := map[string]any{"chain_id": p.ChainID, "rpc": "http://" + o.RPC, "rest": "http://" + o.REST, "grpc": o.GRPC}
+	if o.Metrics != "" {
+		e["metrics"] = []map[string]any{{"process": p.Name, "roles": []string{"validator", "verifier"}, "url": "http://" + o.Metrics + "/metrics"}}
+	}
+	return e
 }
 
 func writeJSON(path string, v any) error {

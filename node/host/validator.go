@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/ledger/server"
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/verify"
 )
 
@@ -18,6 +21,8 @@ type Duties struct {
 	Home string
 	// Prices to vote; no votes if nil.
 	Prices verify.Prices
+	// Tracer gets a span for each transaction; nil records nothing.
+	Tracer oteltrace.Tracer
 }
 
 // NewValidator makes the role of a ledger's node with, in the same process, its
@@ -64,7 +69,7 @@ func (d Duties) do(ctx context.Context, cfg server.Config, n *server.Node, ready
 	if err == nil {
 		defer c.Close()
 		err = verify.Run(ctx, verify.Config{
-			Home: d.Home, Ledger: verify.LedgerOf(c), Sender: c.Signer(k, nil), Prices: d.Prices, Logger: cfg.Logger,
+			Home: d.Home, Ledger: verify.LedgerOf(c), Sender: ledgerport.TraceSender(c.Signer(k, nil), d.Tracer), Prices: d.Prices, Logger: cfg.Logger,
 		})
 	}
 	if ctx.Err() != nil {
