@@ -64,6 +64,8 @@ table("claims", [
   [f.claimText({ value: null, text: "HNT", unit: "text" }), "HNT"],
   [f.claimText({ value: null, unit: "USD" }), "–"],
   [f.claimText({ value: 1.706, unit: "EiB" }), "1.71 EiB"],
+  [f.claimText({ value: 1.93e19, unit: "B" }), "19.3 EB"],
+  [f.claimText({ value: 150, unit: "SC/TB.mo" }), "150 SC per TB and month"],
 ]);
 
 table("times", [

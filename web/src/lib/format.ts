@@ -111,6 +111,7 @@ function trim(text: string): string {
 }
 
 const per: Record<string, string> = { mo: "a month", a: "a year", d: "a day", h: "an hour" };
+const times: Record<string, string> = { mo: "month", a: "year", d: "day", h: "hour" };
 
 // claimValue shows a value with its unit as a person would say it.
 export function claimValue(value: number | string | null | undefined, unit: string): string {
@@ -119,7 +120,8 @@ export function claimValue(value: number | string | null | undefined, unit: stri
   if (unit === "1" || unit === "") return compact(number);
   if (unit === "%") return `${trim(String(number))} %`;
   const [what, time] = unit.split("/");
-  const tail = time === undefined ? "" : ` ${per[time] ?? `per ${time}`}`;
+  const tail = time === undefined ? "" : ` ${per[time] ?? `per ${time.split(".").map((t) => times[t] ?? t).join(" and ")}`}`;
+  if (what === "B") return bytes(number) + tail;
   if (what === "USD") return `$${compact(number)}${tail}`;
   return `${compact(number)} ${what}${tail}`;
 }
@@ -169,8 +171,11 @@ export function price(p: { credits_ucredit: string; per_units: string } | null |
   return `${scaled(String(pico), 12, 3)} / ${storage ? "GB" : "unit"}`;
 }
 
+const spelled: Record<string, string> = { tam: "addressable market", gpus: "GPUs", gpu: "GPU", hhi: "HHI", usd: "USD", gnss: "GNSS", cdn: "CDN", vpn: "VPN" };
+
+// words spells an id as a person would.
 export function words(text: string): string {
-  return text.replace(/[-_]/g, " ");
+  return text.split(/[-_ ]/).map((w) => spelled[w] ?? w).join(" ");
 }
 
 export function sentence(text: string): string {
