@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -122,4 +123,22 @@ func (c *Cutter[T]) cut(name segment.Name) (err error) {
 	delete(c.rows, name)
 	delete(c.bytes, name)
 	return nil
+}
+
+// PublishRows publishes rows of one kind as the evidence of an epoch, for a
+// publisher that holds them all in memory. No rows publish nothing.
+func PublishRows[T any](ctx context.Context, a *Archive, vertical string, epoch uint64, c Cutter[T], name func(T) segment.Name, rows []T) error {
+	for _, r := range rows {
+		if err := c.Add(name(r), r); err != nil {
+			return err
+		}
+	}
+	cuts, err := c.Finish()
+	if len(cuts) > 0 {
+		_, err = a.Publish(ctx, vertical, epoch, cuts)
+	}
+	for _, x := range cuts {
+		err = errors.Join(err, os.Remove(x.File))
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package vertical
 import (
 	"context"
 
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/evidence"
@@ -97,6 +98,15 @@ type Device struct {
 	Owner string   `json:"owner"`
 	Class Class    `json:"class"`
 	Cell  uint64   `json:"cell,string"` // H3 index, 0 for none
+}
+
+// Ed25519 asks about the device that has an ed25519 key.
+func Ed25519(r Registry, key [32]byte) (Device, bool) {
+	k, err := device.NewPublicKey(device.Ed25519, key[:])
+	if err != nil {
+		return Device{}, false
+	}
+	return r.Device(k.ID())
 }
 
 // Of returns the name of the vertical that a kind of offer belongs to.

@@ -34,6 +34,7 @@ var layers = []struct {
 	{"sim", 1},
 	{"atlas", 2},
 	{"tunnel", 3},
+	{"prepaid", 1},
 	{"vertical", 3}, // the interface; the verticals are a layer above
 	{"vertical/", 4},
 	{"verify", 5},

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 
@@ -99,6 +100,8 @@ func randomize(rnd *rand.Rand, v reflect.Value) {
 		v.SetInt(int64(bits) << (64 - v.Type().Bits()) >> (64 - v.Type().Bits()))
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(bits << (64 - v.Type().Bits()) >> (64 - v.Type().Bits()))
+	case reflect.Float32, reflect.Float64:
+		v.SetFloat(math.Float64frombits(bits))
 	case reflect.String:
 		v.SetString(string(junk(rnd)))
 	case reflect.Slice:
