@@ -54,13 +54,10 @@ type hub struct {
 }
 
 func newHub(i *index.Store, f Follower, log *slog.Logger) *hub {
-	return &hub{index: i, follower: f, log: log, readers: map[chan *message]struct{}{}}
+	return &hub{index: i, follower: f, log: log, height: i.Height(), readers: map[chan *message]struct{}{}}
 }
 
 func (h *hub) run(ctx context.Context) {
-	h.mu.Lock()
-	h.height = h.index.Height()
-	h.mu.Unlock()
 	defer h.hangUp()
 	for {
 		moved := h.follower.Moved()
@@ -91,17 +88,23 @@ func (h *hub) publish(ctx context.Context) error {
 		for _, m := range batch {
 			h.height = m.height
 			for r := range h.readers {
-				select {
-				case r <- m:
-				default: // too slow
-					delete(h.readers, r)
-					close(r)
-				}
+				h.offer(r, m)
 			}
 		}
 		h.mu.Unlock()
 	}
 	return nil
+}
+
+// offer hands a message to a reader, or hangs up on one that is too slow. It is
+// called with mu held.
+func (h *hub) offer(r chan *message, m *message) {
+	select {
+	case r <- m:
+	default:
+		delete(h.readers, r)
+		close(r)
+	}
 }
 
 // messages encodes the blocks after a height, at most replayed of them.

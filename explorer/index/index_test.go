@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
+	"github.com/grange-network/grange/explorer/chaintest"
+	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/client"
 )
 
@@ -49,7 +52,7 @@ func filled(t testing.TB, blocks []client.Block) *Store {
 // However the blocks were cut into batches, and however often the file was
 // closed or a batch given up between them, the content is the same.
 func TestRebuildIsByteEqual(t *testing.T) {
-	blocks := history(t, 7, 120, devicesMade)
+	blocks := chaintest.History(t, 7, 120, devicesMade)
 	want := dumpOf(t, filled(t, blocks))
 	if n := strings.Count(want, "\n"); n < 300 {
 		t.Fatalf("dump has %d rows", n)
@@ -151,18 +154,18 @@ func awaitState(t *testing.T, f *Follower, state string) Progress {
 
 func TestFollow(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreAnyFunction("database/sql.(*DB).connectionOpener"), goleak.IgnoreAnyFunction("github.com/desertbit/timer.timerRoutine"))
-	blocks := history(t, 7, 120, devicesMade)
+	blocks := chaintest.History(t, 7, 120, devicesMade)
 	path := filepath.Join(t.TempDir(), "index.db")
 	s := openAt(t, path, "test-1")
 
-	c := newChain("test-1", blocks[:50])
+	c := chaintest.New("test-1", blocks[:50])
 	f, stop := follow(t, s, c)
 	await(t, f, 50)
-	c.change(func() { c.failing, c.blocks = true, blocks[:60] })
+	c.Change(func(s *chaintest.State) { s.Failing, s.Blocks = true, blocks[:60] })
 	if p := awaitState(t, f, "stalled"); !strings.Contains(p.Message, "does not answer since block 50") {
 		t.Errorf("message %q", p.Message)
 	}
-	c.change(func() { c.failing = false })
+	c.Change(func(s *chaintest.State) { s.Failing = false })
 	await(t, f, 60)
 	stop()
 	if p := f.Progress(); p.State != "stopped" {
@@ -170,7 +173,7 @@ func TestFollow(t *testing.T) {
 	}
 
 	t.Run("goes on where it was, and equals a rebuild", func(t *testing.T) {
-		c := newChain("test-1", blocks)
+		c := chaintest.New("test-1", blocks)
 		f, stop := follow(t, s, c)
 		await(t, f, 120)
 		stop()
@@ -179,8 +182,8 @@ func TestFollow(t *testing.T) {
 		}
 	})
 	t.Run("another history of the same name is indexed anew", func(t *testing.T) {
-		other := history(t, 8, 130, devicesMade)
-		c := newChain("test-1", other)
+		other := chaintest.History(t, 8, 130, devicesMade)
+		c := chaintest.New("test-1", other)
 		f, stop := follow(t, s, c)
 		await(t, f, 130)
 		stop()
@@ -193,8 +196,8 @@ func TestFollow(t *testing.T) {
 	})
 	t.Run("blocks that are pruned are stepped over, in words", func(t *testing.T) {
 		s := openAt(t, filepath.Join(t.TempDir(), "index.db"), "test-1")
-		c := newChain("test-1", blocks)
-		c.earliest = 41
+		c := chaintest.New("test-1", blocks)
+		c.Change(func(s *chaintest.State) { s.Earliest = 41 })
 		f, stop := follow(t, s, c)
 		await(t, f, 120)
 		p := f.Progress()
@@ -213,7 +216,7 @@ func TestFollow(t *testing.T) {
 func TestAnotherChainMakesTheFileAnew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "index.db")
 	s := openAt(t, path, "test-1")
-	if _, err := s.Apply(context.Background(), history(t, 1, 20, 3)); err != nil {
+	if _, err := s.Apply(context.Background(), chaintest.History(t, 1, 20, 3)); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
@@ -229,7 +232,7 @@ func TestAnotherChainMakesTheFileAnew(t *testing.T) {
 
 // Fake capacity does not reach the headline: a hundred times the offers, no proof.
 func TestClaimedIsNotProven(t *testing.T) {
-	blocks := history(t, 7, 120, devicesMade)
+	blocks := chaintest.History(t, 7, 120, devicesMade)
 	s := filled(t, blocks)
 	before, err := s.Overview(context.Background())
 	if err != nil {
@@ -240,7 +243,7 @@ func TestClaimedIsNotProven(t *testing.T) {
 	}
 	fake := client.Block{Height: 121, Time: blocks[119].Time, Hash: []byte{9}, AppHash: []byte{9}, Proposer: []byte{9}}
 	for i := range 100 * devicesMade {
-		fake.Txs = append(fake.Txs, transaction(t, "grange1liar", []client.Event{event("grange.market.offer", "offer", itoa(1000+i), "device", sha("device0"), "owner", "grange1liar", "status", "OFFER_STATUS_OPEN")}, fakePost(i)))
+		fake.Txs = append(fake.Txs, chaintest.Transaction(t, "grange1liar", []client.Event{chaintest.Event("grange.market.offer", "offer", itoa(1000+i), "device", chaintest.ID("device0"), "owner", "grange1liar", "status", "OFFER_STATUS_OPEN")}, fakePost(i)))
 	}
 	if _, err := s.Apply(context.Background(), []client.Block{fake}); err != nil {
 		t.Fatal(err)
@@ -259,7 +262,7 @@ func TestClaimedIsNotProven(t *testing.T) {
 
 // The map and the list count the same devices, whatever the filter.
 func TestMapEqualsList(t *testing.T) {
-	s := filled(t, history(t, 7, 120, devicesMade))
+	s := filled(t, chaintest.History(t, 7, 120, devicesMade))
 	ctx := context.Background()
 	for name, f := range map[string]DeviceFilter{
 		"all": {}, "owner": {Owner: "grange1owner1"}, "proven": {Outcome: "proven"}, "faulted": {Outcome: "faulted"}, "idle": {Outcome: "idle"},
@@ -309,7 +312,7 @@ func TestMapEqualsList(t *testing.T) {
 
 // Every list walks through all its items, once each, in one order.
 func TestPages(t *testing.T) {
-	s := filled(t, history(t, 7, 120, devicesMade))
+	s := filled(t, chaintest.History(t, 7, 120, devicesMade))
 	ctx := context.Background()
 	walk(t, "blocks", 120, func(p Page) (List[Block], error) { return s.Blocks(ctx, false, p) }, func(b Block) string { return itoa(int(b.Height)) })
 	walk(t, "devices", devicesMade, func(p Page) (List[Device], error) { return s.Devices(ctx, DeviceFilter{}, p) }, func(d Device) string { return d.ID.String() })
@@ -362,7 +365,7 @@ func walk[T any](t *testing.T, name string, want int, ask func(Page) (List[T], e
 
 // Sums agree wherever they are read from.
 func TestSumsAgree(t *testing.T) {
-	s := filled(t, history(t, 7, 120, devicesMade))
+	s := filled(t, chaintest.History(t, 7, 120, devicesMade))
 	ctx := context.Background()
 	o, err := s.Overview(ctx)
 	if err != nil {
@@ -385,7 +388,7 @@ func TestSumsAgree(t *testing.T) {
 	if o.Paid != byLease || o.Paid != byEpoch || o.Paid != byReward || o.Paid == 0 {
 		t.Errorf("paid: overview %d, leases %d, epochs %d, rewards %d", o.Paid, byLease, byEpoch, byReward)
 	}
-	w, err := s.Why(ctx, sha("device0"), 5)
+	w, err := s.Why(ctx, chaintest.ID("device0"), 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,4 +402,10 @@ func TestSumsAgree(t *testing.T) {
 	if h.Devices != devicesMade || len(h.Problems) == 0 {
 		t.Errorf("health: %d devices, %d problems", h.Devices, len(h.Problems))
 	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func fakePost(i int) *marketpb.MsgPost {
+	return &marketpb.MsgPost{Owner: "grange1liar", Kind: "storage", Hold: marketpb.Price{Credits: 1, Per: 1 << 30}, Capacity: 1 << 40, Bond: uint64(i)}
 }
