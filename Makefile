@@ -10,7 +10,7 @@ BUILD := $(GO) build -p 2 -ldflags "-s -w"
 TOOLS := $(CURDIR)/.tools
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test race lint fmt vet vuln proto tools deps bench clean check
+.PHONY: help up build web web-check test race lint fmt vet vuln proto tools deps bench clean check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,9 +18,17 @@ help: ## list the targets
 up: build ## build and start a local network (HOME_DIR=..., ARGS="--ports auto")
 	@exec bin/grange up --home "$(HOME_DIR)" $(ARGS)
 
-build: ## build bin/grange
+build: ## build bin/grange with the web app in it
 	@scripts/deps build
+	@scripts/web
 	@scripts/progress "building bin/grange (a first build takes about 4 minutes on 2 cores)" $(BUILD) -o bin/grange ./cmd/grange
+
+web: ## build the web app (build does, when its sources are newer)
+	@scripts/web
+
+web-check: ## types and unit tests of the web app
+	@scripts/web check
+	@scripts/web test
 
 test: ## run every test
 	@scripts/deps test
@@ -53,7 +61,7 @@ bench: build ## measure beside the physical bound, print the table of docs/bench
 	@scripts/deps bench
 	scripts/bench
 
-check: fmt vet lint vuln race test ## everything CI checks
+check: fmt vet lint vuln web-check race test ## everything CI checks
 
 clean: ## remove what was built (not the local network's data)
 	rm -rf bin .tools

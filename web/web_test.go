@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -86,6 +87,29 @@ func text(t *testing.T, w *httptest.ResponseRecorder) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// The whole app stays small enough to be in every program.
+func TestSize(t *testing.T) {
+	if !Built() {
+		t.Skip("the app is not built: make web")
+	}
+	const most = 900 << 10
+	total := int64(0)
+	err := fs.WalkDir(Dist(), ".", func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	if err != nil || total > most {
+		t.Fatalf("the app has %d bytes, at most %d are allowed (%v)", total, most, err)
+	}
+	t.Logf("%d bytes", total)
 }
 
 func TestEmbedded(t *testing.T) {

@@ -140,6 +140,19 @@ async function look(tab, name, path) {
   await shoot(page, `${name}-390-light`);
 }
 
+// weigh: the scripts that the first page needs, as they travel.
+async function weigh() {
+  const context = await browser.newContext({ viewport: wide });
+  const tab = await open(context);
+  const sizes = [];
+  tab.page.on("requestfinished", (r) => r.url().endsWith(".js") && sizes.push(r.sizes().then((s) => s.responseBodySize, () => 0)));
+  await tab.go("/");
+  const total = (await Promise.all(sizes)).reduce((a, b) => a + b, 0);
+  if (total > 60 * 1024) tab.note(`the first page needs ${total} bytes of script, more than 60 KB`);
+  console.log(`first page: ${Math.round(total / 102.4) / 10} KB of script in ${sizes.length} files`);
+  await context.close();
+}
+
 async function walk() {
   const context = await browser.newContext({ viewport: wide, reducedMotion: "reduce" });
   const tab = await open(context, (text, at) => at.includes("0000") && /404/.test(text));
@@ -220,6 +233,7 @@ const start = Date.now();
 try {
   await walk();
   if (only === "") {
+    await weigh();
     await keyboard();
     await hostile();
   }
