@@ -66,17 +66,21 @@ func (p *Port) grant(to string, ugrain uint64) (sdk.Msg, error) {
 
 // Supply is what a provider brings to the market.
 type Supply struct {
+	Kind     string             // of the offer; empty: KindStorage
 	Key      ed25519.PrivateKey // of the device
 	Endpoint string             // see tunnel.ParseEndpoint
-	Use      marketpb.Price     // per byte read
-	Hold     marketpb.Price     // per byte held through one epoch
-	Capacity uint64             // bytes
+	Use      marketpb.Price     // per unit used: of storage, byte read
+	Hold     marketpb.Price     // per unit held through one epoch: of storage, byte held
+	Capacity uint64             // units
 	Bond     uint64             // ugrain behind the offer
 }
 
 // Onboard registers the device and posts its offer, or brings both up to date.
 // It returns the offer's number.
 func (p *Port) Onboard(ctx context.Context, s Supply) (offer uint64, err error) {
+	if s.Kind == "" {
+		s.Kind = KindStorage
+	}
 	pub, err := device.NewPublicKey(device.Ed25519, s.Key.Public().(ed25519.PublicKey))
 	if err != nil {
 		return 0, err
@@ -86,7 +90,7 @@ func (p *Port) Onboard(ctx context.Context, s Supply) (offer uint64, err error) 
 	if err != nil {
 		return 0, err
 	}
-	have, err := p.offerOf(ctx, id)
+	have, err := p.offerOf(ctx, s.Kind, id)
 	if err != nil {
 		return 0, err
 	}
@@ -96,7 +100,7 @@ func (p *Port) Onboard(ctx context.Context, s Supply) (offer uint64, err error) 
 	}
 	if have.Id == 0 {
 		msgs = append(msgs, &marketpb.MsgPost{
-			Owner: p.Address(), Device: id[:], Kind: KindStorage, Use: s.Use, Hold: s.Hold, Capacity: s.Capacity,
+			Owner: p.Address(), Device: id[:], Kind: s.Kind, Use: s.Use, Hold: s.Hold, Capacity: s.Capacity,
 			Bond: s.Bond, Status: marketpb.OFFER_STATUS_OPEN,
 		})
 	}
@@ -121,7 +125,7 @@ func (p *Port) Onboard(ctx context.Context, s Supply) (offer uint64, err error) 
 // when it does.
 func (p *Port) registration(ctx context.Context, s Supply, pub device.PublicKey) (sdk.Msg, error) {
 	profile := devicepb.Profile{
-		Class: devicepb.CLASS_DRN, Endpoint: s.Endpoint, Capabilities: []string{"storage-node"}, Status: devicepb.STATUS_ACTIVE,
+		Class: devicepb.CLASS_DRN, Endpoint: s.Endpoint, Capabilities: []string{s.Kind + "-node"}, Status: devicepb.STATUS_ACTIVE,
 	}
 	r, err := p.device.Device(ctx, &devicepb.QueryDeviceRequest{Id: pub.ID().String()})
 	switch {
@@ -149,12 +153,12 @@ func (p *Port) registration(ctx context.Context, s Supply, pub device.PublicKey)
 	}, nil
 }
 
-// offerOf returns the device's storage offer that is not withdrawn; its Id is 0
+// offerOf returns the device's offer of a kind that is not withdrawn; its Id is 0
 // when there is none.
-func (p *Port) offerOf(ctx context.Context, id device.ID) (marketpb.Offer, error) {
+func (p *Port) offerOf(ctx context.Context, kind string, id device.ID) (marketpb.Offer, error) {
 	var found marketpb.Offer
 	err := pages(func(page *query.PageRequest) (*query.PageResponse, error) {
-		r, err := p.market.Offers(ctx, &marketpb.QueryOffersRequest{Kind: KindStorage, Pagination: page})
+		r, err := p.market.Offers(ctx, &marketpb.QueryOffersRequest{Kind: kind, Pagination: page})
 		if err != nil {
 			return nil, fmt.Errorf("list offers: %w", err)
 		}
