@@ -10,11 +10,20 @@ import (
 
 // Tree is a trace with what was paid for it.
 type Tree struct {
-	Trace string  `json:"trace"`
-	Why   string  `json:"why,omitempty"` // the first cause when the request failed
-	Roots []*Node `json:"spans"`
+	Trace string `json:"trace"`
+	Why   string `json:"why,omitempty"` // why the request failed
+	// Causes are the failures that led to it, the same ones together.
+	Causes []Cause `json:"causes,omitempty"`
+	Roots  []*Node `json:"spans"`
 	// Later is the work of other traces for this one, such as packing.
 	Later []*Node `json:"later,omitempty"`
+}
+
+// Cause is a failure of a part of a request.
+type Cause struct {
+	Error   string   `json:"error"` // of the first; the others end with the same words
+	Count   int      `json:"count"`
+	Devices []string `json:"devices,omitempty"` // where, as far as the parts say
 }
 
 // Node is a span with its parts and, when it used a lane or stored a piece, the
@@ -121,32 +130,78 @@ func Build(id string, spans, payments []Span) Tree {
 			t.Later = append(t.Later, n)
 		}
 	}
-	t.Why = why(t.Roots)
+	for _, r := range t.Roots {
+		if t.Why == "" {
+			t.Why, t.Causes = why(r)
+		}
+	}
 	return t
 }
 
-// why is the cause of the first failed root: the earliest failure that has no
-// failed part of its own.
-func why(roots []*Node) string {
-	for _, r := range roots {
-		if r.Error != "" || slices.ContainsFunc(r.Children, func(c *Node) bool { return c.Error != "" && r.Attr(Door) != "" }) {
-			return cause(r).Error
+// why says why a root failed and what led to it. A request whose answer broke off
+// has failed although its root has not.
+func why(root *Node) (string, []Cause) {
+	broken := root.Attr(Door) != "" && slices.ContainsFunc(root.Children, func(c *Node) bool { return c.Error != "" })
+	if root.Error == "" && !broken {
+		return "", nil
+	}
+	text := root.Error
+	for _, c := range root.Children {
+		if text == "" {
+			text = c.Error
 		}
 	}
-	return ""
+	var causes []Cause
+	leaves(root, "", func(device string, n *Node) {
+		if n == root {
+			return
+		}
+		text = Headline(text, n.Error)
+		i := slices.IndexFunc(causes, func(c Cause) bool { return end(c.Error) == end(n.Error) })
+		if i < 0 {
+			i = len(causes)
+			causes = append(causes, Cause{Error: n.Error})
+		}
+		c := &causes[i]
+		c.Count++
+		if device != "" && !slices.Contains(c.Devices, device) {
+			c.Devices = append(c.Devices, device)
+		}
+	})
+	return text, causes
 }
 
-func cause(n *Node) *Node {
-	failed := slices.DeleteFunc(slices.Clone(n.Children), func(c *Node) bool { return c.Error == "" })
-	if len(failed) == 0 {
-		return n
+// leaves calls f for the failed parts of n that have no failed parts, with the
+// device that they deal with.
+func leaves(n *Node, device string, f func(string, *Node)) {
+	device = cmp.Or(n.Attr(Device), device)
+	leaf := true
+	for _, c := range n.Children {
+		if c.Error != "" {
+			leaf = false
+			leaves(c, device, f)
+		}
 	}
-	// The span's own text joins its parts' when there are several.
-	if len(failed) > 1 && n.Error != "" {
-		return n
+	if leaf {
+		f(device, n)
 	}
-	return cause(slices.MinFunc(failed, func(a, b *Node) int { return cmp.Compare(a.End, b.End) }))
 }
+
+// Headline is what an error says before it repeats the error of a part.
+func Headline(text, part string) string {
+	before, _, found := strings.Cut(text, part)
+	if !found || before == "" {
+		return text
+	}
+	before = strings.TrimSuffix(before, ": ")
+	if i := strings.LastIndex(before, ": piece "); i >= 0 {
+		before = before[:i]
+	}
+	return before
+}
+
+// end is the last part of an error's text, which is its cause.
+func end(text string) string { return text[strings.LastIndex(text, ": ")+1:] }
 
 // paymentOf joins a span to the first receipt or commitment that covers it, and
 // to the first transaction that settled that.

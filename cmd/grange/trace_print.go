@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +42,10 @@ func (p *tracePrinter) device(id string) string {
 func (p *tracePrinter) tree(t trace.Tree) error {
 	p.line("%s", p.c.Bold("trace "+t.Trace))
 	if t.Why != "" {
-		p.line("%s", p.c.Red("why: "+t.Why))
+		p.line("%s", p.c.Red("failed: "+t.Why))
+	}
+	for _, c := range t.Causes {
+		p.line("  %s", p.cause(c))
 	}
 	for _, n := range t.Roots {
 		p.line("")
@@ -71,8 +75,8 @@ func (p *tracePrinter) node(n *trace.Node, first, rest string) {
 		below += "   "
 	}
 	note := func(text string) { p.line("%*s %s%s", roleWidth, "", below, text) }
-	if n.Error != "" && !said(n) {
-		note(p.c.Red("failed: " + n.Error))
+	if n.Error != "" {
+		note(p.c.Red("failed: " + headline(n)))
 	}
 	if n.Attr(trace.Given) != "" {
 		note(p.c.Dim("given up: it was not needed any more"))
@@ -99,14 +103,29 @@ func (p *tracePrinter) node(n *trace.Node, first, rest string) {
 	}
 }
 
-// said reports whether the failure of a span is told by one of its parts.
-func said(n *trace.Node) bool {
+// cause is a line about failures that are the same.
+func (p *tracePrinter) cause(c trace.Cause) string {
+	if c.Count == 1 && len(c.Devices) == 0 {
+		return c.Error
+	}
+	var at []string
+	for _, d := range c.Devices {
+		at = append(at, p.device(d))
+	}
+	slices.Sort(at)
+	return fmt.Sprintf("%d× at %s: %s", c.Count, strings.Join(at, ", "), oneLine(c.Error, 300))
+}
+
+// headline is the error of a span without those of its parts, which tell
+// themselves.
+func headline(n *trace.Node) string {
+	text := n.Error
 	for _, c := range n.Children {
-		if c.Error != "" && strings.HasSuffix(n.Error, c.Error) {
-			return true
+		if c.Error != "" {
+			text = trace.Headline(text, c.Error)
 		}
 	}
-	return false
+	return oneLine(text, 300)
 }
 
 // what says in a few words what a span did.

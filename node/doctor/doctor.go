@@ -76,7 +76,7 @@ func Run(ctx context.Context, home string, o Options) (Report, error) {
 	if o.BlockWithin == 0 {
 		o.BlockWithin = 20 * time.Second
 	}
-	d := &doctor{Report: Report{Home: home}, o: o}
+	d := &doctor{Report: Report{Home: home}, o: o, down: map[string]bool{}}
 	if err := d.identify(); err != nil {
 		return Report{}, err
 	}
@@ -98,7 +98,8 @@ type doctor struct {
 	o    Options
 	plan *local.Plan // of grange up; else nil
 	host hostPlan
-	pid  int // of the running node; 0 when unknown
+	pid  int             // of the running node; 0 when unknown
+	down map[string]bool // roles that do not run: what follows from it is not said
 }
 
 func (d *doctor) add(check, role string, s State, do, format string, args ...any) {
@@ -138,6 +139,7 @@ func (d *doctor) control(ctx context.Context) {
 	d.add("running", "", Pass, "", "process %d, %d roles", pid, len(roles))
 	for _, r := range roles {
 		if r.State != node.Ready {
+			d.down[r.Name] = true
 			d.add("role", r.Name, Fail, "grange local start "+r.Name+" --home "+d.Home, "it is %s since %s %s", r.State, r.Since.Format(time.TimeOnly), r.Error)
 		}
 	}

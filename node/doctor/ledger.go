@@ -210,7 +210,9 @@ func (d *doctor) providers(ctx context.Context, c *client.Client, v *ledgerview.
 	for i, pr := range d.plan.Providers {
 		wg.Go(func() {
 			sub := &doctor{Report: Report{Home: d.Home}, plan: d.plan}
-			sub.reach(ctx, c, pr.Name, pr.Device)
+			if !d.down[pr.Name] {
+				sub.reach(ctx, c, pr.Name, pr.Device)
+			}
 			sub.proofs(ctx, v, pr.Name, pr.Device, now.Epoch.Number)
 			findings[i] = sub.Findings
 		})

@@ -180,6 +180,10 @@ func (d *doctor) ports() {
 	doors := d.doors()
 	bad := 0
 	for _, p := range doors {
+		if d.down[p.role] {
+			bad++
+			continue
+		}
 		c, err := net.DialTimeout("tcp", p.addr, 3*time.Second)
 		if err == nil {
 			c.Close()

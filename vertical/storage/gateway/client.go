@@ -94,7 +94,12 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 		req.Header = header
 	}
 	trace.Inject(ctx, req.Header)
-	return c.http.Do(req)
+	res, err := c.http.Do(req)
+	var long *url.Error
+	if errors.As(err, &long) { // its text is mostly the URL, which tells nobody anything
+		err = long.Err
+	}
+	return res, err
 }
 
 // refusal turns an answer other than expected into a *ProviderError.
