@@ -99,6 +99,10 @@ func NewPublicKey(t KeyType, raw []byte) (PublicKey, error) {
 	return PublicKey{kind: t, raw: string(raw)}, nil
 }
 
+// StoredKey is a key that NewPublicKey accepted before, without checking it
+// again.
+func StoredKey(t KeyType, raw []byte) PublicKey { return PublicKey{kind: t, raw: string(raw)} }
+
 // Type is the key's curve.
 func (k PublicKey) Type() KeyType { return k.kind }
 

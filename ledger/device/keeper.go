@@ -62,7 +62,7 @@ func NewKeeper(c Config) *Keeper {
 		accounts: c.Accounts, bank: c.Bank, pool: c.Community, authority: c.Authority,
 
 		Params:  collections.NewItem(sb, collections.NewPrefix(0), "params", codec.CollValue[devicepb.Params](c.Codec)),
-		Devices: collections.NewMap(sb, collections.NewPrefix(1), "devices", collections.BytesKey, codec.CollValue[devicepb.Device](c.Codec)),
+		Devices: collections.NewMap(sb, collections.NewPrefix(1), "devices", collections.BytesKey, storedDevice{codec.CollValue[devicepb.Device](c.Codec)}),
 		ByOwner: collections.NewKeySet(sb, collections.NewPrefix(2), "by_owner", collections.PairKeyCodec(collections.BytesKey, collections.BytesKey)),
 		Counts:  collections.NewMap(sb, collections.NewPrefix(3), "counts", collections.BytesKey, collections.Uint64Value),
 		Issuers: collections.NewMap(sb, collections.NewPrefix(4), "issuers", collections.BytesKey, codec.CollValue[devicepb.Issuer](c.Codec)),
