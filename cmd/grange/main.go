@@ -12,17 +12,14 @@ import (
 	"charm.land/fang/v2"
 
 	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/ledger/server"
 )
 
 func main() { os.Exit(run()) }
 
 // run is main without the exit, so that tests can be the command.
 func run() int {
-	// Before anything parses an address: the SDK computes this from the host
-	// name for every address otherwise. See ledger/chain.
-	if os.Getenv("COSMOS_SDK_CONFIG_SCOPE") == "" {
-		os.Setenv("COSMOS_SDK_CONFIG_SCOPE", "grange")
-	}
+	server.Tune() // before anything parses an address
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once

@@ -16,7 +16,6 @@ import (
 	"github.com/cometbft/cometbft/privval"
 	"github.com/cometbft/cometbft/proxy"
 	cmttypes "github.com/cometbft/cometbft/types"
-	dbm "github.com/cosmos/cosmos-db"
 	sdkserver "github.com/cosmos/cosmos-sdk/server"
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	"google.golang.org/grpc"
@@ -107,9 +106,9 @@ func loadGenesis(path string) (*cmttypes.GenesisDoc, error) {
 // open builds everything that serve then runs. On an error close undoes it.
 func (n *Node) open(ctx context.Context, cmt *cmtcfg.Config, genesis *cmttypes.GenesisDoc) error {
 	sdkLog, cmtLog := n.loggers()
-	db, err := dbm.NewDB("application", dbm.GoLevelDBBackend, cmt.DBDir())
+	db, err := app.OpenDB(cmt.DBDir())
 	if err != nil {
-		return fmt.Errorf("open state in %s (is another node running there?): %w", cmt.DBDir(), err)
+		return err
 	}
 	n.app, err = app.New(sdkLog, db, genesis.ChainID, app.Options{
 		MinGasPrices:  n.cfg.MinGasPrices,
