@@ -137,7 +137,7 @@ func start(t testing.TB, change func(*Config)) (base string, grow func(n int), l
 }
 
 // ask returns the answer and its body.
-func asked(t testing.TB, method, url, body string, header ...string) (*http.Response, []byte) {
+func asked(t testing.TB, method, url, body string, header ...string) (answer, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -155,7 +155,13 @@ func asked(t testing.TB, method, url, body string, header ...string) (*http.Resp
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, raw
+	return answer{resp.StatusCode, resp.Header}, raw
+}
+
+// answer is the head of one.
+type answer struct {
+	StatusCode int
+	Header     http.Header
 }
 
 // schemas compiles openapi.yaml.

@@ -75,10 +75,8 @@ func (h *hub) run(ctx context.Context) {
 // publish sends the blocks that were indexed since.
 func (h *hub) publish(ctx context.Context) error {
 	for h.index.Height() != h.height {
-		if h.index.Height() < h.height { // made anew
-			h.mu.Lock()
-			h.height = 0
-			h.mu.Unlock()
+		if h.skip() {
+			return nil
 		}
 		batch, err := messages(ctx, h.index, h.height)
 		if err != nil || len(batch) == 0 {
@@ -94,6 +92,21 @@ func (h *hub) publish(ctx context.Context) error {
 		h.mu.Unlock()
 	}
 	return nil
+}
+
+// skip goes to the newest block when nobody listens, and to the first when the
+// index was made anew.
+func (h *hub) skip() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.readers) == 0 {
+		h.height = h.index.Height()
+		return true
+	}
+	if h.index.Height() < h.height {
+		h.height = 0
+	}
+	return false
 }
 
 // offer hands a message to a reader, or hangs up on one that is too slow. It is

@@ -140,8 +140,8 @@ func (c Cell) Outline() []Point {
 // corner is a point rounded so that both cells that share it agree.
 type corner struct{ x, y, z int64 }
 
-func (v vec) corner() corner {
-	u := v.unit()
+func (a vec) corner() corner {
+	u := a.unit()
 	const scale = 1 << 32 // 1.5 mm
 	return corner{int64(math.Round(u.x * scale)), int64(math.Round(u.y * scale)), int64(math.Round(u.z * scale))}
 }

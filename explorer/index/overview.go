@@ -127,9 +127,6 @@ type Hit struct {
 	Link string `json:"link"`
 }
 
-// maxHits of each type.
-const maxHits = 10
-
 // Search finds devices, leases, transactions and blocks by the beginning of an id
 // or hash, blocks, epochs and offers by number, accounts by address.
 func (s *Store) Search(ctx context.Context, q string) ([]Hit, error) {

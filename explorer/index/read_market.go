@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -182,7 +183,7 @@ func (s *Store) leaseNumber(ctx context.Context, id string) (n int64, err error)
 	if err != nil {
 		return 0, err
 	}
-	if err = s.read.QueryRowContext(ctx, "SELECT n FROM leases WHERE id = ?", raw).Scan(&n); err == sql.ErrNoRows {
+	if err = s.read.QueryRowContext(ctx, "SELECT n FROM leases WHERE id = ?", raw).Scan(&n); errors.Is(err, sql.ErrNoRows) {
 		err = fmt.Errorf("find lease %s: %w", id, ErrNotFound)
 	}
 	return n, err

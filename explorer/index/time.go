@@ -1,9 +1,6 @@
 package index
 
-import (
-	"database/sql"
-	"time"
-)
+import "time"
 
 // Time is a block time: RFC 3339 in JSON, with the ledger's nanoseconds.
 type Time struct{ time.Time }
@@ -19,11 +16,4 @@ func maybeTime(unixNano int64) *Time {
 	}
 	t := timeOf(unixNano)
 	return &t
-}
-
-func maybe[T any](v sql.Null[T]) *T {
-	if !v.Valid {
-		return nil
-	}
-	return &v.V
 }
