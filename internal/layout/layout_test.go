@@ -31,6 +31,7 @@ var layers = []struct {
 	{"ledger/app", 5}, // wires storage's proof rules into the oracle
 	{"ledger/server", 6},
 	{"ledger/command", 6},
+	{"ledger/bench", 6}, // measures all of it
 	{"sim", 1},
 	{"atlas", 2},
 	{"tunnel", 3},

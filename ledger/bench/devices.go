@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	coredevice "github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/ledger/api/devicepb"
+)
+
+// Registrations: a hundred to a transaction, two thousand to a block.
+const (
+	registerBatch = 100
+	registerGas   = 120_000 // for each
+	registrars    = 1_000
+)
+
+// devices measures how fast devices register and what they weigh on disk.
+func devices(ctx context.Context, s settings, dir string) (rows []row, err error) {
+	n := s.of(1_000_000)
+	w, err := newWorld(ctx, dir, registrars, map[string]json.RawMessage{"device": json.RawMessage(`{"params":{"max_devices_per_owner":"1000000"}}`)})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	empty := size(dir)
+	var cost spent
+	for from := 0; from < n; from += perBlock {
+		txs, err := w.registrations(ctx, from, min(from+perBlock, n))
+		if err != nil {
+			return nil, err
+		}
+		took, err := measure(func() error { _, err := w.block(txs...); return err })
+		if err != nil {
+			return nil, err
+		}
+		cost.cpu += took.cpu
+	}
+	all := size(dir) - empty
+	raw, err := w.bare()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.rest(); err != nil {
+		return nil, err
+	}
+	count := human(float64(n)) + " registered devices"
+	mb := func(bytes int64) float64 { return float64(bytes) / 1e6 }
+	return []row{
+		{what: count + " on disk, newest state", unit: "MB", ours: mb(size(dir) - empty), target: 700 * float64(n) / 1e6, less: true, bound: mb(raw), boundIs: "keys and values of the module, no tree"},
+		{what: count + " on disk, every state since the first kept", unit: "MB", ours: mb(all), bound: mb(raw), boundIs: "the same"},
+		{what: "devices registered, 100 to a transaction, per CPU-second", unit: "/s", ours: cost.perCPU(n)},
+	}, nil
+}
+
+// registrations are signed transactions that register devices from..to.
+func (w *world) registrations(ctx context.Context, from, to int) (txs [][]byte, err error) {
+	all, err := parallel(to-from, func(a, b int) (msgs []sdk.Msg, err error) {
+		for i := from + a; i < from+b; i++ {
+			m, err := w.registration(i)
+			if err != nil {
+				return nil, err
+			}
+			msgs = append(msgs, m)
+		}
+		return msgs, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for len(all) > 0 {
+		k := min(registerBatch, len(all))
+		owner := w.registrar(from)
+		tx, err := owner.sign(ctx, w.Config, w.ChainID(), registerGas*uint64(k), all[:k]...)
+		if err != nil {
+			return nil, err
+		}
+		txs, all, from = append(txs, tx), all[k:], from+k
+	}
+	return txs, nil
+}
+
+// registrar owns the device: those of a transaction have one owner.
+func (w *world) registrar(i int) *account { return w.accounts[i/registerBatch%len(w.accounts)] }
+
+func (w *world) registration(i int) (sdk.Msg, error) {
+	private, owner := seedKey("unit", i), w.registrar(i)
+	message, err := coredevice.RegisterBytes(w.ChainID(), owner.address, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &devicepb.MsgRegister{
+		Owner: owner.address.String(), KeyType: devicepb.KEY_TYPE_ED25519, PublicKey: private.Public().(ed25519.PublicKey), Nonce: 1,
+		Signature: ed25519.Sign(private, message),
+		Profile: devicepb.Profile{
+			Class: devicepb.CLASS_PRN, Cell: 0x8c283082b92b1ff, Endpoint: fmt.Sprintf("tcp://10.%d.%d.%d:7000", i>>16&255, i>>8&255, i&255),
+			Capabilities: []string{"weather-station"},
+		},
+	}, nil
+}
+
+// bare sums the keys and values of the module.
+func (w *world) bare() (total int64, err error) {
+	stores, ok := w.CommitMultiStore().(interface {
+		StoreKeysByName() map[string]storetypes.StoreKey
+	})
+	if !ok {
+		return 0, errors.New("the multistore does not name its stores")
+	}
+	it := w.CommitMultiStore().GetKVStore(stores.StoreKeysByName()["device"]).Iterator(nil, nil)
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ; it.Valid(); it.Next() {
+		total += int64(len(it.Key()) + len(it.Value()))
+	}
+	return total, nil
+}
+
+// rest leaves the newest state only and compacts the database.
+func (w *world) rest() error {
+	stores, ok := w.CommitMultiStore().(interface{ PruneStores(to int64) error })
+	if !ok {
+		return errors.New("the multistore cannot be pruned")
+	}
+	if err := stores.PruneStores(w.height - 1); err != nil {
+		return err
+	}
+	db, ok := w.db.(interface{ ForceCompact(from, to []byte) error })
+	if !ok {
+		return errors.New("the database cannot be compacted")
+	}
+	return db.ForceCompact(nil, nil)
+}
+
+// size is what the files of the state's database under dir take.
+func size(dir string) (total int64) {
+	_ = filepath.WalkDir(filepath.Join(dir, "data"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(path, "application") {
+			return nil // a file that compaction removed meanwhile
+		}
+		if info, err := os.Stat(path); err == nil {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}

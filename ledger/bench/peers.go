@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+)
+
+// peers measures go-ethereum's simulated backend with plain transfers. Its
+// licence keeps it out of our binaries: it is a module of its own.
+func peers(ctx context.Context, s settings, _ string) ([]row, error) {
+	if s.peers == "" {
+		return nil, nil
+	}
+	cmd := exec.CommandContext(ctx, "go", "run", ".", "-n", strconv.Itoa(s.of(20_000)))
+	cmd.Dir, cmd.Stderr = s.peers, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("run %s (needs its modules: go mod download there): %w", s.peers, err)
+	}
+	var r struct {
+		PerCPU        float64 `json:"transfers_per_cpu_second"`
+		Verifications float64 `json:"verifications_per_cpu_second"`
+	}
+	if err := json.Unmarshal(out, &r); err != nil {
+		return nil, fmt.Errorf("read what %s measured: %w", s.peers, err)
+	}
+	return []row{{
+		what: "peer: go-ethereum simulated, transfers executed, per CPU-second", unit: "/s", ours: r.PerCPU,
+		bound: r.Verifications, boundIs: "its signatures alone (C library)",
+	}}, nil
+}
