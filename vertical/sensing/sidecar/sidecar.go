@@ -1,0 +1,216 @@
+package sidecar
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/senml"
+	"github.com/grange-network/grange/wal"
+)
+
+// Config is what a sidecar needs.
+type Config struct {
+	Dir     string // of its log
+	ChainID string
+	Signer  sensing.Signer
+	Gateway string // URL of the gateway, to which /v1/observations is added
+	Logger  *slog.Logger
+	Now     func() time.Time // nil: the clock
+}
+
+// Sidecar signs reports and hands them on.
+type Sidecar struct {
+	cfg   Config
+	log   *wal.Log
+	http  *http.Client
+	ready chan struct{} // something is in the log
+
+	mu       sync.Mutex
+	counter  uint64
+	previous sensing.Hash
+}
+
+const (
+	maxReport = 16 << 10
+	retryMin  = time.Second
+	retryMax  = time.Minute
+	keep      = 1 // records at the end of the log that say where the chain stands
+)
+
+// Open opens the log in cfg.Dir and finds where the device's chain stands.
+func Open(cfg Config) (*Sidecar, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if u, err := url.Parse(cfg.Gateway); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("gateway %q is no URL, want http://HOST:PORT", cfg.Gateway)
+	}
+	l, err := wal.Open(cfg.Dir, wal.Options{MaxRecord: sensing.MaxBatch, FileBytes: 1 << 20})
+	if err != nil {
+		return nil, fmt.Errorf("open log of the sidecar: %w", err)
+	}
+	s := &Sidecar{cfg: cfg, log: l, http: &http.Client{Timeout: 30 * time.Second}, ready: make(chan struct{}, 1)}
+	if next := l.Next(); next > 1 {
+		for r, err := range l.Records(next - 1) {
+			var b *sensing.Batch
+			if err == nil {
+				b, err = sensing.Open(r.Data, cfg.Signer.PublicKey(), cfg.ChainID)
+			}
+			if err != nil {
+				_ = l.Close()
+				return nil, fmt.Errorf("read the newest batch of %s: %w", cfg.Dir, err)
+			}
+			s.counter, s.previous = b.Counter, b.Hash
+		}
+	}
+	return s, nil
+}
+
+// Close closes the log.
+func (s *Sidecar) Close() error { return s.log.Close() }
+
+// Report signs readings and returns when they are durable here.
+func (s *Sidecar) Report(ctx context.Context, records []senml.Record) (*sensing.Batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := sensing.Seal(s.cfg.Signer, s.cfg.ChainID, s.counter+1, s.previous, records)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.log.Append(ctx, b.Raw); err != nil {
+		return nil, fmt.Errorf("store batch %d: %w", b.Counter, err)
+	}
+	s.counter, s.previous = b.Counter, b.Hash
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+	return b, nil
+}
+
+// Handler answers stations: Weather Underground's and Ecowitt's paths.
+func (s *Sidecar) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /weatherstation/updateweatherstation.php", func(w http.ResponseWriter, r *http.Request) {
+		s.take(w, r, r.URL.Query(), Underground, "success\n")
+	})
+	mux.HandleFunc("POST /data/report/", func(w http.ResponseWriter, r *http.Request) {
+		raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+		if err != nil {
+			http.Error(w, "report is too long", http.StatusRequestEntityTooLarge)
+			return
+		}
+		q, err := url.ParseQuery(string(raw))
+		if err != nil {
+			http.Error(w, "body is no form", http.StatusBadRequest)
+			return
+		}
+		s.take(w, r, q, Ecowitt, "OK\n")
+	})
+	return mux
+}
+
+func (s *Sidecar) take(w http.ResponseWriter, r *http.Request, q url.Values, read func(url.Values, time.Time) ([]senml.Record, error), done string) {
+	records, err := read(q, s.cfg.Now())
+	if err != nil {
+		s.cfg.Logger.Warn("report refused", "from", r.RemoteAddr, "err", err)
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if _, err := s.Report(r.Context(), records); err != nil {
+		s.cfg.Logger.Error("report not stored", "err", err)
+		http.Error(w, "report is not stored: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, done) // the station may be gone
+}
+
+// Run hands batches to the gateway in order until ctx ends. What the gateway
+// refuses for good is logged and left behind; everything else is tried again.
+func (s *Sidecar) Run(ctx context.Context) error {
+	retry := retryMin
+	next := s.log.First()
+	for {
+		sent, err := s.drain(ctx, next)
+		next = sent
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			retry = retryMin
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-s.ready:
+			}
+			continue
+		}
+		s.cfg.Logger.Warn("gateway has not taken the batch", "retry", retry, "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retry):
+		}
+		retry = min(2*retry, retryMax)
+	}
+}
+
+// drain sends what is in the log from a position on and returns the next one.
+func (s *Sidecar) drain(ctx context.Context, from uint64) (uint64, error) {
+	if from >= s.log.Next() {
+		return from, nil
+	}
+	for r, err := range s.log.Records(from) {
+		if err != nil {
+			return from, err
+		}
+		if err := s.send(ctx, r.Data); err != nil {
+			return from, err
+		}
+		from = r.Seq + 1
+	}
+	if from > keep {
+		return from, s.log.TruncateBefore(from - keep)
+	}
+	return from, nil
+}
+
+// send hands one batch over. nil means that the gateway has it or never will.
+func (s *Sidecar) send(ctx context.Context, raw []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.cfg.Gateway, "/")+"/v1/observations", bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", `application/cose; cose-type="cose-sign1"`)
+	res, err := s.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("reach gateway: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var a struct{ Error, Code string }
+	_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&a) // without it there is the status
+	switch {
+	case res.StatusCode/100 == 2:
+		return nil
+	case res.StatusCode == http.StatusTooManyRequests, res.StatusCode >= 500:
+		return fmt.Errorf("gateway says %s: %s", res.Status, a.Error)
+	case a.Code == "unknown_device":
+		return errors.New("gateway does not know the device: register it, then the readings follow")
+	}
+	s.cfg.Logger.Error("gateway refused a batch for good", "status", res.Status, "reason", a.Error)
+	return nil
+}
