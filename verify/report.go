@@ -191,6 +191,11 @@ func (v *verifier) compute(ctx context.Context, name string, book *ledgerbook, e
 		if err := book.shelf.remove(0, epoch-keep); err != nil {
 			return fmt.Errorf("remove old published epochs: %w", err)
 		}
+		if v.Retain && v.Archive != nil && hasEvidence(v.known(name)) {
+			if _, err := v.Archive.Retain(ctx, name, epoch-keep+1); err != nil {
+				v.log.Warn("old evidence is not removed", "vertical", name, "error", err)
+			}
+		}
 	}
 	book.state, book.report = next, report
 	v.log.Debug("scored", "vertical", name, "epoch", epoch, "devices", len(bonuses), "bonus", score.Sum(bonuses), "total", report.Rewards.Total)

@@ -76,6 +76,10 @@ type Config struct {
 	Known []vertical.Vertical
 	// Archive has the evidence; verticals with evidence wait without it.
 	Archive *evidence.Archive
+	// Retain makes this verifier remove evidence from the archive when it no longer
+	// keeps the epoch that was scored from it. At most one of those who share an
+	// archive does.
+	Retain bool
 	// Keep is how many published epochs are kept of each vertical; 0: 256. Older
 	// ones can no longer be verified from this home.
 	Keep uint64

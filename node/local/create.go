@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"cosmossdk.io/math"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/server"
+	"github.com/grange-network/grange/vertical/notary"
 )
 
 // Amounts of the first block, in ugrain.
@@ -57,7 +59,7 @@ const providerCapacity = 64 << 30
 
 // createPlan makes the keys and the chain of a new network and writes its plan
 // last, so that a half-made home is made again.
-func createPlan(ctx context.Context, home string, providers int, epoch time.Duration, listen string, ports PortChoice) (*Plan, error) {
+func createPlan(ctx context.Context, home string, providers int, epoch time.Duration, listen string, ports PortChoice, with ...string) (*Plan, error) {
 	for _, dir := range []string{"keys", "devices", "data", "run", "logs"} {
 		if err := os.MkdirAll(filepath.Join(home, dir), 0o700); err != nil {
 			return nil, err
@@ -73,7 +75,7 @@ func createPlan(ctx context.Context, home string, providers int, epoch time.Dura
 		Version: planVersion, ChainID: ChainID, Created: time.Now().UTC().Truncate(time.Second),
 		EpochSeconds: uint32(epoch / time.Second), Listen: listen, S3Region: "us-east-1",
 	}
-	if err := p.createAccounts(home, providers); err != nil {
+	if err := p.createAccounts(home, providers, with); err != nil {
 		return nil, err
 	}
 	if err := createS3Keys(home); err != nil {
@@ -115,7 +117,7 @@ func clearKeys(home string) error {
 	return nil
 }
 
-func (p *Plan) createAccounts(home string, providers int) error {
+func (p *Plan) createAccounts(home string, providers int, with []string) error {
 	m, err := newAccountMaker(home)
 	if err != nil {
 		return err
@@ -127,23 +129,34 @@ func (p *Plan) createAccounts(home string, providers int) error {
 		return err
 	}
 	for i := range providers {
-		name := ProviderName(i + 1)
-		owner, err := m.account("owner-" + name)
+		pr, err := m.provider(ProviderName(i + 1))
 		if err != nil {
 			return err
 		}
-		keyFile := filepath.Join("devices", name+".pem")
-		k, err := createDeviceKey(filepath.Join(home, keyFile))
-		if err != nil {
-			return err
-		}
-		p.Providers = append(p.Providers, ProviderPlan{
-			Name: name, Owner: owner, Device: deviceID(k.Public().(ed25519.PublicKey)), DeviceKey: keyFile,
-			Data: filepath.Join("data", name), Capacity: providerCapacity,
-			Routed: providers > 1 && i == providers-1, // shows that a port is not needed
-		})
+		pr.Capacity = providerCapacity
+		pr.Routed = providers > 1 && i == providers-1 // shows that a port is not needed
+		p.Providers = append(p.Providers, pr)
+	}
+	if slices.Contains(with, notary.Name) {
+		return p.createNotaries(home, m)
 	}
 	return nil
+}
+
+// provider makes the keys of one provider.
+func (m *accountMaker) provider(name string) (ProviderPlan, error) {
+	owner, err := m.account("owner-" + name)
+	if err != nil {
+		return ProviderPlan{}, err
+	}
+	keyFile := filepath.Join("devices", name+".pem")
+	k, err := createDeviceKey(filepath.Join(m.home, keyFile))
+	if err != nil {
+		return ProviderPlan{}, err
+	}
+	return ProviderPlan{
+		Name: name, Owner: owner, Device: deviceID(k.Public().(ed25519.PublicKey)), DeviceKey: keyFile, Data: filepath.Join("data", name),
+	}, nil
 }
 
 // choosePorts gives a new plan its ports.
@@ -195,7 +208,10 @@ func (p *Plan) createChain(ctx context.Context, home string) error {
 	if err == nil {
 		err = give(p.Sponsor, sponsorGrain)
 	}
-	for _, pr := range p.Providers {
+	if p.Notary != nil && err == nil {
+		err = give(p.Notary.Buyer, ownerGrain)
+	}
+	for _, pr := range p.all() {
 		if err == nil {
 			err = give(pr.Owner, ownerGrain)
 		}
@@ -223,9 +239,9 @@ func (p *Plan) createChain(ctx context.Context, home string) error {
 func (p *Plan) genesisModules() (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
 	for name, state := range map[string]any{
-		"oracle": map[string]any{"params": map[string]any{"epoch_seconds": fmt.Sprint(p.EpochSeconds)}},
+		"oracle": map[string]any{"params": map[string]any{"epoch_seconds": fmt.Sprint(p.EpochSeconds), "verticals": p.verticals()}},
 		"credit": map[string]any{
-			"params": map[string]any{"round_seconds": fmt.Sprint(roundSeconds)},
+			"params": map[string]any{"round_seconds": fmt.Sprint(roundSeconds), "grants": p.grants()},
 			"price": map[string]any{
 				"last": fmt.Sprint(firstPrice), "average": fmt.Sprint(uint64(firstPrice) << 16), "updated": fmt.Sprint(p.Created.Unix()),
 			},

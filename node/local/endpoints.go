@@ -21,7 +21,11 @@ type Endpoints struct {
 	Status  string `json:"status"` // status page, http URL
 	// Explorer is the explorer's API and web app, http URL.
 	Explorer string `json:"explorer"`
-	S3       S3Door `json:"s3"`
+	// Verify serves the published epochs, http URL; see verify.Handler.
+	Verify string `json:"verify"`
+	// Notary is the door of the notaries, http URL; empty without them.
+	Notary string `json:"notary,omitempty"`
+	S3     S3Door `json:"s3"`
 	// Metrics are where each process shows its metrics.
 	Metrics []MetricsEndpoint `json:"metrics"`
 }
@@ -57,7 +61,7 @@ func LoadEndpoints(home string) (Endpoints, error) {
 
 // endpoints are those of the plan with the given S3 keys.
 func (p *Plan) endpoints(k s3Keys) Endpoints {
-	return Endpoints{
+	e := Endpoints{
 		ChainID:  p.ChainID,
 		RPC:      "http://" + p.addr(p.Ports.RPC),
 		REST:     "http://" + p.addr(p.Ports.REST),
@@ -66,6 +70,13 @@ func (p *Plan) endpoints(k s3Keys) Endpoints {
 		Explorer: "http://" + p.addr(p.Ports.Explorer),
 		S3:       S3Door{URL: "http://" + p.addr(p.Ports.S3), Region: p.S3Region, AccessKey: k.Access, SecretKey: k.Secret},
 	}
+	if p.Ports.Verify != 0 {
+		e.Verify = "http://" + p.addr(p.Ports.Verify)
+	}
+	if p.Notary != nil {
+		e.Notary = "http://" + p.addr(p.Notary.Port)
+	}
+	return e
 }
 
 // listenAddr is where the network listens on port.

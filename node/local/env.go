@@ -67,6 +67,12 @@ func (p *Plan) roles() []planned {
 	for _, pr := range p.Providers {
 		out = append(out, planned{pr.Name, KindProvider, stageProvide, true})
 	}
+	if p.Notary != nil {
+		for _, pr := range p.Notary.Providers {
+			out = append(out, planned{pr.Name, KindProvider, stageProvide, true})
+		}
+		out = append(out, planned{NotaryDoorName, KindGateway, stageDoors, true})
+	}
 	return append(out, planned{GatewayName, KindGateway, stageDoors, false}, planned{ExplorerName, KindExplorer, stageDoors, true})
 }
 
@@ -74,6 +80,16 @@ func (p *Plan) roles() []planned {
 func (e *env) role(name string) (node.Role, error) {
 	if pr, ok := e.plan.Provider(name); ok {
 		return e.provider(pr), nil
+	}
+	if n := e.plan.Notary; n != nil {
+		for _, pr := range n.Providers {
+			if pr.Name == name {
+				return e.notary(pr), nil
+			}
+		}
+		if name == NotaryDoorName {
+			return e.notaryDoor(), nil
+		}
 	}
 	switch name {
 	case ValidatorName:

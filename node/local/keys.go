@@ -148,7 +148,10 @@ func Accounts(home string) (map[string]key.Key, error) {
 	}
 	out := map[string]key.Key{}
 	all := []Account{p.Validator, p.Sponsor, p.Buyer}
-	for _, pr := range p.Providers {
+	if p.Notary != nil {
+		all = append(all, p.Notary.Buyer)
+	}
+	for _, pr := range p.all() {
 		all = append(all, pr.Owner)
 	}
 	for _, a := range all {

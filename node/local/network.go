@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/grange-network/grange/node"
@@ -25,6 +26,8 @@ type Options struct {
 	NoTopUp *bool
 	// HoldEpochs is how many epochs a lease's first escrow pays for; 0: as planned.
 	HoldEpochs uint64
+	// With names verticals that a new network has besides storage.
+	With []string
 	// Scrub is how long a provider takes to read all its pieces once; 0: as planned.
 	Scrub time.Duration
 	// Program is the command that serves one role, the role's name appended
@@ -126,12 +129,21 @@ func (n *Network) create(ctx context.Context) (*Plan, error) {
 	if listen == "" {
 		listen = DefaultListen
 	}
-	return createPlan(ctx, n.home, providers, epoch, listen, n.opts.Ports)
+	with, err := checkWith(n.opts.With)
+	if err != nil {
+		return nil, err
+	}
+	return createPlan(ctx, n.home, providers, epoch, listen, n.opts.Ports, with...)
 }
 
 func (n *Network) recheck(p *Plan) error {
 	if want := n.opts.Providers; want != 0 && want != len(p.Providers) {
 		return &PlanError{fmt.Sprintf("start %s with %d providers: it was made with %d", n.home, want, len(p.Providers))}
+	}
+	for _, name := range n.opts.With {
+		if !slices.Contains(p.verticals(), name) {
+			return &PlanError{fmt.Sprintf("start %s with %s: it was made without", n.home, name)}
+		}
 	}
 	if want := n.opts.Epoch; want != 0 && want != time.Duration(p.EpochSeconds)*time.Second {
 		return &PlanError{fmt.Sprintf("start %s with epochs of %v: it was made with %d s", n.home, want, p.EpochSeconds)}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -51,6 +52,15 @@ type Plan struct {
 	S3Region     string         `json:"s3_region"`
 	Lease        LeasePlan      `json:"lease"`
 	ScrubSeconds uint32         `json:"scrub_seconds,omitempty"` // one reading of all pieces takes that long; 0: a day
+	Notary       *NotaryPlan    `json:"notary,omitempty"`        // nil: without notaries
+}
+
+// all lists the providers of every vertical.
+func (p *Plan) all() []ProviderPlan {
+	if p.Notary == nil {
+		return p.Providers
+	}
+	return append(slices.Clone(p.Providers), p.Notary.Providers...)
 }
 
 // LeasePlan is how the gateway buys: the engine's own way where a field is zero.
@@ -91,6 +101,7 @@ type Ports struct {
 	Router int `json:"router,omitempty"` // 0 when no provider is routed
 
 	Explorer int `json:"explorer,omitempty"` // 0 in a plan from before there was one
+	Verify   int `json:"verify,omitempty"`   // 0 in a plan from before there was one
 }
 
 // ProviderName is the name of the i-th provider, counted from 1.

@@ -9,12 +9,12 @@ import (
 )
 
 // DefaultPort is the first of the consecutive ports a network takes unless told
-// otherwise: seven for the roles that exist once, then one per provider (of one that is
+// otherwise: eight for the roles that exist once, then one per provider (of one that is
 // routed, the router's).
 const DefaultPort = 24700
 
 // fixedPorts is how many ports a network takes beside its providers'.
-const fixedPorts = 7
+const fixedPorts = 8
 
 // Automatic ports come from below the range from which systems take the local
 // ports of outgoing connections, so that a kept port stays free over a restart.
@@ -40,7 +40,7 @@ func (e *PortError) Unwrap() error { return e.Err }
 
 // assign gives the plan consecutive ports from first.
 func (p *Plan) assign(first int) {
-	p.Ports = Ports{S3: first, RPC: first + 1, P2P: first + 2, GRPC: first + 3, REST: first + 4, Status: first + 5, Explorer: first + 6}
+	p.Ports = Ports{S3: first, RPC: first + 1, P2P: first + 2, GRPC: first + 3, REST: first + 4, Status: first + 5, Explorer: first + 6, Verify: first + 7}
 	for i := range p.Providers {
 		port := first + fixedPorts + i
 		if p.Providers[i].Routed { // one router for all of them
@@ -48,6 +48,12 @@ func (p *Plan) assign(first int) {
 			continue
 		}
 		p.Providers[i].Port = port
+	}
+	if n := p.Notary; n != nil {
+		n.Port = first + fixedPorts + len(p.Providers)
+		for i := range n.Providers {
+			n.Providers[i].Port = n.Port + 1 + i
+		}
 	}
 }
 
@@ -60,12 +66,21 @@ func (p *Plan) uses() []use {
 	if p.Ports.Explorer != 0 {
 		out = append(out, use{&p.Ports.Explorer, "explorer"})
 	}
+	if p.Ports.Verify != 0 {
+		out = append(out, use{&p.Ports.Verify, "verify"})
+	}
 	if p.Ports.Router != 0 {
 		out = append(out, use{&p.Ports.Router, "router"})
 	}
 	for i := range p.Providers {
 		if !p.Providers[i].Routed {
 			out = append(out, use{&p.Providers[i].Port, p.Providers[i].Name})
+		}
+	}
+	if n := p.Notary; n != nil {
+		out = append(out, use{&n.Port, NotaryDoorName})
+		for i := range n.Providers {
+			out = append(out, use{&n.Providers[i].Port, n.Providers[i].Name})
 		}
 	}
 	return out
@@ -89,7 +104,7 @@ func (p *Plan) checkPorts() error {
 
 // pickPorts gives the plan a free block of ports.
 func (p *Plan) pickPorts() error {
-	n := fixedPorts + len(p.Providers)
+	n := fixedPorts + len(p.all()) + 1
 	for range 200 {
 		p.assign(autoFirst + rand.IntN(autoLast-autoFirst-n))
 		if p.checkPorts() == nil {

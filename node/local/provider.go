@@ -50,7 +50,7 @@ func (e *env) provider(pr ProviderPlan) node.Role {
 		if err != nil {
 			return err
 		}
-		port, supply, err := e.onboard(ctx, c, pr)
+		port, supply, err := e.onboard(ctx, c, pr, ledgerport.Supply{Use: usePrice, Hold: holdPrice, Capacity: pr.Capacity, Bond: providerBond})
 		if err != nil {
 			return err
 		}
@@ -70,10 +70,7 @@ func (e *env) provider(pr ProviderPlan) node.Role {
 
 // onboard has the sponsor pay for the owner's fees and the device on the
 // ledger, as any new device gets there.
-func (e *env) onboard(ctx context.Context, c *client.Client, pr ProviderPlan) (*ledgerport.Port, ledgerport.Supply, error) {
-	supply := ledgerport.Supply{
-		Use: usePrice, Hold: holdPrice, Capacity: pr.Capacity, Bond: providerBond,
-	}
+func (e *env) onboard(ctx context.Context, c *client.Client, pr ProviderPlan, supply ledgerport.Supply) (*ledgerport.Port, ledgerport.Supply, error) {
 	var err error
 	if supply.Key, err = loadDeviceKey(filepath.Join(e.home, pr.DeviceKey)); err != nil {
 		return nil, supply, err

@@ -3,10 +3,15 @@ package local
 import (
 	"context"
 	"errors"
+	"net"
+	"net/http"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/node/verticals"
 	"github.com/grange-network/grange/verify"
 )
 
@@ -23,9 +28,19 @@ func (e *env) verifier() node.Role {
 		if err != nil {
 			return err
 		}
+		archive, err := e.archive()
+		if err != nil {
+			return err
+		}
+		home := filepath.Join(e.home, "data", "verifier")
+		stop, err := e.servePublished(ctx, home)
+		if err != nil {
+			return err
+		}
+		defer stop()
 		r.MarkReady()
 		err = verify.Run(ctx, verify.Config{
-			Home: filepath.Join(e.home, "data", "verifier"), Ledger: verify.LedgerOf(c), Sender: ledgerport.TraceSender(c.Signer(k, nil), e.traces.Tracer(VerifierName)),
+			Home: home, Known: verticals.All(), Archive: archive, Retain: true, Ledger: verify.LedgerOf(c), Sender: ledgerport.TraceSender(c.Signer(k, nil), e.traces.Tracer(VerifierName)),
 			Prices: verify.FixedPrice(firstPrice), Logger: e.log,
 		})
 		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
@@ -33,4 +48,25 @@ func (e *env) verifier() node.Role {
 		}
 		return err
 	})
+}
+
+// servePublished serves the published epochs until stop, in a network whose plan
+// has a port for it.
+func (e *env) servePublished(ctx context.Context, home string) (stop func(), err error) {
+	if e.plan.Ports.Verify == 0 {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", e.plan.listenAddr(e.plan.Ports.Verify))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	log := e.log.With("role", VerifierName)
+	wg.Go(func() {
+		if err := serveUntil(ctx, &http.Server{Handler: verify.Handler(home), WriteTimeout: time.Minute}, l, log); err != nil {
+			log.Warn("published epochs are no longer served", "err", err)
+		}
+	})
+	return func() { cancel(); wg.Wait() }, nil
 }

@@ -40,7 +40,9 @@ func message(what string, about [32]byte, time int64) []byte {
 	return binary.BigEndian.AppendUint64(append([]byte("grange/notary/v1/"+what), about[:]...), uint64(time))
 }
 
-func (s Sight) segment() segment.Name { return segment.Name{Day: segment.Day(min(max(s.Time, 0), 1<<36) / 86400)} }
+func (s Sight) segment() segment.Name {
+	return segment.Name{Day: segment.Day(min(max(s.Time, 0), 1<<36) / 86400)}
+}
 
 func (s Sight) signed() bool {
 	return ed25519.Verify(s.Device[:], message("answer", s.Witness, s.Time), s.Answer[:]) &&
