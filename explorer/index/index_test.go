@@ -181,6 +181,18 @@ func TestFollow(t *testing.T) {
 			t.Error(firstDifference(want, got))
 		}
 	})
+	t.Run("a check finds it equal, and finds a row that was changed", func(t *testing.T) {
+		r, err := Check(context.Background(), path, chaintest.New("test-1", blocks), slog.New(slog.DiscardHandler))
+		if err != nil || r.Height != 120 || r.Rows < 300 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if _, err := s.write.Exec("UPDATE receipts SET paid = paid + 1 WHERE id = (SELECT max(id) FROM receipts)"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Check(context.Background(), path, chaintest.New("test-1", blocks), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "receipts id=") {
+			t.Errorf("a forged receipt: %v", err)
+		}
+	})
 	t.Run("another history of the same name is indexed anew", func(t *testing.T) {
 		other := chaintest.History(t, 8, 130, devicesMade)
 		c := chaintest.New("test-1", other)
