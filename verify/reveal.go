@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/cosmos/cosmos-sdk/types/query"
+	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
@@ -35,6 +36,10 @@ func (v *verifier) reveal(ctx context.Context, t tick) error {
 	}
 	signature := v.key.Sign(v.ledger.ChainID, e.Number)
 	_, err = v.Sender.Send(ctx, &oraclepb.MsgReveal{Validator: v.operator, Epoch: e.Number, Signature: signature[:]})
+	if errors.Is(err, oracle.ErrNotBonded) {
+		v.revealed = e.Number
+		return v.comeBack(ctx)
+	}
 	if err != nil && !errors.Is(err, oracle.ErrDone) {
 		if errors.Is(err, oracle.ErrTooLate) {
 			v.log.Warn("revealed too late", "epoch", e.Number)
@@ -45,6 +50,17 @@ func (v *verifier) reveal(ctx context.Context, t tick) error {
 	}
 	v.revealed = e.Number
 	v.log.Debug("revealed", "epoch", e.Number)
+	return nil
+}
+
+// comeBack asks, once an epoch, to be let out of jail: who can ask again does its
+// duties again. The ledger refuses it until the time is over, and for good who
+// signed two blocks of one height.
+func (v *verifier) comeBack(ctx context.Context) error {
+	if _, err := v.Sender.Send(ctx, slashingtypes.NewMsgUnjail(v.operator)); err != nil {
+		return fmt.Errorf("validator %s is not in the set: ask to come back: %w", v.operator, err)
+	}
+	v.log.Info("came back from jail", "validator", v.operator)
 	return nil
 }
 
