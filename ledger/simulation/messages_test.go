@@ -2,9 +2,11 @@ package simulation
 
 import (
 	"encoding/hex"
+	"slices"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
 	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/ledger/api/creditpb"
@@ -23,7 +25,7 @@ var actions = []struct {
 	{6, (*world).postOffer}, {3, (*world).changeOffer}, {8, (*world).accept}, {8, (*world).auction},
 	{4, (*world).fund}, {3, (*world).closeLease}, {24, (*world).settle}, {14, (*world).stand},
 	{12, (*world).prove}, {8, (*world).claim}, {6, (*world).challenge},
-	{3, (*world).buy}, {3, (*world).redeem}, {1, (*world).cancel}, {4, (*world).send},
+	{3, (*world).buy}, {3, (*world).redeem}, {1, (*world).cancel}, {4, (*world).send}, {3, (*world).delegate},
 }
 
 // traffic is what people send in one block; a fifth of it is damaged.
@@ -51,18 +53,23 @@ func (w *world) traffic(v view) (msgs []sdk.Msg) {
 	return msgs
 }
 
-// prove answers a device's challenges, if it has any.
+// prove answers the challenges of a device that has any.
 func (w *world) prove(v view) sdk.Msg {
-	d, ok := pick(w, v.devices)
-	if !ok || v.epoch.Status != oraclepb.EPOCH_STATUS_DECIDED {
+	if v.epoch.Status != oraclepb.EPOCH_STATUS_DECIDED {
 		return nil
 	}
-	r, err := oracle.NewQueryServer(w.app.Ours.Oracle).Challenges(v.ctx, &oraclepb.QueryChallengesRequest{Device: d.Id})
-	w.must(err)
-	if len(r.Challenges) == 0 && !w.chance(5) {
-		return nil
+	for _, i := range w.rng.Perm(len(v.devices)) {
+		r, err := oracle.NewQueryServer(w.app.Ours.Oracle).Challenges(v.ctx, &oraclepb.QueryChallengesRequest{Device: v.devices[i].Id})
+		w.must(err)
+		if len(r.Challenges) > 0 && !r.Proven || w.chance(1) {
+			return w.proofOf(v.devices[i].Id, r)
+		}
 	}
-	id, err := hex.DecodeString(d.Id)
+	return nil
+}
+
+func (w *world) proofOf(device string, r *oraclepb.QueryChallengesResponse) sdk.Msg {
+	id, err := hex.DecodeString(device)
 	w.must(err)
 	msg := &oraclepb.MsgProve{Signer: w.someone().address, Device: id, Epoch: r.Epoch}
 	for _, c := range r.Challenges {
@@ -96,4 +103,20 @@ func (w *world) send(view) sdk.Msg {
 	}
 	coins := sdk.NewCoins(sdk.NewInt64Coin(denom, 1+w.rng.Int64N(1000*grain)))
 	return banktypes.NewMsgSend(w.someone().Address(), w.someone().Address(), coins)
+}
+
+// delegate stakes with a validator, or takes a part back.
+func (w *world) delegate(v view) sdk.Msg {
+	to, _ := pick(w, w.validators)
+	amount := sdk.NewInt64Coin(money.GrainDenom, 1+w.rng.Int64N(100*grain))
+	all, err := w.app.Standard.Staking.GetAllDelegations(v.ctx)
+	w.must(err)
+	if d, ok := pick(w, all); ok && w.chance(50) && w.isPerson(d.DelegatorAddress) {
+		return stakingtypes.NewMsgUndelegate(d.DelegatorAddress, d.ValidatorAddress, amount)
+	}
+	return stakingtypes.NewMsgDelegate(w.someone().address, to.operator(), amount)
+}
+
+func (w *world) isPerson(address string) bool {
+	return slices.ContainsFunc(w.people, func(p person) bool { return p.address == address })
 }
