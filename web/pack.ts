@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 
@@ -20,7 +20,7 @@ export function pack(dist: string): Plugin {
     name: "pack",
     apply: "build",
     configResolved(config) {
-      built = join(config.root, config.build.outDir);
+      built = resolve(config.root, config.build.outDir);
     },
     closeBundle(error) {
       if (error) return;
