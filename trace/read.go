@@ -124,6 +124,9 @@ type Summary struct {
 	Span
 	// Why is why the request failed, also when only a part of its answer did.
 	Why string `json:"why,omitempty"`
+	// Count is how often it happened: of duties that fail again and again the
+	// newest stands for all.
+	Count int `json:"count"`
 }
 
 // List returns the newest n requests of clients, newest last; with failed only
@@ -139,7 +142,7 @@ func List(root string, n int, failed bool) ([]Summary, error) {
 			broken[s.Parent] = s.Error
 		}
 		if s.Attr(Door) != "" || s.Error != "" && s.Parent == "" {
-			all = append(all, Summary{Span: s, Why: s.Error})
+			all = append(all, Summary{Span: s, Why: s.Error, Count: 1})
 		}
 	})
 	if err != nil {
@@ -152,5 +155,27 @@ func List(root string, n int, failed bool) ([]Summary, error) {
 	}
 	all = slices.DeleteFunc(all, func(s Summary) bool { return failed && s.Why == "" || !failed && s.Attr(Door) == "" })
 	slices.SortStableFunc(all, func(a, b Summary) int { return cmp.Compare(a.Start, b.Start) })
+	all = together(all)
 	return all[max(0, len(all)-n):], nil
+}
+
+// together counts the same failures of one role's duty as one, the newest.
+func together(all []Summary) []Summary {
+	type sort struct{ role, name, why string }
+	counts := map[sort]int{}
+	out := all[:0:0]
+	for _, s := range slices.Backward(all) {
+		k := sort{s.Role, s.Name, s.Why}
+		if s.Attr(Door) != "" || counts[k] == 0 {
+			out = append(out, s)
+		}
+		counts[k]++
+	}
+	for i := range out {
+		if out[i].Attr(Door) == "" {
+			out[i].Count = counts[sort{out[i].Role, out[i].Name, out[i].Why}]
+		}
+	}
+	slices.Reverse(out)
+	return out
 }

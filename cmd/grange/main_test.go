@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "waitfile": waitFile, "gone": gone, "waitgone": waitGone, "pidof": pidOf, "readfile": readFile, "kill9": kill9,
+			"s3": s3Request, "settled": settled,
 		},
 	})
 }

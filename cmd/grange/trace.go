@@ -108,9 +108,9 @@ func listTraces(c *cobra.Command, g *globals, last int, failed bool) error {
 			return err
 		}
 		p := newTracePrinter(w, g.home)
-		t := cliout.NewTable("TRACE", "AT", "ROLE", "TOOK", "WHAT", "WHY IT FAILED").Right(3)
+		t := cliout.NewTable("TRACE", "AT", "ROLE", "TOOK", "WHAT", "TIMES", "WHY IT FAILED").Right(3, 5)
 		for _, s := range all {
-			t.Row(s.Trace[:16], s.Began().Format("15:04:05.000"), s.Role, took(s.Took()), p.what(s.Span), oneLine(s.Why, 100))
+			t.Row(s.Trace[:16], s.Began().Format("15:04:05.000"), s.Role, took(s.Took()), p.what(s.Span), s.Count, oneLine(s.Why, 100))
 		}
 		return t.Write(w)
 	})

@@ -107,6 +107,9 @@ func (g *gather) run(ctx, fetchCtx context.Context) ([]io.ReaderAt, error) {
 		}
 		g.reinforce(fetchCtx)
 		if !g.anyRunning() {
+			if len(g.errs) == 0 {
+				return nil, fmt.Errorf("%w: %d of %d needed pieces reached: the leases of the others have ended", ErrUnrecoverable, g.wholes(), g.k)
+			}
 			return nil, fmt.Errorf("%w: %d of %d needed pieces reached: %w", ErrUnrecoverable, g.wholes(), g.k, g.errs)
 		}
 		select {
