@@ -38,6 +38,7 @@ func (a oracleStakes) Fine(ctx context.Context, operator sdk.ValAddress, height 
 	if err != nil {
 		return 0, err
 	}
+	height = min(height, sdk.UnwrapSDKContext(ctx).BlockHeight()) // a chain that begins anew keeps its votes
 	burned, err := a.staking.Slash(ctx, cons, height, int64(power), math.LegacyNewDecWithPrec(int64(share), 4))
 	if err != nil {
 		return 0, err

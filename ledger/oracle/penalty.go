@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"time"
 
@@ -104,15 +105,23 @@ func (k *Keeper) punishEquivocation(ctx context.Context, operator []byte, first 
 	return k.jail(ctx, operator, reasonEquivocation, params.EquivocationJailEpochs, params)
 }
 
-// fine burns a share of what was at stake behind a vote.
+// fine burns a share of what was at stake behind a vote. A fine or a jailing that
+// fails must not stop the report or the block it belongs to: it is logged and
+// leaves nothing behind.
 func (k *Keeper) fine(ctx context.Context, operator []byte, vote oraclepb.Vote, reason string, bps uint32) (money.Grain, error) {
 	if bps == 0 {
 		return 0, nil
 	}
-	burned, err := k.stakes.Fine(ctx, operator, vote.Height, vote.Power, money.BPS(bps))
-	if err != nil || burned == 0 {
-		return 0, err
+	cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
+	burned, err := k.stakes.Fine(cached, operator, vote.Height, vote.Power, money.BPS(bps))
+	if err != nil {
+		k.logger.Error("fine validator", "validator", vote.Validator, "reason", reason, "error", err)
+		return 0, nil
 	}
+	if burned == 0 {
+		return 0, nil
+	}
+	write()
 	emit(ctx, EventFine, "validator", vote.Validator, "reason", reason, "burned", number(burned))
 	return burned, k.conduct(ctx, operator, func(c *oraclepb.Conduct) { c.Fined += uint64(burned) })
 }
@@ -125,10 +134,16 @@ func (k *Keeper) jail(ctx context.Context, operator []byte, reason string, epoch
 	}
 	seconds := min(uint64(epochs)*params.EpochSeconds, uint64(maxSpan/time.Second))
 	until := sdk.UnwrapSDKContext(ctx).BlockTime().Add(time.Duration(seconds) * time.Second)
-	jailed, err := k.stakes.Jail(ctx, operator, until)
-	if err != nil || !jailed {
-		return err
+	cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
+	jailed, err := k.stakes.Jail(cached, operator, until)
+	if err != nil {
+		k.logger.Error("jail validator", "operator", hex.EncodeToString(operator), "reason", reason, "error", err)
+		return nil
 	}
+	if !jailed {
+		return nil
+	}
+	write()
 	return k.conduct(ctx, operator, func(c *oraclepb.Conduct) {
 		c.Jailed++
 		c.RecentlyMissed = nil

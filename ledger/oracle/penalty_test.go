@@ -147,3 +147,19 @@ func TestEquivocationIsFinedAndJailedOnce(t *testing.T) {
 		t.Fatalf("a third vote burned %d more", w.stakes.burned-want)
 	}
 }
+
+// Whatever keeps a fine or a jailing from being carried out, reports are accepted
+// and epochs end.
+func TestPenaltiesThatFailStopNothing(t *testing.T) {
+	w := newWorld(t)
+	w.setParams(func(p *oraclepb.Params) { p.MissWindow, p.MissLimit, p.DissentBps = 2, 1, 100 })
+	w.stakes.broken = true
+	w.start()
+	_, err := w.vote("small", 1, contentOf(leavesOf(t, 301)))
+	w.must(err)
+	w.accept(1, contentOf(leavesOf(t, 300)))
+	w.epochOf("big", "mid")
+	if got := w.of("small"); got.Dissented != 1 || got.Missed != 1 || got.Fined != 0 || got.Jailed != 0 {
+		t.Fatalf("conduct %+v", got)
+	}
+}
