@@ -3,6 +3,7 @@ import { test } from "node:test";
 import * as f from "./format.ts";
 
 const thin = "\u202f";
+const joined = "\u00a0";
 
 function table(name: string, cases: [string, string][]): void {
   for (const [got, want] of cases) test(`${name}: ${want}`, () => assert.equal(got, want));
@@ -34,15 +35,15 @@ table("bytes", [
 ]);
 
 table("shares", [
-  [f.percent(0), "0 %"],
-  [f.percent(0.0004), "under 0.1 %"],
-  [f.percent(0.1234), "12.3 %"],
-  [f.percent(1), "100 %"],
+  [f.percent(0), `0${joined}%`],
+  [f.percent(0.0004), `under 0.1${joined}%`],
+  [f.percent(0.1234), `12.3${joined}%`],
+  [f.percent(1), `100${joined}%`],
   [f.percent(null), "–"],
-  [f.percent(f.ratio("1", "3")), "33.3 %"],
+  [f.percent(f.ratio("1", "3")), `33.3${joined}%`],
   [f.percent(f.ratio("1", "0")), "–"],
-  [f.bps(250), "2.5 %"],
-  [f.bps(300), "3 %"],
+  [f.bps(250), `2.5${joined}%`],
+  [f.bps(300), `3${joined}%`],
 ]);
 
 table("compact", [
@@ -60,7 +61,7 @@ table("compact", [
 table("claims", [
   [f.claimText({ value: 38000000, unit: "USD/mo" }), "$38M a month"],
   [f.claimText({ value: 12000, unit: "1", bound: "about" }), `about 12${thin}000`],
-  [f.claimText({ value: null, low: 50, high: 80, unit: "%" }), "50 to 80 %"],
+  [f.claimText({ value: null, low: 50, high: 80, unit: "%" }), `50 to 80${joined}%`],
   [f.claimText({ value: null, text: "HNT", unit: "text" }), "HNT"],
   [f.claimText({ value: null, unit: "USD" }), "–"],
   [f.claimText({ value: 1.706, unit: "EiB" }), "1.71 EiB"],

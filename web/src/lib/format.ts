@@ -3,6 +3,7 @@
 
 const missing = "–";
 const narrow = "\u202f";
+const joined = "\u00a0"; // a space that no line breaks at
 
 // group puts a thin space between groups of three digits, from five digits on.
 export function group(digits: string): string {
@@ -82,12 +83,12 @@ export function ratio(a: string | null | undefined, b: string | null | undefined
 export function percent(share: number | null | undefined, digits = 1): string {
   if (share === null || share === undefined) return missing;
   const value = share * 100;
-  if (value > 0 && value < 0.1) return "under 0.1 %";
-  return `${value.toFixed(digits).replace(/\.0+$/, "")} %`;
+  if (value > 0 && value < 0.1) return `under 0.1${joined}%`;
+  return `${value.toFixed(digits).replace(/\.0+$/, "")}${joined}%`;
 }
 
 export function bps(value: number | null | undefined): string {
-  return value === null || value === undefined ? missing : percent(value / 10000, 2).replace(/(\.\d)0 /, "$1 ");
+  return value === null || value === undefined ? missing : percent(value / 10000, 2).replace(/(\.\d)0(?!\d)/, "$1");
 }
 
 const powers: [number, string][] = [
@@ -118,9 +119,10 @@ export function claimValue(value: number | string | null | undefined, unit: stri
   if (value === null || value === undefined) return missing;
   const number = Number(value);
   if (unit === "1" || unit === "") return compact(number);
-  if (unit === "%") return `${trim(String(number))} %`;
+  if (unit === "%") return `${trim(String(number))}${joined}%`;
   const [what, time] = unit.split("/");
   const tail = time === undefined ? "" : ` ${per[time] ?? `per ${time.split(".").map((t) => times[t] ?? t).join(" and ")}`}`;
+  if (unit === "mo") return plural(number, "month");
   if (what === "B") return bytes(number) + tail;
   if (what === "USD") return `$${compact(number)}${tail}`;
   return `${compact(number)} ${what}${tail}`;
@@ -132,7 +134,7 @@ type Figures = { value: number | string | null; low?: number | string | null; hi
 
 export function claimText(c: Figures): string {
   if (c.text) return c.text;
-  if (c.value === null && c.low != null && c.high != null) return `${claimValue(c.low, c.unit).replace(/ %$/, "")} to ${claimValue(c.high, c.unit)}`;
+  if (c.value === null && c.low != null && c.high != null) return `${claimValue(c.low, c.unit).replace(/\u00a0%$/, "")} to ${claimValue(c.high, c.unit)}`;
   if (c.value === null) return missing;
   return (bounds[c.bound ?? ""] ?? "") + claimValue(c.value, c.unit);
 }
