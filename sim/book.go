@@ -231,9 +231,22 @@ func (b *Book) Halted() bool {
 func (b *Book) room() uint64 {
 	limit := b.windowLimit()
 	if !b.rules.Haircut {
-		limit = breaker.Throttle(limit, b.Collateral(), money.BPS(b.rules.WarnBPS), money.BPS(b.rules.HaltBPS))
+		limit = b.throttle(limit)
 	}
 	return b.window.Room(limit, b.now, b.rules.RedeemWindowSeconds)
+}
+
+// throttle is the rule before Haircut: all of the limit while the collateral ratio
+// is at WarnBPS or above, none at HaltBPS and below, in proportion between.
+func (b *Book) throttle(limit uint64) uint64 {
+	warn, halt := uint64(b.rules.WarnBPS), uint64(b.rules.HaltBPS)
+	switch ratio := b.Collateral(); {
+	case ratio <= halt:
+		return 0
+	case ratio < warn:
+		return mulDiv(limit, ratio-halt, warn-halt)
+	}
+	return limit
 }
 
 // PayRedemptions is the end of a block: it pays the head of the queue as far as
@@ -276,12 +289,12 @@ func (b *Book) PayRedemptions() ([]Redeemed, error) {
 // redeemed is what credits are redeemed for: their worth at the high price and,
 // under Haircut, at most their part of the pool.
 func (b *Book) redeemed(amount money.Credit, q price.Quote) money.Grain {
+	if b.rules.Haircut {
+		return q.Redeem(amount, b.totals.Pool, b.debt())
+	}
 	grain, err := q.Grains(amount)
 	if err != nil {
-		grain = ^money.Grain(0)
-	}
-	if b.rules.Haircut {
-		grain = min(grain, money.Grain(mulDiv(uint64(b.totals.Pool), uint64(amount), uint64(b.debt()))))
+		return 0
 	}
 	return grain
 }

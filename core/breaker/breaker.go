@@ -1,6 +1,6 @@
 // Package breaker limits how fast value leaves: a window that lets a bounded
-// amount through in a span of time, and a collateral ratio that slows and then
-// stops it. It has no clock and moves nothing.
+// amount through in a span of time, and the ratio of what covers a debt. It has
+// no clock and moves nothing.
 package breaker
 
 import (
@@ -61,17 +61,4 @@ func Ratio(value, debt money.Credit) uint64 {
 		return MaxRatio
 	}
 	return min(bps, MaxRatio)
-}
-
-// Throttle returns the limit that holds at a ratio: all of it at warn and
-// above, none at halt and below, in proportion between.
-func Throttle(limit, ratio uint64, warn, halt money.BPS) uint64 {
-	switch {
-	case ratio <= uint64(halt):
-		return 0
-	case ratio >= uint64(warn):
-		return limit
-	}
-	q, _, _ := money.MulDiv(limit, ratio-uint64(halt), uint64(warn-halt))
-	return q // the fraction is below one
 }

@@ -195,3 +195,18 @@ func (q Quote) Grains(credits money.Credit) (money.Grain, error) {
 	g, _, err := money.MulDiv(uint64(credits), GrainUnit, q.High)
 	return money.Grain(g), err
 }
+
+// Redeem returns the grains made from giving up credits that are a part of debt
+// and backed by pool: their worth at High, but at most their part of the pool, so
+// that nobody gains by redeeming before others and what covers the others' credits
+// never falls. It is 0 without a debt.
+func (q Quote) Redeem(credits money.Credit, pool money.Grain, debt money.Credit) money.Grain {
+	part, _, err := money.MulDiv(uint64(pool), uint64(min(credits, debt)), uint64(debt))
+	if err != nil {
+		return 0
+	}
+	if worth, err := q.Grains(credits); err == nil {
+		return min(worth, money.Grain(part))
+	}
+	return money.Grain(part)
+}

@@ -216,3 +216,45 @@ func TestRefusals(t *testing.T) {
 		t.Error("grains without a price: accepted")
 	}
 }
+
+func TestRedeem(t *testing.T) {
+	q := Quote{Low: 900_000, Mid: 1_000_000, High: 1_100_000}
+	for _, c := range []struct {
+		name    string
+		credits money.Credit
+		pool    money.Grain
+		debt    money.Credit
+		want    money.Grain
+	}{
+		{"covered: worth at the high side", 1_100_000, 5_000_000, 2_200_000, 1_000_000},
+		{"below cover: a part", 1_100_000, 1_000_000, 2_200_000, 500_000},
+		{"everything", 2_200_000, 1_000_000, 2_200_000, 1_000_000},
+		{"nothing behind it", 5, 0, 10, 0},
+		{"no debt", 5, 10, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := q.Redeem(c.credits, c.pool, c.debt); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// Whoever redeems, at whatever price, leaves at least as much for each credit of
+// the others.
+func TestRedeemTakesNothingFromOthers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := Quote{High: rapid.Uint64Range(Min, Max).Draw(t, "high")}
+		debt := rapid.Uint64Range(2, 1<<50).Draw(t, "debt")
+		pool := rapid.Uint64Range(0, 1<<50).Draw(t, "pool")
+		a := rapid.Uint64Range(1, debt-1).Draw(t, "credits")
+		got := uint64(q.Redeem(money.Credit(a), money.Grain(pool), money.Credit(debt)))
+		if got > pool {
+			t.Fatalf("%d of a pool of %d", got, pool)
+		}
+		left := new(big.Int).Mul(new(big.Int).SetUint64(pool-got), new(big.Int).SetUint64(debt))
+		if before := new(big.Int).Mul(new(big.Int).SetUint64(pool), new(big.Int).SetUint64(debt-a)); left.Cmp(before) < 0 {
+			t.Fatalf("%d ugrain for %d of %d ucredit leave less for the others", got, a, debt)
+		}
+	})
+}

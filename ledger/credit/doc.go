@@ -9,10 +9,17 @@
 //
 // # What backs a credit
 //
-// The GRAIN burned for credits form the pool. Redemptions are paid out of it
-// before anything is created. The take burns credits for good: when the epoch
-// ends, the part of the pool that stood behind them is retired, and only that
-// part counts as burn for the demand pool. So no GRAIN burned is ever minted
-// twice, and the take does not change the collateral ratio, which is
-// pool at the low price / credits outstanding.
+// The GRAIN burned for credits form the pool. A redemption is paid out of it, at
+// most with its credits' part, so that nothing is created. The take burns credits
+// for good: when the epoch ends, the part of the pool that stood behind them is
+// retired, and only that part counts as burn for the demand pool. So no GRAIN
+// burned is ever minted twice, and the take does not change the collateral ratio,
+// which is pool at the low price / credits outstanding.
+//
+// # When trades are made
+//
+// Purchases and redemptions wait in two queues. A block that closes a round of
+// price votes does, first come first served, those that were asked for before the
+// first vote of that round; other blocks trade nothing. So nobody knows the price
+// he will get, and nobody can cancel once it could be known.
 package credit

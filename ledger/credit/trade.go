@@ -167,26 +167,14 @@ func (k *Keeper) room(ctx context.Context, p creditpb.Params) (uint64, error) {
 	return breaker.Window{Level: w.Level, At: w.Time}.Room(limit, now(ctx), p.RedeemWindowSeconds), nil
 }
 
-// redeemed is what credits are redeemed for: their worth at the high price, but
-// at most their part of the pool. So nobody gains by redeeming before others, and
-// what the others' credits are covered with never falls.
+// redeemed is what credits are redeemed for.
 func (k *Keeper) redeemed(ctx context.Context, amount money.Credit, q price.Quote) (money.Grain, error) {
 	t, err := load(ctx, k.Totals)
 	if err != nil {
 		return 0, err
 	}
 	o, err := load(ctx, k.Open)
-	if err != nil {
-		return 0, err
-	}
-	part, _, err := money.MulDiv(t.Pool, uint64(amount), uint64(debt(t, o)))
-	if err != nil {
-		return 0, err
-	}
-	if worth, err := q.Grains(amount); err == nil {
-		part = min(part, uint64(worth))
-	}
-	return money.Grain(part), nil
+	return q.Redeem(amount, money.Grain(t.Pool), debt(t, o)), err
 }
 
 // pay burns a redemption's credits and makes its grains out of the pool.
