@@ -14,7 +14,8 @@ function remember(url: string, value: unknown): void {
 
 // Query holds the answer to the address that `url` gives, asks again when that
 // changes or when told to, and keeps the last answer while it waits or fails.
-// A null address asks nothing.
+// A null address asks nothing. With `keep` an answer stays until that of the
+// next address is there.
 export class Query<T> {
   value = $state.raw<T | null>(null);
   error = $state.raw<ApiError | null>(null);
@@ -22,8 +23,10 @@ export class Query<T> {
   at = $state<number | null>(null);
   #url: string | null = null;
   #abort: AbortController | null = null;
+  #keep = false;
 
-  constructor(url: () => string | null, again?: () => unknown) {
+  constructor(url: () => string | null, again?: () => unknown, keep = false) {
+    this.#keep = keep;
     $effect(() => {
       const next = url();
       again?.();
@@ -43,7 +46,7 @@ export class Query<T> {
   #ask(url: string | null): void {
     if (url !== this.#url) {
       const old = url === null ? undefined : seen.get(url);
-      this.value = (old?.value as T | undefined) ?? null;
+      this.value = (old?.value as T | undefined) ?? (this.#keep ? this.value : null);
       this.at = old?.at ?? null;
       this.error = null;
     }
