@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-yamux/v5"
+
+	"github.com/grange-network/grange/internal/peerlimit"
 )
 
 // Listener accepts streams of any peer that proves a key. It is a net.Listener
@@ -40,6 +42,9 @@ func Listen(base net.Listener, key ed25519.PrivateKey, opts Options) (*Listener,
 		return nil, err
 	}
 	opts = opts.withDefaults()
+	if base != nil {
+		base = peerlimit.New(opts.Limit).Listener(base)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Listener{
 		opts: opts, cert: cert, base: base, ctx: ctx, cancel: cancel,

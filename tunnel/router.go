@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-yamux/v5"
+
+	"github.com/grange-network/grange/internal/peerlimit"
 )
 
 // Router joins peers that dial it to peers that registered with it. It sees who
@@ -48,6 +50,7 @@ func NewRouter(base net.Listener, key ed25519.PrivateKey, opts Options) (*Router
 		return nil, err
 	}
 	opts = opts.withDefaults()
+	base = peerlimit.New(opts.Limit).Listener(base)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Router{
 		opts: opts, cert: cert, base: base, ctx: ctx, cancel: cancel,

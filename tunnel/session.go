@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-yamux/v5"
+
+	"github.com/grange-network/grange/internal/peerlimit"
 )
 
 // Options bounds what a tunnel end spends. The zero value of a field is its
@@ -38,6 +40,10 @@ type Options struct {
 	// MinBackoff and MaxBackoff bound the jittered wait between dials to a peer
 	// that does not answer. Defaults 100 ms and 10 s.
 	MinBackoff, MaxBackoff time.Duration
+	// Limit is how many connections one address may open to a Listener or a
+	// Router; those beyond it are closed unanswered. Default 50 a second, 200 at
+	// once, loopback free. A negative PerSecond lifts it.
+	Limit peerlimit.Rate
 	// Log receives session events. Default: none.
 	Log *slog.Logger
 }
@@ -53,6 +59,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxBuffer, 128<<20)
 	setDefault(&o.MinBackoff, 100*time.Millisecond)
 	setDefault(&o.MaxBackoff, 10*time.Second)
+	if o.Limit.PerSecond == 0 {
+		o.Limit.PerSecond, o.Limit.Burst = 50, 200
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -2,8 +2,9 @@
 // chain's bech32 prefix, derivable from a BIP-39 phrase at the path wallets of
 // this family use (BIP-44, coin type 118).
 //
-// A key file is plain JSON readable by its owner only. There is no passphrase:
-// protect the disk, or keep only the phrase.
+// A key file is JSON readable by its owner only. Its private part is plain (protect
+// the disk) or sealed with a passphrase, which Load then asks for; see SetAsker.
+// There is no keyring of the operating system.
 package key
 
 import (
@@ -102,28 +103,33 @@ type file struct {
 // Save writes the key to path with mode 0600, creating the folder with mode
 // 0700. It never overwrites: fs.ErrExist if the file is there.
 func (k Key) Save(path string) error {
-	raw, err := json.MarshalIndent(file{
-		Type:    fileType,
-		Address: k.Address().String(),
-		Private: hex.EncodeToString(k.private.Key),
-	}, "", "  ")
+	return k.plain().create(path)
+}
+
+func (k Key) plain() file {
+	return file{Type: fileType, Address: k.Address().String(), Private: hex.EncodeToString(k.private.Key)}
+}
+
+// create writes a file that is not there.
+func (f file) create(path string) error {
+	raw, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("save account key: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("save account key: %w", err)
 	}
-	if _, err := f.Write(append(raw, '\n')); err != nil {
-		return errors.Join(fmt.Errorf("save account key: %w", err), f.Close())
+	if _, err := out.Write(append(raw, '\n')); err != nil {
+		return errors.Join(fmt.Errorf("save account key: %w", err), out.Close())
 	}
-	if err := f.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("save account key: %w", err), f.Close())
+	if err := out.Sync(); err != nil {
+		return errors.Join(fmt.Errorf("save account key: %w", err), out.Close())
 	}
-	return f.Close()
+	return out.Close()
 }
 
 // Load reads a key file. It fails with fs.ErrNotExist if there is none and
@@ -144,8 +150,14 @@ func Load(path string) (Key, error) {
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return Key{}, fmt.Errorf("load account key %s: %w", path, err)
 	}
-	if f.Type != fileType {
-		return Key{}, fmt.Errorf("load account key %s: type is %q, want %q", path, f.Type, fileType)
+	switch f.Type {
+	case fileType:
+	case sealedType:
+		if f.Private, err = f.open(path); err != nil {
+			return Key{}, err
+		}
+	default:
+		return Key{}, fmt.Errorf("load account key %s: type is %q, want %q or %q", path, f.Type, fileType, sealedType)
 	}
 	scalar, err := hex.DecodeString(f.Private)
 	if err != nil {

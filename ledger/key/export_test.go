@@ -1,0 +1,3 @@
+package key
+
+func init() { sealWork = 10 } // tests need no protection
