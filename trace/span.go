@@ -133,7 +133,7 @@ func texts(kv []attribute.KeyValue) map[string]string {
 	out := make(map[string]string, len(kv))
 	for _, a := range kv {
 		if a.Key != Keep {
-			out[string(a.Key)] = cut(a.Value.Emit())
+			out[string(a.Key)] = cut(a.Value.String())
 		}
 	}
 	return out
