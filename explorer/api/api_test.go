@@ -403,7 +403,7 @@ func listen(t testing.TB, url string, header ...string) *reader {
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // the reader's
 	if err != nil {
 		t.Fatal(err)
 	}
