@@ -142,15 +142,7 @@ func (p *Port) registration(ctx context.Context, s Supply, pub device.PublicKey)
 	case !errors.Is(err, client.ErrNotFound):
 		return nil, fmt.Errorf("read device %s: %w", pub.ID(), err)
 	}
-	const nonce = 1
-	message, err := device.RegisterBytes(p.ChainID(), p.signer.Address(), nonce)
-	if err != nil {
-		return nil, err
-	}
-	return &devicepb.MsgRegister{
-		Owner: p.Address(), KeyType: devicepb.KEY_TYPE_ED25519, PublicKey: pub.Bytes(), Nonce: nonce,
-		Signature: ed25519.Sign(s.Key, message), Profile: profile,
-	}, nil
+	return p.entry(s.Key, pub, profile)
 }
 
 // offerOf returns the device's offer of a kind that is not withdrawn; its Id is 0

@@ -1,0 +1,89 @@
+package sensing
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/mqttx"
+	"github.com/grange-network/grange/vertical/sensing/ingest"
+)
+
+// Gateway takes batches in until its context ends.
+type Gateway struct {
+	Dir        string // of its log and its secret
+	HTTP, MQTT net.Listener
+	Ledger     *client.Client
+	Logger     *slog.Logger
+}
+
+const (
+	headTimeout = 10 * time.Second
+	bodyTimeout = 30 * time.Second
+	stopTimeout = 5 * time.Second
+)
+
+// Run serves both doors. It closes the listeners.
+func (g Gateway) Run(ctx context.Context) error {
+	secret, err := secretIn(g.Dir)
+	if err != nil {
+		return err
+	}
+	s, err := ingest.Open(ingest.Config{Dir: filepath.Join(g.Dir, "observations"), ChainID: g.Ledger.ChainID(), Registry: NewRegistry(g.Ledger)})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	broker, err := mqttx.New(ctx, g.MQTT, &ingest.Doors{Server: s, Secret: secret}, mqttx.Limits{}, g.Logger)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = broker.Close() }()
+	return serve(ctx, g.HTTP, s.Handler())
+}
+
+// serve runs an HTTP server until ctx ends.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	web := &http.Server{Handler: h, ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, MaxHeaderBytes: 16 << 10}
+	stop := context.AfterFunc(ctx, func() {
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		if web.Shutdown(late) != nil {
+			_ = web.Close()
+		}
+	})
+	defer stop()
+	if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// secretIn reads the secret of MQTT tokens, or makes it.
+func secretIn(dir string) ([]byte, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create gateway home: %w", err)
+	}
+	path := filepath.Join(dir, "mqtt.secret")
+	secret, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		secret = make([]byte, 32)
+		_, _ = rand.Read(secret) // never fails
+		err = os.WriteFile(path, secret, 0o600)
+	}
+	if err == nil && len(secret) < 32 {
+		err = fmt.Errorf("%s has %d bytes, want 32; remove it and devices get new tokens", path, len(secret))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("secret of MQTT tokens: %w", err)
+	}
+	return secret, nil
+}
