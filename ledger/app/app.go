@@ -45,6 +45,11 @@ type Options struct {
 	MinGasPrices string
 	// QueryGasLimit bounds one query; DefaultQueryGasLimit if zero.
 	QueryGasLimit uint64
+	// SnapshotDir is where snapshots of the state for new nodes are kept; there
+	// are none if empty. One is made each SnapshotEvery blocks; if 0, others'
+	// can be restored but none is made.
+	SnapshotDir   string
+	SnapshotEvery uint64
 }
 
 // App is the state machine. It implements the SDK server's Application and is
@@ -75,6 +80,10 @@ func New(logger log.Logger, db dbm.DB, chainID string, opts Options) (*App, erro
 	if opts.QueryGasLimit == 0 {
 		opts.QueryGasLimit = DefaultQueryGasLimit
 	}
+	snapshot, err := openSnapshots(opts.SnapshotDir, opts.SnapshotEvery)
+	if err != nil {
+		return nil, err
+	}
 	base := baseapp.NewBaseApp(Name, logger, db, enc.Tx.TxDecoder(),
 		baseapp.SetChainID(chainID),
 		baseapp.SetMinGasPrices(opts.MinGasPrices),
@@ -82,6 +91,7 @@ func New(logger log.Logger, db dbm.DB, chainID string, opts Options) (*App, erro
 		baseapp.SetPruning(pruningtypes.NewCustomPruningOptions(keepStates, pruneEvery)),
 		// The other way of pruning runs in goroutines that outlive the database.
 		baseapp.SetIAVLSyncPruning(true),
+		snapshot,
 	)
 	base.SetInterfaceRegistry(enc.Registry)
 	base.SetTxEncoder(enc.Tx.TxEncoder())
