@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	cmtcfg "github.com/cometbft/cometbft/config"
 
+	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/oracle"
 )
@@ -43,6 +45,23 @@ type Config struct {
 	// QueryGasLimit bounds a query; the application's default if zero.
 	QueryGasLimit uint64
 
+	// SignerAddr is the host:port where a remote signer that holds the consensus
+	// key connects, with CometBFT's protocol; the key file of Home signs if empty.
+	// The signer must dial within seconds of the start and be the only one who can
+	// reach the port: the protocol authenticates the node, not the signer.
+	SignerAddr string
+
+	// SnapshotEvery is how many blocks lie between two snapshots of the state for
+	// new nodes; none is made if zero.
+	SnapshotEvery uint64
+	// StateSync has a node without state take a peer's snapshot instead of
+	// executing every block.
+	StateSync *StateSync
+
+	// Limit is what one address may ask of RPC, gRPC and REST each; DefaultLimit
+	// if zero. A negative PerSecond lifts it.
+	Limit peerlimit.Rate
+
 	// Prover checks proofs of what devices hold; every node of a chain must have
 	// the same. Without one no proof is accepted.
 	Prover oracle.Prover
@@ -56,6 +75,48 @@ type Config struct {
 	// LogLevel drops what is below it, whatever the logger's own level is.
 	// Warn if nil.
 	LogLevel *slog.Level
+}
+
+// DefaultLimit is what one address other than loopback may ask of each server.
+var DefaultLimit = peerlimit.Rate{PerSecond: 100, Burst: 400}
+
+// StateSync says whom a new node believes: the header at Height has the hash Hash.
+// Take both from a source you trust; all else is proven from them.
+type StateSync struct {
+	// Servers are RPC URLs of nodes that tell headers; at least one.
+	Servers []string
+	Height  int64
+	Hash    string        // hex
+	Period  time.Duration // how long such trust lasts; a week if zero
+}
+
+func (s *StateSync) check() error {
+	if s == nil {
+		return nil
+	}
+	if len(s.Servers) == 0 {
+		return errors.New("start ledger: state sync needs the RPC URL of a node")
+	}
+	if raw, err := hex.DecodeString(s.Hash); err != nil || len(raw) != 32 || s.Height < 1 {
+		return fmt.Errorf("start ledger: state sync from height %d and hash %q: want a height above 0 and 64 hex digits", s.Height, s.Hash)
+	}
+	return nil
+}
+
+func (s *StateSync) set(cfg *cmtcfg.StateSyncConfig) {
+	if s == nil {
+		return
+	}
+	cfg.Enable, cfg.TrustHeight, cfg.TrustHash = true, s.Height, s.Hash
+	cfg.RPCServers = s.Servers
+	if len(s.Servers) == 1 { // CometBFT asks for a witness besides the primary
+		cfg.RPCServers = []string{s.Servers[0], s.Servers[0]}
+	}
+	cfg.TrustPeriod = 7 * 24 * time.Hour
+	if s.Period > 0 {
+		cfg.TrustPeriod = s.Period
+	}
+	cfg.DiscoveryTime = 5 * time.Second
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -83,6 +144,17 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MinGasPrices == "" {
 		c.MinGasPrices = chain.MinGasPrice
 	}
+	if c.SignerAddr != "" {
+		if _, _, err := net.SplitHostPort(c.SignerAddr); err != nil {
+			return c, fmt.Errorf("start ledger: signer address %q is not host:port: %w", c.SignerAddr, err)
+		}
+	}
+	if err := c.StateSync.check(); err != nil {
+		return c, err
+	}
+	if c.Limit.PerSecond == 0 {
+		c.Limit = DefaultLimit
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -102,6 +174,10 @@ func (c Config) comet(p2p string) *cmtcfg.Config {
 		cfg.P2P.AddrBookStrict = false
 		cfg.P2P.AllowDuplicateIP = true
 	}
+	if c.SignerAddr != "" {
+		cfg.PrivValidatorListenAddr = "tcp://" + c.SignerAddr
+	}
+	c.StateSync.set(cfg.StateSync)
 	cfg.Consensus.TimeoutCommit = c.CommitTimeout
 	cfg.Consensus.CreateEmptyBlocks = true
 	cfg.Consensus.CreateEmptyBlocksInterval = c.EmptyBlocksInterval

@@ -13,6 +13,7 @@ import (
 
 	"cosmossdk.io/log/v2"
 	"cosmossdk.io/math"
+	cmtjson "github.com/cometbft/cometbft/libs/json"
 	cmttypes "github.com/cometbft/cometbft/types"
 	dbm "github.com/cosmos/cosmos-db"
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -196,6 +197,28 @@ func mergeJSON(base, over json.RawMessage) (json.RawMessage, error) {
 		b[name] = merged
 	}
 	return json.Marshal(b)
+}
+
+// CanonicalGenesis returns a genesis file's content, in any form that nodes tell
+// it in, as DocumentJSON wrote it, and the chain's id.
+func CanonicalGenesis(raw []byte) (document []byte, chainID string, err error) {
+	var doc genutiltypes.AppGenesis
+	if err = json.Unmarshal(raw, &doc); err != nil || doc.Consensus == nil { // CometBFT's own form
+		var plain cmttypes.GenesisDoc
+		if err = cmtjson.Unmarshal(raw, &plain); err != nil {
+			return nil, "", fmt.Errorf("read genesis: %w", err)
+		}
+		doc = genutiltypes.AppGenesis{
+			GenesisTime: plain.GenesisTime, ChainID: plain.ChainID, InitialHeight: plain.InitialHeight, AppState: plain.AppState,
+			Consensus: &genutiltypes.ConsensusGenesis{Params: plain.ConsensusParams},
+		}
+	}
+	doc.AppName = app.Name
+	if err := doc.ValidateAndComplete(); err != nil {
+		return nil, "", fmt.Errorf("check genesis: %w", err)
+	}
+	document, err = json.MarshalIndent(&doc, "", "  ")
+	return document, doc.ChainID, err
 }
 
 // WriteGenesis stores a genesis file, the same for every node of the chain, in

@@ -86,13 +86,9 @@ func checkKeys(files ...string) error {
 	return nil
 }
 
-// Gentx signs the transaction that makes the node a validator of chainID from
-// its first block, staking stake ugrain of the operator's own.
-func (k NodeKeys) Gentx(ctx context.Context, chainID, moniker string, stake uint64) (json.RawMessage, error) {
-	enc, err := encoding.New()
-	if err != nil {
-		return nil, err
-	}
+// CreateValidator is the message that makes the node a validator, staking stake
+// ugrain of the operator's own, with a commission of 10 %.
+func (k NodeKeys) CreateValidator(moniker string, stake uint64) (*stakingtypes.MsgCreateValidator, error) {
 	msg, err := stakingtypes.NewMsgCreateValidator(
 		sdk.ValAddress(k.Operator.Address()).String(), k.Consensus,
 		sdk.NewCoin(chain.Grain, math.NewIntFromUint64(stake)),
@@ -102,6 +98,20 @@ func (k NodeKeys) Gentx(ctx context.Context, chainID, moniker string, stake uint
 	)
 	if err != nil {
 		return nil, fmt.Errorf("build validator %s: %w", moniker, err)
+	}
+	return msg, nil
+}
+
+// Gentx signs the transaction that makes the node a validator of chainID from
+// its first block, staking stake ugrain of the operator's own.
+func (k NodeKeys) Gentx(ctx context.Context, chainID, moniker string, stake uint64) (json.RawMessage, error) {
+	enc, err := encoding.New()
+	if err != nil {
+		return nil, err
+	}
+	msg, err := k.CreateValidator(moniker, stake)
+	if err != nil {
+		return nil, err
 	}
 	b := enc.Tx.NewTxBuilder()
 	if err := b.SetMsgs(msg); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -20,6 +21,7 @@ import (
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	"google.golang.org/grpc"
 
+	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/ledger/app"
 )
 
@@ -39,6 +41,7 @@ type Node struct {
 	comet *node.Node
 	dbs   []cmtdb.DB // CometBFT's
 
+	limit                           *peerlimit.Limiter
 	rpc, grpcListener, restListener *trackedListener
 	grpc                            *grpc.Server
 	conn                            *grpc.ClientConn // REST to gRPC
@@ -78,10 +81,14 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkKeys(cmt.NodeKeyFile(), cmt.PrivValidatorKeyFile(), cmt.PrivValidatorStateFile()); err != nil {
+	keys := []string{cmt.NodeKeyFile()}
+	if cfg.SignerAddr == "" {
+		keys = append(keys, cmt.PrivValidatorKeyFile(), cmt.PrivValidatorStateFile())
+	}
+	if err := checkKeys(keys...); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, chainID: genesis.ChainID, ready: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{cfg: cfg, chainID: genesis.ChainID, limit: peerlimit.New(cfg.Limit), ready: make(chan struct{}), done: make(chan struct{})}
 	if err := n.open(ctx, cmt, genesis); err != nil {
 		n.close()
 		return nil, err
@@ -114,6 +121,8 @@ func (n *Node) open(ctx context.Context, cmt *cmtcfg.Config, genesis *cmttypes.G
 		MinGasPrices:  n.cfg.MinGasPrices,
 		QueryGasLimit: n.cfg.QueryGasLimit,
 		Prover:        n.cfg.Prover,
+		SnapshotDir:   filepath.Join(cmt.DBDir(), "snapshots"),
+		SnapshotEvery: n.cfg.SnapshotEvery,
 	})
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -122,8 +131,12 @@ func (n *Node) open(ctx context.Context, cmt *cmtcfg.Config, genesis *cmttypes.G
 	if err != nil {
 		return fmt.Errorf("load node key: %w", err)
 	}
+	var signer cmttypes.PrivValidator // CometBFT makes that of a remote one
+	if n.cfg.SignerAddr == "" {
+		signer = privval.LoadFilePV(cmt.PrivValidatorKeyFile(), cmt.PrivValidatorStateFile())
+	}
 	n.comet, err = node.NewNodeWithContext(ctx, cmt,
-		privval.LoadFilePV(cmt.PrivValidatorKeyFile(), cmt.PrivValidatorStateFile()),
+		signer,
 		nodeKey,
 		proxy.NewLocalClientCreator(sdkserver.NewCometABCIWrapper(n.app)),
 		func() (*cmttypes.GenesisDoc, error) { return genesis, nil },
@@ -164,6 +177,9 @@ func (n *Node) Endpoints() Endpoints { return n.endpoints }
 
 // ChainID is the chain the node runs.
 func (n *Node) ChainID() string { return n.chainID }
+
+// Height is that of the newest block the node has executed.
+func (n *Node) Height() int64 { return n.app.LastBlockHeight() }
 
 // Ready is closed when the node has seen a block since it started, or had one.
 func (n *Node) Ready() <-chan struct{} { return n.ready }

@@ -14,11 +14,16 @@ import (
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/codec"
 	serverconfig "github.com/cosmos/cosmos-sdk/server/config"
-	servergrpc "github.com/cosmos/cosmos-sdk/server/grpc"
+	"github.com/cosmos/cosmos-sdk/server/grpc/gogoreflection"
 	gateway "github.com/cosmos/gogogateway"
 	"github.com/grpc-ecosystem/grpc-gateway/runtime"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"github.com/grange-network/grange/ledger/encoding"
 )
@@ -66,16 +71,24 @@ func (n *Node) openGRPC(c client.Context) error {
 	n.app.RegisterTxService(c)
 	n.app.RegisterTendermintService(c)
 	n.app.RegisterNodeService(c, *cfg)
-	var err error
-	n.grpc, err = servergrpc.NewGRPCServer(c, n.app, serverconfig.GRPCConfig{
-		MaxRecvMsgSize:  maxMessage,
-		MaxSendMsgSize:  maxMessage,
-		SkipCheckHeader: true,
-	})
-	if err != nil {
-		return fmt.Errorf("build gRPC server: %w", err)
-	}
+	n.grpc = grpc.NewServer(
+		grpc.ForceServerCodec(codec.NewProtoCodec(n.app.Registry).GRPCCodec()),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxSendMsgSize(maxMessage),
+		grpc.StatsHandler(otelgrpc.NewServerHandler()),
+		grpc.InTapHandle(n.admit),
+	)
+	n.app.RegisterGRPCServerWithSkipCheckHeader(n.grpc, true)
+	gogoreflection.Register(n.grpc)
 	return nil
+}
+
+// admit refuses a call beyond its address's limit before it is read.
+func (n *Node) admit(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	if p, ok := peer.FromContext(ctx); ok && !n.limit.Allow(p.Addr.String()) {
+		return nil, status.Errorf(codes.ResourceExhausted, "too many calls from your address: at most %d a second, wait and call again", n.cfg.Limit.PerSecond)
+	}
+	return ctx, nil
 }
 
 // openREST serves the JSON form of the gRPC queries over a connection to our
@@ -102,7 +115,7 @@ func (n *Node) openREST(c client.Context) error {
 	)
 	n.app.RegisterREST(c.WithGRPCClient(n.conn), mux)
 	n.rest = &http.Server{
-		Handler:           mux,
+		Handler:           n.limit.Handler(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
@@ -196,7 +209,7 @@ func (n *Node) serveRPC() error {
 	cfg := rpcserver.DefaultConfig()
 	cfg.MaxBodyBytes = env.Config.MaxBodyBytes
 	cfg.WriteTimeout = env.Config.TimeoutBroadcastTxCommit + time.Second
-	return rpcserver.Serve(n.rpc, mux, logger, cfg)
+	return rpcserver.Serve(n.rpc, n.limit.Handler(mux), logger, cfg)
 }
 
 // close stops what open made, newest first. It is safe on a half-open node.

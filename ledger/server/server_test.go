@@ -79,6 +79,8 @@ func TestMain(m *testing.M) {
 		// CometBFT leaves these behind when a node stops.
 		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/libs/autofile.OpenAutoFile.func1"),
 		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/libs/autofile.(*AutoFile).closeFileRoutine"),
+		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/privval.(*SignerListenerEndpoint).serviceLoop"),
+		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/privval.(*SignerListenerEndpoint).pingLoop"),
 		goleak.IgnoreAnyFunction("github.com/cometbft/cometbft/proxy.(*multiAppConn).killTMOnClientError"),
 	)
 }
