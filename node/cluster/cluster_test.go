@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == hostWord {
+		serveHost(os.Args[2], os.Args[3])
+	}
 	os.Exit(m.Run())
 }
 
@@ -94,9 +97,13 @@ func (r *running) logs() string {
 
 // get asks a validator's RPC.
 func (r *running) get(i int, path string, into any) error {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	return askURL(r.Context(), r.net.Endpoints().Validators[i].RPC+path, into)
+}
+
+func askURL(ctx context.Context, url string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.net.Endpoints().Validators[i].RPC+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}

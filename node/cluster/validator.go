@@ -13,6 +13,9 @@ import (
 	"github.com/grange-network/grange/verify"
 )
 
+// snapshotEvery is often: whoever tries state sync shall not wait long.
+const snapshotEvery = 20
+
 // Serve runs one validator of a home directory in this process, as the child of
 // the process that runs the cluster.
 func Serve(ctx context.Context, home, name string, log *slog.Logger) error {
@@ -50,6 +53,7 @@ func (p *Plan) config(home string, i int, log *slog.Logger) server.Config {
 	c := server.Config{
 		Home: chainHome(home, p.Validators[i].Name), Moniker: p.Validators[i].Name,
 		RPCAddr: p.addr(i, rpcPort), P2PAddr: p.addr(i, p2pPort), GRPCAddr: p.addr(i, grpcPort), RESTAddr: p.addr(i, restPort),
+		SnapshotEvery: snapshotEvery,
 		CommitTimeout: time.Duration(p.CommitMillis) * time.Millisecond,
 		Prover:        ledgerport.Prover{}, Logger: log,
 	}

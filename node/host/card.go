@@ -19,6 +19,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/grange-network/grange/ledger/chain"
+	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/ledger/server"
 )
 
@@ -149,6 +150,9 @@ func genesis(cards []Card) ([]byte, error) {
 }
 
 func newCard(ctx context.Context, home string, o InitOptions) (Card, error) {
+	if err := newOperator(home, o.ShowPhrase); err != nil {
+		return Card{}, err
+	}
 	k, err := server.InitNode(chainHome(home))
 	if err != nil {
 		return Card{}, err
@@ -162,6 +166,28 @@ func newCard(ctx context.Context, home string, o InitOptions) (Card, error) {
 		EpochSeconds: uint32(o.Epoch / time.Second), NodeID: k.NodeID, Address: o.Address,
 		Operator: k.Operator.Address().String(), Gentx: gentx,
 	}, nil
+}
+
+// newOperator makes the operator's key from a phrase, if there is none and
+// somebody is to see the phrase.
+func newOperator(home string, show func(string)) error {
+	path := server.OperatorKeyPath(chainHome(home))
+	if _, err := os.Stat(path); show == nil || err == nil {
+		return nil
+	}
+	phrase, err := key.NewMnemonic()
+	if err != nil {
+		return err
+	}
+	k, err := key.FromMnemonic(phrase, 0)
+	if err != nil {
+		return err
+	}
+	if err := k.Save(path); err != nil {
+		return err
+	}
+	show(phrase)
+	return nil
 }
 
 func chainHome(home string) string { return filepath.Join(home, "chain") }

@@ -1,9 +1,8 @@
 package host
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +27,9 @@ type InitOptions struct {
 	ChainID string
 	Address string        // host:port where others reach this machine
 	Epoch   time.Duration // whole seconds, as on every other machine
+	// ShowPhrase gets the phrase of the operator's new key, once; the key has
+	// none if nil.
+	ShowPhrase func(phrase string)
 }
 
 // Init makes the keys of a machine and its card. It refuses a home that has
@@ -61,6 +63,28 @@ type Plan struct {
 	Port    string   `json:"port"`  // p2p port
 	Host    string   `json:"host"`  // where others reach it
 	Peers   []string `json:"peers"` // id@host:port
+	// Late says that the machine joined a network that ran already: its peers are
+	// a few of many, so that it finds others through them.
+	Late bool     `json:"late,omitempty"`
+	RPC  []string `json:"rpc,omitempty"` // URLs of nodes, for state sync
+}
+
+// ReadPlan reads what a machine that joined knows.
+func ReadPlan(home string) (Plan, error) {
+	var p Plan
+	raw, err := os.ReadFile(planPath(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, refusef("start: no host.json at %s: run grange init and grange join first", home)
+	}
+	if err != nil {
+		return p, err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return p, refusef("read %s, line %d: %v", planPath(home), 1+bytes.Count(raw[:d.InputOffset()], []byte("\n")), err)
+	}
+	return p, nil
 }
 
 func planPath(home string) string { return filepath.Join(home, "host.json") }
@@ -100,8 +124,7 @@ func Join(home string, cards []Card) (string, error) {
 	} else if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append(document, '\n')) // as the file has it
-	return hex.EncodeToString(sum[:]), writeJSON(planPath(home), p)
+	return digest(document), writeJSON(planPath(home), p)
 }
 
 // StartOptions say where a machine listens. Addresses are host:port.
@@ -110,6 +133,20 @@ type StartOptions struct {
 	// Price to vote for a GRAIN, in ucredit; no votes if 0.
 	Price  uint64
 	Logger *slog.Logger
+	// Full runs the ledger's node only, without an operator's duties.
+	Full bool
+	// TrustHeight and TrustHash, a header's, have a node without state take a
+	// snapshot from its peers; TrustRPC are the URLs of nodes that tell headers,
+	// those of the join if empty. No state sync if TrustHeight is 0.
+	TrustHeight int64
+	TrustHash   string
+	TrustRPC    []string
+	// Signer is where a remote signer with the consensus key connects, host:port;
+	// the key file signs if empty.
+	Signer string
+	// SnapshotEvery is how many blocks lie between two snapshots for new nodes;
+	// none is made if 0.
+	SnapshotEvery uint64
 	// Metrics is where the process shows its metrics; nowhere if empty.
 	Metrics string
 }
@@ -117,16 +154,9 @@ type StartOptions struct {
 // Start runs the validator of a home made by Init and Join until ctx ends. It
 // calls ready once the ledger has a block.
 func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) error {
-	var p Plan
-	raw, err := os.ReadFile(planPath(home))
-	if errors.Is(err, fs.ErrNotExist) {
-		return refusef("start: no host.json at %s: run grange init and grange join first", home)
-	}
+	p, err := ReadPlan(home)
 	if err != nil {
 		return err
-	}
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return fmt.Errorf("read %s: %w", planPath(home), err)
 	}
 	unlock, err := node.Lock(filepath.Join(home, "lock"))
 	if err != nil {
@@ -148,13 +178,15 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 	}
 	defer hide()
 	d := Duties{Home: filepath.Join(home, "data", "verifier"), Tracer: traces.Tracer("verifier")}
-	if o.Price > 0 {
+	if o.Full {
+		d = Duties{}
+	} else if o.Price > 0 {
 		d.Prices = verify.FixedPrice(o.Price)
 	}
 	r := NewValidator(server.Config{
 		Home: chainHome(home), Moniker: p.Name, P2PAddr: net.JoinHostPort(listen, p.Port),
 		RPCAddr: o.RPC, GRPCAddr: o.GRPC, RESTAddr: o.REST,
-		PersistentPeers: p.Peers, Prover: ledgerport.Prover{}, Logger: o.Logger, Metrics: o.Metrics != "",
+		PersistentPeers: p.Peers, PEX: p.Late, SignerAddr: o.Signer, SnapshotEvery: o.SnapshotEvery, StateSync: o.stateSync(p), Prover: ledgerport.Prover{}, Logger: o.Logger, Metrics: o.Metrics != "",
 	}, d)
 	endpoints := filepath.Join(home, "endpoints.json")
 	done := make(chan struct{})
@@ -175,6 +207,17 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 	<-said
 	_ = os.Remove(endpoints) // absent when it never was ready
 	return err
+}
+
+func (o StartOptions) stateSync(p Plan) *server.StateSync {
+	if o.TrustHeight == 0 {
+		return nil
+	}
+	s := &server.StateSync{Servers: o.TrustRPC, Height: o.TrustHeight, Hash: o.TrustHash}
+	if len(s.Servers) == 0 {
+		s.Servers = p.RPC
+	}
+	return s
 }
 
 // showMetrics serves the metrics of this process until hide is called.

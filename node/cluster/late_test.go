@@ -1,0 +1,309 @@
+package cluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cosmossdk.io/math"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
+
+	"github.com/grange-network/grange/ledger/chain"
+	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/ledger/key"
+	"github.com/grange-network/grange/node/cluster"
+	"github.com/grange-network/grange/node/host"
+)
+
+// A machine that joins later is this test's program with this word, a home and
+// its options in JSON.
+const hostWord = "serve-host"
+
+type hostOptions struct {
+	RPC, GRPC, REST string
+	TrustHeight     int64
+	TrustHash       string
+}
+
+func serveHost(home, raw string) {
+	var o hostOptions
+	if err := json.Unmarshal([]byte(raw), &o); err != nil {
+		log.Fatal(err)
+	}
+	err := host.Start(context.Background(), home, host.StartOptions{
+		RPC: o.RPC, GRPC: o.GRPC, REST: o.REST, Full: true, TrustHeight: o.TrustHeight, TrustHash: o.TrustHash,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}, func(host.Plan) {})
+	log.Fatal(err)
+}
+
+// late is a machine that joined a running cluster.
+type late struct {
+	*running
+	home string
+	hostOptions
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// joins makes the home of a machine that is to join.
+func (r *running) joins(name string) *late {
+	r.Helper()
+	l := &late{running: r, home: r.TempDir(), hostOptions: hostOptions{RPC: freeAddr(r.T), GRPC: freeAddr(r.T), REST: freeAddr(r.T)}}
+	_, err := host.Init(r.Context(), l.home, host.InitOptions{Name: name, ChainID: cluster.ChainID, Address: freeAddr(r.T), Epoch: time.Minute})
+	r.must(err)
+	var peers []string
+	for _, v := range r.net.Endpoints().Validators {
+		peers = append(peers, v.RPC)
+	}
+	_, err = host.JoinRunning(r.Context(), l.home, host.LateOptions{Genesis: peers[0], Peers: peers})
+	r.must(err)
+	founded, err := os.ReadFile(filepath.Join(r.home, "data", r.name(0), "chain", "config", "genesis.json"))
+	r.must(err)
+	fetched, err := os.ReadFile(l.path("config/genesis.json"))
+	r.must(err)
+	if string(founded) != string(fetched) {
+		r.Fatal("the fetched genesis is not the founders'")
+	}
+	return l
+}
+
+func (l *late) path(name string) string { return filepath.Join(l.home, "chain", name) }
+
+// run starts the machine; it is killed with the test.
+func (l *late) run(t *testing.T) {
+	t.Helper()
+	raw, err := json.Marshal(l.hostOptions)
+	l.must(err)
+	out, err := os.Create(filepath.Join(l.running.home, "logs", filepath.Base(l.home)+"-late.log"))
+	l.must(err)
+	p := exec.Command(os.Args[0], hostWord, l.home, string(raw))
+	p.Stderr = out
+	l.must(p.Start())
+	out.Close()
+	t.Cleanup(func() {
+		_ = p.Process.Kill()
+		_ = p.Wait()
+	})
+}
+
+func (l *late) url() string { return "http://" + l.RPC }
+
+// reaches waits until the machine has a height.
+func (l *late) reaches(h int64) {
+	l.Helper()
+	for began := time.Now(); heightAt(l.Context(), l.url()) < h; time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > 2*time.Minute {
+			l.Fatalf("machine is at %d after 2 minutes, want %d\n%s", heightAt(l.Context(), l.url()), h, l.logs())
+		}
+	}
+}
+
+type syncInfo struct {
+	Result struct {
+		SyncInfo struct {
+			Height   int64 `json:"latest_block_height,string"`
+			Earliest int64 `json:"earliest_block_height,string"`
+		} `json:"sync_info"`
+	}
+}
+
+func heightAt(ctx context.Context, url string) int64 {
+	var s syncInfo
+	if askURL(ctx, url+"/status", &s) != nil {
+		return 0
+	}
+	return s.Result.SyncInfo.Height
+}
+
+// dial connects to the gRPC and RPC of a validator.
+func (r *running) dial(t *testing.T, i int) *client.Client {
+	t.Helper()
+	v := r.net.Endpoints().Validators[i]
+	c, err := client.Dial(t.Context(), client.Endpoints{GRPC: v.GRPC, RPC: strings.TrimPrefix(v.RPC, "http://"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func send(ctx context.Context, s *client.Signer, to sdk.AccAddress, ugrain int64) error {
+	_, err := s.Send(ctx, banktypes.NewMsgSend(s.Address(), to, sdk.NewCoins(sdk.NewInt64Coin(chain.Grain, ugrain))))
+	return err
+}
+
+// TestLateRestoredAndTwoFaced is what befalls a network that has run for a while,
+// on one network of four.
+func TestLateRestoredAndTwoFaced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts seven processes")
+	}
+	o := options(t.TempDir())
+	o.Commit = 100 * time.Millisecond
+	r := start(t, o)
+	sup := r.net.Supervisor()
+	chainOf := func(i int) string { return filepath.Join(r.home, "data", r.name(i)) }
+	backup := filepath.Join(t.TempDir(), "yesterday")
+	r.reach(3, time.Minute, 0, 1, 2, 3)
+	r.must(sup.Kill(r.name(1))) // a copy of a running database is none
+	r.must(os.CopyFS(backup, os.DirFS(chainOf(1))))
+	r.must(sup.Start(t.Context(), r.name(1)))
+	user, err := key.Load(cluster.UserKeyPath(r.home))
+	r.must(err)
+	ledger, other := r.dial(t, 0), r.dial(t, 2)
+
+	r.run("four workers of one account through two nodes", func(t *testing.T) {
+		var wg sync.WaitGroup
+		to := key.New().Address()
+		for w := range 4 {
+			wg.Go(func() {
+				s := []*client.Client{ledger, other}[w%2].Signer(user, nil) // as a process of its own would
+				for range 5 {
+					if err := send(t.Context(), s, to, 1); err != nil {
+						t.Errorf("worker %d: %v", w, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		got, err := ledger.Bank.Balance(t.Context(), &banktypes.QueryBalanceRequest{Address: to.String(), Denom: chain.Grain})
+		if err != nil || !got.Balance.Amount.Equal(math.NewInt(20)) {
+			t.Fatalf("received %v (%v), want 20", got, err)
+		}
+	})
+
+	fifth := r.joins("fifth")
+	fifth.run(t)
+	r.run("a late machine catches up and becomes a validator", func(t *testing.T) {
+		fifth.reaches(r.top())
+		operator, err := key.Load(fifth.path("keys/operator.json"))
+		r.must(err)
+		r.must(send(t.Context(), ledger.Signer(user, nil), operator.Address(), 2_000_000_000))
+		_, _, err = host.CreateValidator(t.Context(), fifth.home, client.Endpoints{GRPC: fifth.GRPC, RPC: fifth.RPC}, 1_000_000_000)
+		r.must(err)
+		all, err := ledger.Staking.Validators(t.Context(), &stakingtypes.QueryValidatorsRequest{Status: stakingtypes.Bonded.String()})
+		if err != nil || len(all.Validators) != 5 {
+			t.Fatalf("%d bonded validators (%v), want 5", len(all.GetValidators()), err)
+		}
+	})
+	r.run("a new node takes a snapshot", func(t *testing.T) {
+		r.reach(45, 2*time.Minute, 0) // the second snapshot and the headers after it
+		sixth := r.joins("sixth")
+		var c struct {
+			Result struct {
+				SignedHeader struct {
+					Commit struct {
+						BlockID struct{ Hash string } `json:"block_id"`
+					}
+				} `json:"signed_header"`
+			}
+		}
+		r.must(r.get(0, "/commit?height=5", &c))
+		sixth.TrustHeight, sixth.TrustHash = 5, c.Result.SignedHeader.Commit.BlockID.Hash
+		sixth.run(t)
+		sixth.reaches(r.top())
+		var s syncInfo
+		r.must(askURL(t.Context(), sixth.url()+"/status", &s))
+		if s.Result.SyncInfo.Earliest < 20 {
+			t.Fatalf("its first block is %d: it has executed the chain instead", s.Result.SyncInfo.Earliest)
+		}
+		r.same(sixth.url(), s.Result.SyncInfo.Earliest, s.Result.SyncInfo.Height)
+	})
+	r.run("a disk of yesterday catches up and signs nothing twice", func(t *testing.T) {
+		r.must(sup.Kill(r.name(1)))
+		h := r.height(0)
+		r.must(os.RemoveAll(chainOf(1)))
+		r.must(os.CopyFS(chainOf(1), os.DirFS(backup)))
+		r.must(sup.Start(t.Context(), r.name(1)))
+		r.reach(h+10, 2*time.Minute, 0, 1, 2, 3)
+		if got := punished(t, ledger); len(got) != 0 {
+			t.Fatalf("punished for signing twice: %v", got)
+		}
+	})
+	r.run("who signs twice is found out and the others go on", func(t *testing.T) {
+		twin := r.joins("twin")
+		stolen, err := os.ReadFile(filepath.Join(chainOf(3), "chain/config/priv_validator_key.json"))
+		r.must(err)
+		r.must(os.WriteFile(twin.path("config/priv_validator_key.json"), stolen, 0o600))
+		twin.run(t)
+		began := time.Now()
+		for len(punished(t, ledger)) == 0 {
+			if time.Since(began) > 3*time.Minute {
+				t.Fatalf("no punishment within 3 minutes\n%s", r.logs())
+			}
+			r.must(ledger.WaitHeight(t.Context(), r.height(0)+1))
+		}
+		t.Logf("tombstoned after %v", time.Since(began))
+		address := r.net.Plan().Validators[3].Operator
+		account, err := sdk.AccAddressFromBech32(address)
+		r.must(err)
+		v, err := ledger.Staking.Validator(t.Context(), &stakingtypes.QueryValidatorRequest{ValidatorAddr: sdk.ValAddress(account).String()})
+		r.must(err)
+		if !v.Validator.Jailed || !v.Validator.Tokens.LT(math.NewInt(1_000_000_000_000)) {
+			t.Fatalf("validator-4 has %v and jailed is %v: want less than its stake and true", v.Validator.Tokens, v.Validator.Jailed)
+		}
+		r.reach(r.height(0)+5, 2*time.Minute, 0, 1, 2)
+	})
+	r.agree(4)
+	last := min(r.height(0), heightAt(t.Context(), fifth.url()))
+	r.same(fifth.url(), 1, last)
+}
+
+// punished are the consensus addresses tombstoned for signing twice.
+func punished(t *testing.T, c *client.Client) (out []string) {
+	t.Helper()
+	infos, err := c.Slashing.SigningInfos(t.Context(), &slashingtypes.QuerySigningInfosRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range infos.Info {
+		if i.Tombstoned {
+			out = append(out, i.Address)
+		}
+	}
+	return out
+}
+
+// same compares the application hashes of a machine with validator 1's, at every
+// height.
+func (r *running) same(url string, first, last int64) {
+	r.Helper()
+	for h := first; h <= last; h++ {
+		var want, got struct {
+			Result struct {
+				SignedHeader struct {
+					Header struct {
+						AppHash string `json:"app_hash"`
+					}
+				} `json:"signed_header"`
+			}
+		}
+		r.must(r.get(0, fmt.Sprintf("/commit?height=%d", h), &want))
+		r.must(askURL(r.Context(), fmt.Sprintf("%s/commit?height=%d", url, h), &got))
+		if a, b := want.Result.SignedHeader.Header.AppHash, got.Result.SignedHeader.Header.AppHash; a == "" || a != b {
+			r.Fatalf("height %d: %s has state %q, validator 1 has %q", h, url, b, a)
+		}
+	}
+}
