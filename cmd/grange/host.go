@@ -1,17 +1,22 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/host"
+	"github.com/grange-network/grange/node/local"
 )
 
 // newHost returns the commands of one machine of a network of many.
@@ -25,10 +30,12 @@ func newInit(g *globals) *cobra.Command {
 		Use:   "init",
 		Short: "Make this machine's keys and the card that introduces it to others",
 		Long: "Make this machine's keys in --home and its card, HOME/card.json: what the other founding machines need to know\n" +
-			"of it. The card holds no secrets. Exchange the cards of all machines, then run grange join on each.",
+			"of it. The card holds no secrets. Exchange the cards of all machines, then run grange join on each. The phrase of\n" +
+			"the operator's key is shown once, on standard error. grange key seal HOME/chain/keys/operator.json encrypts it.",
 		Example: "grange init --name alpha --address 192.0.2.1:26656 --chain-id grange-four-1",
 		Args:    args(),
 		RunE: func(c *cobra.Command, _ []string) error {
+			o.ShowPhrase = func(phrase string) { showPhrase(c.ErrOrStderr(), phrase) }
 			card, err := host.Init(c.Context(), g.home, o)
 			if err != nil {
 				return explainHost(g, err)
@@ -47,15 +54,25 @@ func newInit(g *globals) *cobra.Command {
 }
 
 func newJoin(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use:   "join CARD...",
-		Short: "Make the chain of all founding machines from their cards",
+	var late host.LateOptions
+	c := &cobra.Command{
+		Use:   "join [CARD...]",
+		Short: "Make the chain of all founding machines from their cards, or join a network that runs",
 		Long: "Make the chain of all founding machines from their cards, this machine's own among them. Every machine runs\n" +
-			"this with the same cards, in any order, and gets the same genesis: compare the hash it prints.",
-		Example: "grange join alpha.json beta.json gamma.json delta.json",
+			"this with the same cards, in any order, and gets the same genesis: compare the hash it prints.\n\n" +
+			"With --genesis, a file or the RPC URL of a node, join a network that runs already. --genesis-sha256 checks the\n" +
+			"genesis against the hash its founders published; without, the node of the URL is believed.",
+		Example: "grange join alpha.json beta.json gamma.json delta.json\n" +
+			"grange join --genesis http://192.0.2.1:26657 --genesis-sha256 3dee2117...",
 		RunE: func(c *cobra.Command, given []string) error {
-			if len(given) == 0 {
-				return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "%s needs the CARD of every machine", c.CommandPath())
+			switch {
+			case late.Genesis != "" && len(given) > 0:
+				return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "cards found a network, --genesis joins one that runs: give one of them")
+			case late.Genesis != "":
+				hash, err := host.JoinRunning(c.Context(), g.home, late)
+				return joined(g, c, hash, 0, "full", err)
+			case len(given) == 0:
+				return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "%s needs the CARD of every machine, or --genesis", c.CommandPath())
 			}
 			var cards []host.Card
 			for _, path := range given {
@@ -66,32 +83,49 @@ func newJoin(g *globals) *cobra.Command {
 				cards = append(cards, card)
 			}
 			hash, err := host.Join(g.home, cards)
-			if err != nil {
-				return explainHost(g, err)
-			}
-			return g.out(c).Emit(map[string]any{"genesis_sha256": hash, "validators": len(cards)}, func(w io.Writer) error {
-				return cliout.Pairs(w, [2]string{"genesis sha256", hash}, [2]string{"validators", fmt.Sprint(len(cards))},
-					[2]string{"next", "grange start --role validator" + g.homeFlag()})
-			})
+			return joined(g, c, hash, len(cards), "validator", err)
 		},
 	}
+	c.Flags().StringVar(&late.Genesis, "genesis", "", "genesis file, or RPC URL of a node, of a network that runs")
+	c.Flags().StringVar(&late.SHA256, "genesis-sha256", "", "the hash that the genesis must have")
+	c.Flags().StringArrayVar(&late.Peers, "peer", nil, "a node of it: NODE-ID@host:port or RPC URL (default: that of --genesis)")
+	return c
+}
+
+func joined(g *globals, c *cobra.Command, hash string, founders int, role string, err error) error {
+	if err != nil {
+		return explainHost(g, err)
+	}
+	return g.out(c).Emit(map[string]any{"genesis_sha256": hash, "validators": founders}, func(w io.Writer) error {
+		pairs := [][2]string{{"genesis sha256", hash}}
+		if founders > 0 {
+			pairs = append(pairs, [2]string{"validators", fmt.Sprint(founders)})
+		}
+		return cliout.Pairs(w, append(pairs, [2]string{"next", "grange start --role " + role + g.homeFlag()})...)
+	})
 }
 
 func newStart(g *globals) *cobra.Command {
 	var o host.StartOptions
-	var role, otlp string
+	var role, otlp, trust string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "start",
 		Short: "Run this machine's role in a network of many",
 		Long: "Run this machine's role in a network of many until Ctrl-C or SIGTERM. The role validator runs the ledger's node\n" +
-			"and its operator's duties. Its p2p port is that of its card; RPC, gRPC and REST are on loopback unless told\n" +
+			"and its operator's duties; the role full the node only. Its p2p port is that of its card; RPC, gRPC and REST are on loopback unless told\n" +
 			"otherwise and have no TLS. The log goes to standard error.",
-		Example: "grange start --role validator",
-		Args:    args(),
+		Example: "grange start --role validator\n" +
+			"grange start --role full --state-sync 120000:9F3C...   # take a snapshot, believing that header",
+		Args: args(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if role != "validator" {
-				return cliout.Failf(cliout.Usage, "grange start --role validator", "unknown role %q", role)
+			if role != "validator" && role != "full" {
+				return cliout.Failf(cliout.Usage, "grange start --role validator", "unknown role %q, want validator or full", role)
+			}
+			o.Full = role == "full"
+			var err error
+			if o.TrustHeight, o.TrustHash, err = parseTrust(trust); err != nil {
+				return err
 			}
 			exportTo(otlp)
 			o.Logger = newLogger(os.Stderr, verbose)
@@ -101,7 +135,11 @@ func newStart(g *globals) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&role, "role", "", "what to run: validator")
+	f.StringVar(&role, "role", "", "what to run: validator or full")
+	f.StringVar(&trust, "state-sync", "", "HEIGHT:HASH of a header you trust: a node without state takes a snapshot from its peers")
+	f.StringArrayVar(&o.TrustRPC, "state-sync-rpc", nil, "RPC URL of a node that tells headers (default: those of the join)")
+	f.Uint64Var(&o.SnapshotEvery, "snapshot-every", 1000, "blocks between two snapshots for new nodes (0: none)")
+	f.StringVar(&o.Signer, "signer-listen", "", "host:port where a remote signer with the consensus key connects (default: the key file signs)")
 	f.StringVar(&o.RPC, "rpc-listen", "127.0.0.1:26657", "where CometBFT's RPC listens")
 	f.StringVar(&o.GRPC, "grpc-listen", "127.0.0.1:9090", "where gRPC listens")
 	f.StringVar(&o.REST, "rest-listen", "127.0.0.1:1317", "where REST listens")
@@ -112,11 +150,60 @@ func newStart(g *globals) *cobra.Command {
 	return c
 }
 
+func parseTrust(s string) (height int64, hash string, err error) {
+	if s == "" {
+		return 0, "", nil
+	}
+	at, hash, _ := strings.Cut(s, ":")
+	height, err = strconv.ParseInt(at, 10, 64)
+	if raw, bad := hex.DecodeString(hash); err != nil || bad != nil || len(raw) != 32 || height < 1 {
+		return 0, "", cliout.Failf(cliout.Usage, "curl NODE/commit?height=HEIGHT", "--state-sync %q: want HEIGHT:HASH with 64 hex digits, of a block's header", s)
+	}
+	return height, hash, nil
+}
+
+// newValidator returns the commands of a machine that becomes a validator later.
+func newValidator(g *globals) *cobra.Command {
+	c := &cobra.Command{Use: "validator", Short: "Become a validator of a network that runs", RunE: group}
+	var stake uint64
+	create := &cobra.Command{
+		Use:   "create",
+		Short: "Make this machine a validator of the network it runs in",
+		Long: "Make this machine a validator of the network it runs in (grange start --role full, caught up): one transaction\n" +
+			"of its operator's account, which must own the stake and a fee. Then stop it and start it with --role validator.",
+		Example: "grange validator create --stake 1000",
+		Args:    args(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if stake == 0 {
+				return cliout.Failf(cliout.Usage, "grange validator create --stake 1000", "--stake is missing: how many GRAIN to stake")
+			}
+			e, err := local.LoadEndpoints(g.home)
+			if err != nil {
+				return cliout.Failf(cliout.Unavailable, "grange start --role full"+g.homeFlag(), "no node is running at %s (%w)", g.home, err)
+			}
+			height, hash, err := host.CreateValidator(c.Context(), g.home, client.Endpoints{GRPC: e.GRPC, RPC: strings.TrimPrefix(e.RPC, "http://")}, stake*1_000_000)
+			if err != nil {
+				return explainHost(g, err)
+			}
+			return g.out(c).Emit(map[string]any{"height": height, "txhash": hash}, func(w io.Writer) error {
+				return cliout.Pairs(w, [2]string{"height", fmt.Sprint(height)}, [2]string{"txhash", hash},
+					[2]string{"next", "stop the node, then grange start --role validator" + g.homeFlag()})
+			})
+		},
+	}
+	create.Flags().Uint64Var(&stake, "stake", 0, "GRAIN to stake")
+	c.AddCommand(create)
+	return c
+}
+
 // explainHost gives a machine's errors their exit code.
 func explainHost(g *globals, err error) error {
 	var refused *host.Error
 	var held *node.HeldError
+	var tx *client.TxError
 	switch {
+	case errors.As(err, &tx):
+		return cliout.Fail(cliout.Refused, err, "")
 	case errors.As(err, &refused):
 		return cliout.Fail(cliout.Refused, err, "")
 	case errors.As(err, &held):

@@ -12,6 +12,7 @@ import (
 	"charm.land/fang/v2"
 
 	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/ledger/server"
 )
 
@@ -23,6 +24,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	key.SetAsker(asksPassphrase())
 	g := new(globals)
 	root := newRoot(g)
 	root.SetOut(os.Stdout) // generated commands print with Println, whose default is stderr

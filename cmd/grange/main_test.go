@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -35,6 +36,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "waitfile": waitFile, "gone": gone, "waitgone": waitGone, "pidof": pidOf, "readfile": readFile, "kill9": kill9,
+			"freeport": freePort, "terminate": terminate,
 			"s3": s3Request, "settled": settled,
 		},
 	})
@@ -107,6 +109,21 @@ func kill9(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+}
+
+// freePort VAR: sets VAR to a TCP port that nobody listens on.
+func freePort(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	ts.Check(l.Close())
+}
+
+// terminate PID: asks a process to end, as Ctrl-C does.
+func terminate(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
 }
 
 // waitGone PID: the process ends within 30 seconds.
