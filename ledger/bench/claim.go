@@ -135,7 +135,7 @@ func (w *world) claims(ctx context.Context, tree *merkle.SumTree, ids [][32]byte
 		}
 		txs = append(txs, tx)
 	}
-	each := max(perBlock/2/size, 1)
+	each := max(perBlock/size, 1)
 	took, err := measure(func() error {
 		for i := 0; i < len(txs); i += each {
 			if _, err := w.block(txs[i:min(i+each, len(txs))]...); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	coredevice "github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/ledger/api/devicepb"
+	"github.com/grange-network/grange/ledger/app"
 )
 
 // Registrations: a hundred to a transaction, two thousand to a block.
@@ -26,13 +27,12 @@ const (
 )
 
 // devices measures how fast devices register and what they weigh on disk.
-func devices(ctx context.Context, s settings, dir string) (rows []row, err error) {
+func devices(ctx context.Context, s settings, dir string) ([]row, error) {
 	n := s.of(1_000_000)
 	w, err := newWorld(ctx, dir, registrars, map[string]json.RawMessage{"device": json.RawMessage(`{"params":{"max_devices_per_owner":"1000000"}}`)})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, w.Close()) }()
 	empty := size(dir)
 	var cost spent
 	for from := 0; from < n; from += perBlock {
@@ -51,7 +51,7 @@ func devices(ctx context.Context, s settings, dir string) (rows []row, err error
 	if err != nil {
 		return nil, err
 	}
-	if err := w.rest(); err != nil {
+	if err := w.rest(dir); err != nil {
 		return nil, err
 	}
 	count := human(float64(n)) + " registered devices"
@@ -125,8 +125,8 @@ func (w *world) bare() (total int64, err error) {
 	return total, nil
 }
 
-// rest leaves the newest state only and compacts the database.
-func (w *world) rest() error {
+// rest stops the application, leaving the newest state only, compacted, in dir.
+func (w *world) rest(dir string) error {
 	stores, ok := w.CommitMultiStore().(interface{ PruneStores(to int64) error })
 	if !ok {
 		return errors.New("the multistore cannot be pruned")
@@ -134,11 +134,24 @@ func (w *world) rest() error {
 	if err := stores.PruneStores(w.height - 1); err != nil {
 		return err
 	}
-	db, ok := w.db.(interface{ ForceCompact(from, to []byte) error })
-	if !ok {
-		return errors.New("the database cannot be compacted")
+	if err := w.Close(); err != nil {
+		return err
 	}
-	return db.ForceCompact(nil, nil)
+	// What was pruned is gone when the database is opened again.
+	db, err := app.OpenDB(filepath.Join(dir, "data"))
+	if err != nil {
+		return err
+	}
+	if c, ok := db.(interface{ ForceCompact(from, to []byte) error }); ok {
+		err = c.ForceCompact(nil, nil)
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	if db, err = app.OpenDB(filepath.Join(dir, "data")); err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 // size is what the files of the state's database under dir take.

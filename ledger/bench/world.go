@@ -13,7 +13,6 @@ import (
 	abci "github.com/cometbft/cometbft/abci/types"
 	cryptoenc "github.com/cometbft/cometbft/crypto/encoding"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
-	dbm "github.com/cosmos/cosmos-db"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
@@ -28,7 +27,6 @@ import (
 // world is the application over a database on disk, driven as consensus would.
 type world struct {
 	*app.App
-	db       dbm.DB
 	accounts []*account
 	height   int64
 	time     time.Time
@@ -81,7 +79,6 @@ func newWorld(ctx context.Context, dir string, n int, modules map[string]json.Ra
 	if w.App, err = app.New(log.NewNopLogger(), db, genesis.ChainID, app.Options{}); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	w.db = db
 	params := genesis.Consensus.Params.ToProto()
 	r, err := w.InitChain(&abci.RequestInitChain{
 		ChainId: genesis.ChainID, Time: genesis.GenesisTime, InitialHeight: 1, ConsensusParams: &params, AppStateBytes: genesis.AppState,
