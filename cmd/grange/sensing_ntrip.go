@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -43,9 +42,9 @@ func newSensingNTRIP() *cobra.Command {
 			if err != nil {
 				return cliout.Fail(cliout.Usage, fmt.Errorf("%s: %w", roster, err), c.CommandPath()+" --help")
 			}
-			l, err := net.Listen("tcp", listen)
+			l, err := listenOn(c, listen)
 			if err != nil {
-				return cliout.Fail(cliout.Unavailable, err, c.CommandPath()+" --listen 127.0.0.1:0")
+				return err
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()

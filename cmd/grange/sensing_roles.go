@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/ledger/api/devicepb"
+	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/node/local"
+	"github.com/grange-network/grange/node/sensing"
+)
+
+func newSensingGateway(g *globals) *cobra.Command {
+	var listen, mqtt, dir string
+	c := &cobra.Command{
+		Use: "gateway", Short: "Take signed observations in over HTTP and MQTT", Args: cobra.NoArgs,
+		Long: "Takes batches of readings in from devices that the ledger of --home knows: POST /v1/observations over HTTP,\n" +
+			"topic v1/obs/DEVICE over MQTT 3.1.1 and 5. A batch is answered when it survives a power cut.",
+		Example: "grange sensing gateway --home ~/.grange\n" +
+			"grange sensing gateway --listen 127.0.0.1:8086 --mqtt 127.0.0.1:1883 --dir /var/lib/grange/sensing",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.serving(c, func(ctx context.Context, l *client.Client, log *slog.Logger) error {
+				web, err := listenOn(c, listen)
+				if err != nil {
+					return err
+				}
+				broker, err := listenOn(c, mqtt)
+				if err != nil {
+					_ = web.Close()
+					return err
+				}
+				if dir == "" {
+					dir = filepath.Join(g.home, "sensing-gateway")
+				}
+				fmt.Fprintf(c.ErrOrStderr(), "taking observations in on http://%s/v1/observations and mqtt://%s; Ctrl-C ends it\n", web.Addr(), broker.Addr())
+				return sensing.Gateway{Dir: dir, HTTP: web, MQTT: broker, Ledger: l, Logger: log}.Run(ctx)
+			})
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8086", "address of HTTP")
+	c.Flags().StringVar(&mqtt, "mqtt", "127.0.0.1:1883", "address of MQTT")
+	c.Flags().StringVar(&dir, "dir", "", "directory of what was taken in (default: sensing-gateway in --home)")
+	return c
+}
+
+func newSensingStation(g *globals) *cobra.Command {
+	var listen, dir, gateway, owner string
+	c := &cobra.Command{
+		Use: "station", Short: "Sign for a weather station that cannot", Args: cobra.NoArgs,
+		Long: "Answers a weather station like Weather Underground (GET /weatherstation/updateweatherstation.php) and Ecowitt\n" +
+			"(POST /data/report/) do, signs what it reports with a device key and hands it to a gateway. The key is made\n" +
+			"when there is none, and registered for an account of the network of --home. While the gateway cannot be\n" +
+			"reached the reports wait on disk.",
+		Example: "grange sensing station --gateway http://127.0.0.1:8086 --listen 127.0.0.1:8087\n" +
+			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return g.serving(c, func(ctx context.Context, l *client.Client, log *slog.Logger) error {
+				if dir == "" {
+					dir = filepath.Join(g.home, "station")
+				}
+				if err := os.MkdirAll(dir, 0o700); err != nil {
+					return err
+				}
+				k, err := sensing.KeyIn(filepath.Join(dir, "device.pem"))
+				if err != nil {
+					return err
+				}
+				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner); err != nil {
+					return err
+				}
+				web, err := listenOn(c, listen)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(c.ErrOrStderr(), "station %s answers on http://%s; Ctrl-C ends it\n", k.PublicKey().ID(), web.Addr())
+				return sensing.Station{Dir: filepath.Join(dir, "reports"), Key: k, ChainID: l.ChainID(), Gateway: gateway, Listen: web, Logger: log}.Run(ctx)
+			})
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8087", "address the station reports to")
+	c.Flags().StringVar(&gateway, "gateway", "http://127.0.0.1:8086", "URL of the gateway")
+	c.Flags().StringVar(&dir, "dir", "", "directory of the key and of what waits (default: station in --home)")
+	c.Flags().StringVar(&owner, "owner", "buyer", "account of the network that the device belongs to")
+	return c
+}
+
+// registerStation enters the station's device on the ledger if it is not there.
+func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Client, k sensing.Key, owner string) error {
+	accounts, err := local.Accounts(g.home)
+	if err != nil {
+		return err
+	}
+	account, ok := accounts[owner]
+	if !ok {
+		return cliout.Failf(cliout.NotFound, "ls "+g.home+"/keys", "find account %q: the network has no such account", owner)
+	}
+	was, err := ledgerport.New(l, account, nil).Register(ctx, k.Private(), devicepb.Profile{
+		Class: devicepb.CLASS_PRN, Capabilities: []string{"weather-station"}, Status: devicepb.STATUS_ACTIVE,
+	})
+	if err == nil && !was {
+		fmt.Fprintf(w, "device %s registered for %s\n", k.PublicKey().ID(), owner)
+	}
+	return err
+}
+
+// serving connects to the ledger of --home and runs f until it is interrupted.
+func (g *globals) serving(c *cobra.Command, f func(ctx context.Context, l *client.Client, log *slog.Logger) error) error {
+	e, err := local.LoadEndpoints(g.home)
+	if err != nil {
+		return g.notRunning(err)
+	}
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	dial, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	l, err := client.Dial(dial, client.Endpoints{GRPC: e.GRPC, RPC: e.RPC, Logger: log})
+	if err != nil {
+		return g.notRunning(err)
+	}
+	defer func() { _ = l.Close() }()
+	if err := f(ctx, l, log); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func listenOn(c *cobra.Command, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, cliout.Fail(cliout.Unavailable, err, c.CommandPath()+" --help")
+	}
+	return l, nil
+}
