@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -337,12 +338,18 @@ func (w *world) reborn(msgs []sdk.Msg) {
 	w.must(err)
 	second, err := fresh.Export()
 	w.must(err)
-	if !bytes.Equal(first.AppState, second.AppState) {
-		w.Fatalf("after one more block the import exports something else: %s", difference(first.AppState, second.AppState))
+	here, there := countless.ReplaceAll(first.AppState, nil), countless.ReplaceAll(second.AppState, nil)
+	if !bytes.Equal(here, there) {
+		w.Fatalf("after one more block the import exports something else: %s", difference(here, there))
 	}
 	w.app = fresh
 	w.finish(b)
 }
+
+// countless matches the numbers of unbondings: the SDK's staking module does not
+// export their counter, so an import starts it anew. Only chains that hold others'
+// unbondings back use them, which this one does not.
+var countless = regexp.MustCompile(`(?s)"unbonding_ids?": ("\d+"|\[.*?\]),?`)
 
 // difference shows the lines around the first byte in which two exports differ.
 func difference(a, b []byte) string {
