@@ -43,6 +43,7 @@ func writeExplanation(w io.Writer, x ledgerview.Explanation) error {
 			[2]string{"bonus at most", fmt.Sprintf("%s (%s of the burn)", cliout.Grains(b.Cap), percent(b.RebateBPS))},
 			[2]string{"part of the pool", fmt.Sprintf("%s of %s (%s of %s)", cliout.Grains(b.ProRata), cliout.Grains(b.Pool), percent(b.ShareBPS), "it for this kind")})
 	}
+	pairs = append(pairs, evidencePairs(x.Evidence)...)
 	pairs = append(pairs, [2]string{"bonus", cliout.Grains(b.Bonus)}, [2]string{"claimed so far", cliout.Grains(b.Claimed)})
 	return cliout.Pairs(w, pairs...)
 }

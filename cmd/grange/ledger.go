@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -187,6 +188,7 @@ func newReward(g *globals) *cobra.Command {
 				if err != nil {
 					return missing(err, "grange device list"+g.homeFlag())
 				}
+				x.Evidence = evidenceTerms(shelfDir(filepath.Join(g.home, "data", "verifier", "epochs")), x.Device, epoch)
 				return g.out(c).Emit(x, func(w io.Writer) error { return writeExplanation(w, x) })
 			})
 		},

@@ -29,7 +29,9 @@ type Explanation struct {
 	Take    TakeTerms    `json:"take"`
 	Settled Settled      `json:"settled"`
 	Bonus   BonusTerms   `json:"bonus"`
-	Reasons []string     `json:"reasons"` // the same in sentences
+	// Evidence is what verifiers published, by vertical, where the reader has it.
+	Evidence []EvidenceTerms `json:"evidence,omitempty"`
+	Reasons  []string        `json:"reasons"` // the same in sentences
 }
 
 // LeaseTerms is what an epoch did to one lease.
@@ -83,6 +85,18 @@ type BonusTerms struct {
 	Bonus      uint64 `json:"bonus_ugrain"`      // the smaller of both
 	ReportedIn uint64 `json:"reported_epoch"`    // newest accepted report; 0 for none yet
 	Claimed    uint64 `json:"claimed_ugrain"`    // lifetime, all verticals
+}
+
+// EvidenceTerms are what a device's evidence of one vertical was worth in an
+// epoch.
+type EvidenceTerms struct {
+	Vertical  string          `json:"vertical"`
+	Weight    uint64          `json:"weight"` // the sum of the parts
+	WeightAll uint64          `json:"weight_all"`
+	Parts     []vertical.Part `json:"parts"`
+	Penalty   uint32          `json:"penalty_bps"` // part of the bonus on usage that is lost
+	Grant     uint64          `json:"grant_ugrain"`
+	Granted   uint64          `json:"granted_ugrain"` // part of the grant
 }
 
 // Explain lists, term by term, what an epoch paid a device and why.
