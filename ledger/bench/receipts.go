@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -126,7 +127,7 @@ func verified(all []receipt.Signed) ([]score.Usage, error) {
 		batch := all[:min(batchSize, len(all))]
 		all = all[len(batch):]
 		if errs := receipt.VerifyBatch(benchChain, batch); errs != nil {
-			return nil, fmt.Errorf("a receipt does not verify: %v", errs[0])
+			return nil, fmt.Errorf("verify a batch of %d receipts: %w", len(batch), errors.Join(errs...))
 		}
 		for _, s := range batch {
 			burned := s.Receipt.Units * 300 / 10_000
