@@ -188,6 +188,7 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		r.reach(r.top()+1, time.Minute, 0) // it may be behind the other node
 		got, err := ledger.Bank.Balance(t.Context(), &banktypes.QueryBalanceRequest{Address: to.String(), Denom: chain.Grain})
 		if err != nil || !got.Balance.Amount.Equal(math.NewInt(20)) {
 			t.Fatalf("received %v (%v), want 20", got, err)
@@ -201,6 +202,7 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 		operator, err := key.Load(fifth.path("keys/operator.json"))
 		r.must(err)
 		r.must(send(t.Context(), ledger.Signer(user, nil), operator.Address(), 2_000_000_000))
+		fifth.reaches(r.height(0))
 		_, _, err = host.CreateValidator(t.Context(), fifth.home, client.Endpoints{GRPC: fifth.GRPC, RPC: fifth.RPC}, 1_000_000_000)
 		r.must(err)
 		all, err := ledger.Staking.Validators(t.Context(), &stakingtypes.QueryValidatorsRequest{Status: stakingtypes.Bonded.String()})

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/grange-network/grange/ledger/server"
@@ -82,9 +83,27 @@ func ReadPlan(home string) (Plan, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
-		return p, refusef("read %s, line %d: %v", planPath(home), 1+bytes.Count(raw[:d.InputOffset()], []byte("\n")), err)
+		return p, refusef("read %s, line %d: %v", planPath(home), lineOf(raw, err), err)
 	}
 	return p, nil
+}
+
+// lineOf is the line of raw that a decoder's error is about.
+func lineOf(raw []byte, err error) int {
+	at := len(raw)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		at = int(syntax.Offset)
+	case errors.As(err, &kind):
+		at = int(kind.Offset)
+	default: // an unknown field, which the error names in quotes at its end
+		if i := strings.IndexByte(err.Error(), '"'); i >= 0 {
+			at = max(0, bytes.Index(raw, []byte(err.Error()[i:])))
+		}
+	}
+	return 1 + bytes.Count(raw[:min(at, len(raw))], []byte("\n"))
 }
 
 func planPath(home string) string { return filepath.Join(home, "host.json") }
