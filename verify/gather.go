@@ -11,7 +11,6 @@ import (
 
 	"github.com/grange-network/grange/core/merkle"
 	"github.com/grange-network/grange/evidence"
-	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 	"github.com/grange-network/grange/ledger/client"
@@ -66,18 +65,11 @@ func (v *verifier) weigh(ctx context.Context, name string, r Recorded, current u
 // facts adds what the ledger knows of the epoch.
 func (v *verifier) facts(ctx context.Context, r Recorded, in *vertical.Input) error {
 	in.Ended = r.Ended
-	before, err := v.ledger.Credit.EpochPrice(ctx, &creditpb.QueryEpochPriceRequest{Epoch: in.Epoch - 1})
-	switch {
-	case in.Epoch == 1, errors.Is(err, client.ErrNotFound):
-	case err != nil:
-		return fmt.Errorf("read record of epoch %d: %w", in.Epoch-1, err)
-	default:
-		in.Began = before.Record.Time
-	}
 	e, err := v.ledger.Oracle.Epoch(ctx, &oraclepb.QueryEpochRequest{Number: in.Epoch})
 	if err != nil {
 		return fmt.Errorf("read seed of epoch %d: %w", in.Epoch, err)
 	}
+	in.Began = e.Epoch.StartTime / 1_000_000_000
 	if e.Epoch.Status == oraclepb.EPOCH_STATUS_DECIDED && len(e.Epoch.Seed) == 32 {
 		in.Seed, in.Decided = [32]byte(e.Epoch.Seed), true
 	}

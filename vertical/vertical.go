@@ -60,7 +60,7 @@ type Unit struct {
 type Input struct {
 	Epoch uint64
 	// Began and Ended are the times of the ledger's blocks at which the epoch
-	// began and ended, in Unix seconds; Began is 0 when it is not known any more.
+	// began and ended, in Unix seconds.
 	Began, Ended int64
 	// Seed is the epoch's randomness, unknown to everybody before the epoch began.
 	// Decided is false when validators failed to make one: nothing may be held
