@@ -168,7 +168,7 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "yesterday")
 	r.reach(3, time.Minute, 0, 1, 2, 3)
 	r.must(sup.Kill(r.name(1))) // a copy of a running database is none
-	r.must(os.CopyFS(backup, os.DirFS(chainOf(1))))
+	copyAll(t, chainOf(1), backup)
 	r.must(sup.Start(t.Context(), r.name(1)))
 	user, err := key.Load(cluster.UserKeyPath(r.home))
 	r.must(err)
@@ -237,7 +237,7 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 		r.must(sup.Kill(r.name(1)))
 		h := r.height(0)
 		r.must(os.RemoveAll(chainOf(1)))
-		r.must(os.CopyFS(chainOf(1), os.DirFS(backup)))
+		copyAll(t, backup, chainOf(1))
 		r.must(sup.Start(t.Context(), r.name(1)))
 		r.reach(h+10, 2*time.Minute, 0, 1, 2, 3)
 		if got := punished(t, ledger); len(got) != 0 {
@@ -271,6 +271,14 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 	r.agree(4)
 	last := min(r.height(0), heightAt(t.Context(), fifth.url()))
 	r.same(fifth.url(), 1, last)
+}
+
+// copyAll copies a folder with the modes of its files, which keys insist on.
+func copyAll(t *testing.T, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("copy %s: %v\n%s", from, err, out)
+	}
 }
 
 // punished are the consensus addresses tombstoned for signing twice.
