@@ -50,7 +50,8 @@ func (p *Port) Sales(ctx context.Context, kind string) ([]Sale, error) {
 }
 
 // Lease returns this account's open lease with a device, or opens one on the
-// offer: one unit of capacity and one lane with the cap, for a session key.
+// offer: one unit of capacity and one lane with the cap, for a session key. What
+// it takes for that and is not there is bought.
 func (p *Port) Lease(ctx context.Context, kind string, s Sale, session receipt.Key, limit money.Credit) (lease.Lease, error) {
 	all, err := p.leases(ctx, marketpb.QueryLeasesRequest{Payer: p.Address()})
 	if err != nil {
@@ -60,6 +61,9 @@ func (p *Port) Lease(ctx context.Context, kind string, s Sale, session receipt.K
 		if l.Device == s.Device && l.Kind == kind && l.State == lease.Open && len(l.Lanes) == 1 && receipt.Key(l.Lanes[0].Key) == session {
 			return l, nil
 		}
+	}
+	if err := p.Buy(ctx, uint64(limit)); err != nil {
+		return lease.Lease{}, err
 	}
 	o, err := p.market.Offer(ctx, &marketpb.QueryOfferRequest{Id: s.Offer})
 	if err != nil {

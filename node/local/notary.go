@@ -28,12 +28,11 @@ import (
 const NotaryDoorName = "notary-door"
 
 // Of a local network's notaries: how many there are, the price of a stamp in
-// ucredit, what one lane may spend in ucredit, and what the door's account keeps.
+// ucredit, and what one lane may spend in ucredit.
 const (
-	notaries     = 3
-	stampPrice   = 10_000
-	stampLane    = 100 * 1_000_000
-	stampCredits = 2 * notaries * stampLane
+	notaries   = 3
+	stampPrice = 10_000
+	stampLane  = 100 * 1_000_000
 )
 
 // NotaryPlan is the notary vertical of a network that has it.
@@ -182,9 +181,6 @@ func (e *env) openNotaryDoor(ctx context.Context) (*notary.Gateway, error) {
 		return nil, err
 	}
 	port := ledgerport.New(c, account, nil)
-	if err := port.Buy(ctx, stampCredits); err != nil {
-		return nil, err
-	}
 	sales, err := port.Sales(ctx, notary.Name)
 	if err != nil {
 		return nil, err
