@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grange-network/grange/explorer/cell"
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/client"
@@ -57,13 +58,15 @@ func newSensingGateway(g *globals) *cobra.Command {
 
 func newSensingStation(g *globals) *cobra.Command {
 	var listen, dir, gateway, owner string
+	var lat, lon float64
 	c := &cobra.Command{
 		Use: "station", Short: "Sign for a weather station that cannot", Args: cobra.NoArgs,
 		Long: "Answers a weather station like Weather Underground (GET /weatherstation/updateweatherstation.php) and Ecowitt\n" +
 			"(POST /data/report/) do, signs what it reports with a device key and hands it to a gateway. The key is made\n" +
-			"when there is none, and registered for an account of the network of --home. While the gateway cannot be\n" +
+			"when there is none, and registered for an account of the network of --home, in the H3 cell of resolution 8 around\n" +
+			"--lat and --lon. While the gateway cannot be\n" +
 			"reached the reports wait on disk.",
-		Example: "grange sensing station --gateway http://127.0.0.1:8086 --listen 127.0.0.1:8087\n" +
+		Example: "grange sensing station --lat 48.14 --lon 11.57 --gateway http://127.0.0.1:8086 --listen 127.0.0.1:8087\n" +
 			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return g.serving(c, func(ctx context.Context, l *client.Client, log *slog.Logger) error {
@@ -77,7 +80,11 @@ func newSensingStation(g *globals) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner); err != nil {
+				if !c.Flags().Changed("lat") || !c.Flags().Changed("lon") || !(lat >= -90 && lat <= 90 && lon >= -180 && lon <= 180) {
+					return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--lat and --lon are missing or not on earth: where the station stands decides what its readings are worth")
+				}
+				place := cell.At(lat, lon, cell.PublishedResolution)
+				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner, place); err != nil {
 					return err
 				}
 				web, err := listenOn(c, listen)
@@ -92,12 +99,14 @@ func newSensingStation(g *globals) *cobra.Command {
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8087", "address the station reports to")
 	c.Flags().StringVar(&gateway, "gateway", "http://127.0.0.1:8086", "URL of the gateway")
 	c.Flags().StringVar(&dir, "dir", "", "directory of the key and of what waits (default: station in --home)")
+	c.Flags().Float64Var(&lat, "lat", 0, "degrees north of where the station stands")
+	c.Flags().Float64Var(&lon, "lon", 0, "degrees east")
 	c.Flags().StringVar(&owner, "owner", "buyer", "account of the network that the device belongs to")
 	return c
 }
 
 // registerStation enters the station's device on the ledger if it is not there.
-func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Client, k sensing.Key, owner string) error {
+func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Client, k sensing.Key, owner string, place cell.Cell) error {
 	accounts, err := local.Accounts(g.home)
 	if err != nil {
 		return err
@@ -107,7 +116,7 @@ func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Cl
 		return cliout.Failf(cliout.NotFound, "ls "+g.home+"/keys", "find account %q: the network has no such account", owner)
 	}
 	was, err := ledgerport.New(l, account, nil).Register(ctx, k.Private(), devicepb.Profile{
-		Class: devicepb.CLASS_PRN, Capabilities: []string{"weather-station"}, Status: devicepb.STATUS_ACTIVE,
+		Class: devicepb.CLASS_PRN, Cell: uint64(place), Capabilities: []string{"weather-station"}, Status: devicepb.STATUS_ACTIVE,
 	})
 	if err == nil && !was {
 		fmt.Fprintf(w, "device %s registered for %s\n", k.PublicKey().ID(), owner)
