@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -57,6 +58,20 @@ func (c *Client) WaitHeight(ctx context.Context, height int64) error {
 			return ErrUnavailable
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// awaken waits until the newest block is young enough for a transaction.
+func (c *Client) awaken(ctx context.Context) error {
+	for {
+		height, at := c.Head()
+		lag := time.Since(at)
+		if lag < maxLag {
+			return nil
+		}
+		if err := c.WaitHeight(ctx, height+1); err != nil {
+			return fmt.Errorf("wait for the ledger, whose newest block %d is %s old: %w", height, lag.Round(time.Second), err)
 		}
 	}
 }

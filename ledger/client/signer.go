@@ -24,6 +24,10 @@ const (
 	// TTL is how long a transaction may wait for a block. The ledger accepts at
 	// most ten minutes.
 	TTL = 2 * time.Minute
+	// The ledger measures those ten minutes from its newest block. Behind a block
+	// older than this no transaction is made: a ledger that was stopped must have
+	// made one since it goes on.
+	maxLag = 7 * time.Minute
 	// A transaction's gas limit is what its simulation used plus three tenths,
 	// for the state may change before it runs, plus the write of its nonce and of
 	// the fee, which simulation leaves out.
@@ -84,6 +88,9 @@ func (s *Signer) Address() sdk.AccAddress { return s.key.Address() }
 func (s *Signer) Send(ctx context.Context, msgs ...sdk.Msg) (Result, error) {
 	if len(msgs) == 0 {
 		return Result{}, errors.New("send transaction: no messages")
+	}
+	if err := s.c.awaken(ctx); err != nil {
+		return Result{}, err
 	}
 	number, err := s.accountNumber(ctx)
 	if err != nil {
