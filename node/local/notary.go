@@ -16,6 +16,7 @@ import (
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/evidence"
+	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
@@ -210,9 +211,13 @@ func (e *env) archive() (*evidence.Archive, error) {
 	return evidence.New(dir), nil
 }
 
+// webRate is what one address may ask of a role's pages and small interfaces.
+var webRate = peerlimit.Rate{PerSecond: 50, Burst: 200}
+
 // serveUntil serves until ctx ends, then lets requests finish.
 func serveUntil(ctx context.Context, srv *http.Server, l net.Listener, log *slog.Logger) error {
 	srv.ReadHeaderTimeout = 10 * time.Second
+	srv.Handler = peerlimit.New(webRate).Handler(srv.Handler)
 	srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()

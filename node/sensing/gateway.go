@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/mqttx"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
@@ -50,9 +51,12 @@ func (g Gateway) Run(ctx context.Context) error {
 	return serve(ctx, g.HTTP, s.Handler())
 }
 
+// rate is what one address may ask; stations behind one address share it.
+var rate = peerlimit.Rate{PerSecond: 100, Burst: 1000}
+
 // serve runs an HTTP server until ctx ends.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	web := &http.Server{Handler: h, ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, MaxHeaderBytes: 16 << 10}
+	web := &http.Server{Handler: peerlimit.New(rate).Handler(h), ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, MaxHeaderBytes: 16 << 10}
 	stop := context.AfterFunc(ctx, func() {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()

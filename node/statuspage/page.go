@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/internal/peerlimit"
 )
 
 //go:embed page.html
@@ -57,8 +58,11 @@ func ServeMetrics(ctx context.Context, l net.Listener, more ...prometheus.Collec
 	return serve(ctx, l, mux)
 }
 
+// rate is what one address may ask.
+var rate = peerlimit.Rate{PerSecond: 20, Burst: 100}
+
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: peerlimit.New(rate).Handler(h), ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	select {

@@ -15,6 +15,7 @@ import (
 	"github.com/versity/versitygw/s3api"
 	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/trace"
 )
 
@@ -47,6 +48,10 @@ type Config struct {
 	PackAge       time.Duration // and at the latest after this long; default 30 s
 	UploadExpiry  time.Duration // multipart uploads older than this are aborted; default 7 days
 	MaxConcurrent int           // requests served at once, others get 503; default 1024
+
+	// Limit is what one address may ask, beyond it 503 SlowDown; default 500
+	// requests a second and 2,000 at once, loopback free.
+	Limit peerlimit.Rate
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -65,6 +70,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.PackAge, 30*time.Second)
 	setDefault(&c.UploadExpiry, 7*24*time.Hour)
 	setDefault(&c.MaxConcurrent, 1024)
+	setDefault(&c.Limit, peerlimit.Rate{PerSecond: 500, Burst: 2000})
 	return c, nil
 }
 
@@ -110,7 +116,10 @@ func (d *door) serve(ctx context.Context, addr string) error {
 }
 
 func frontEnd(cfg Config, addr string, accounts auth.IAMService) *embedgw.Config {
-	opts := []s3api.Option{s3api.WithMiddleware("/", annotate(cfg.Tracer, cfg.Logger))}
+	opts := []s3api.Option{
+		s3api.WithMiddleware("/", slowDown(peerlimit.New(cfg.Limit))),
+		s3api.WithMiddleware("/", annotate(cfg.Tracer, cfg.Logger)),
+	}
 	if cfg.Ready != nil {
 		opts = append(opts, s3api.WithOnListen(func() { cfg.Ready(addr) }))
 	}
@@ -148,6 +157,20 @@ func listenAddr(addr string) (string, error) {
 	}
 	addr = l.Addr().String()
 	return addr, l.Close()
+}
+
+// slowDown answers addresses that ask too much, before anything is read or
+// checked.
+func slowDown(limit *peerlimit.Limiter) fiber.Handler {
+	const answer = `<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>SlowDown</Code><Message>This address asks too much; wait a second and try again.</Message></Error>`
+	return func(c fiber.Ctx) error {
+		if limit.Allow(c.RequestCtx().RemoteAddr().String()) {
+			return c.Next()
+		}
+		c.Set(fiber.HeaderRetryAfter, "1")
+		return c.Status(fiber.StatusServiceUnavailable).Type("xml").SendString(answer)
+	}
 }
 
 // Keys of what annotate attaches to a request for the backend.
