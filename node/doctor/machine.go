@@ -81,7 +81,7 @@ func (d *doctor) disk() {
 	if err := syscall.Statfs(d.Home, &st); err != nil {
 		d.add("disk space", "", Fail, "", "%v", err)
 	} else {
-		free, size := uint64(st.Bavail)*uint64(st.Bsize), uint64(st.Blocks)*uint64(st.Bsize)
+		free, size := st.Bavail*uint64(st.Bsize), st.Blocks*uint64(st.Bsize)
 		state := Pass
 		switch {
 		case free < spaceFail:
