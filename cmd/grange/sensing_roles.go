@@ -76,7 +76,11 @@ func newSensingStation(g *globals) *cobra.Command {
 				if err := os.MkdirAll(dir, 0o700); err != nil {
 					return err
 				}
-				k, err := sensing.KeyIn(filepath.Join(dir, "device.pem"))
+				private, err := local.DeviceKey(filepath.Join(dir, "device.pem"))
+				if err != nil {
+					return err
+				}
+				k, err := sensing.NewKey(private)
 				if err != nil {
 					return err
 				}

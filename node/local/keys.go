@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,6 +57,16 @@ func (a Account) load(home string) (key.Key, error) {
 		return k, fmt.Errorf("read %s: key of %s, the plan says %s", path, got, a.Address)
 	}
 	return k, nil
+}
+
+// DeviceKey reads an ed25519 key (PKCS #8 PEM), or makes one that only its owner
+// can read.
+func DeviceKey(path string) (ed25519.PrivateKey, error) {
+	k, err := loadDeviceKey(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return createDeviceKey(path)
+	}
+	return k, err
 }
 
 // createDeviceKey makes an ed25519 key and writes it as PKCS #8 PEM.
