@@ -13,6 +13,10 @@ import (
 	"github.com/grange-network/grange/e2e/network"
 )
 
+// patience is how long a test waits for what must happen: only a failure takes
+// so long.
+const patience = 3 * time.Minute
+
 // ledgerLease is the part of grange lease list --json that the tests judge.
 type ledgerLease struct {
 	ID, Device, State string
@@ -67,7 +71,7 @@ func TestProvidersWithoutPortWithDamageWithoutRoom(t *testing.T) {
 	n.Must("local", "start", tiny)
 	n.AWS("s3", "cp", "--recursive", "--only-show-errors", dir, "s3://faults/")
 	readBack(t, n, want)
-	n.Until(30*time.Second, "the full provider is a problem", func() bool { return saysProblem(n, "gateway", "full", devices[tiny]) })
+	n.Until(patience, "the full provider is a problem", func() bool { return saysProblem(n, "gateway", "full", devices[tiny]) })
 
 	// One provider dials out only; it is paid for what it proves and what is read.
 	var all []struct{ ID, Endpoint string }
@@ -77,7 +81,7 @@ func TestProvidersWithoutPortWithDamageWithoutRoom(t *testing.T) {
 			t.Errorf("device %s is reached at %s", d.ID, d.Endpoint)
 		}
 	}
-	n.Until(time.Minute, "the routed provider was paid for holding and reading", func() bool {
+	n.Until(patience, "the routed provider was paid for holding and reading", func() bool {
 		for _, l := range leases(n, "--device", devices[routed]) {
 			if l.HoldPaid > 0 && len(l.Lanes) > 0 && l.Lanes[0].Units > 0 {
 				return true
@@ -89,7 +93,7 @@ func TestProvidersWithoutPortWithDamageWithoutRoom(t *testing.T) {
 	n.Must("local", "kill", "gateway")
 	n.Must("local", "start", "gateway")
 	before := unitsRead(n, devices[routed])
-	n.Until(time.Minute, "the routed provider serves reads after a restart of its router", func() bool {
+	n.Until(patience, "the routed provider serves reads after a restart of its router", func() bool {
 		readBack(t, n, want)
 		return unitsRead(n, devices[routed]) > before
 	})
@@ -99,11 +103,11 @@ func TestProvidersWithoutPortWithDamageWithoutRoom(t *testing.T) {
 	if flipped == 0 {
 		t.Fatalf("%s holds no piece", liar)
 	}
-	n.Until(time.Minute, "the gateway names the provider whose pieces are damaged", func() bool {
+	n.Until(patience, "the gateway names the provider whose pieces are damaged", func() bool {
 		readBack(t, n, want)
 		return saysProblem(n, "gateway", "damaged", devices[liar])
 	})
-	n.Until(time.Minute, "the provider found the damage itself", func() bool { return saysProblem(n, liar, "check piece") })
+	n.Until(patience, "the provider found the damage itself", func() bool { return saysProblem(n, liar, "check piece") })
 }
 
 func unitsRead(n *network.Network, device string) (units uint64) {
@@ -182,7 +186,7 @@ func TestEscrowRunsDry(t *testing.T) {
 	n.AWS("s3", "mb", "s3://faults")
 	n.AWS("s3", "cp", "--only-show-errors", filepath.Join(dir, "f"), "s3://faults/f")
 	count := func(state string) int { return n.Status().Leases[state] }
-	n.Until(time.Minute, "five leases in grace", func() bool { return count("grace") >= 5 })
+	n.Until(patience, "five leases in grace", func() bool { return count("grace") >= 5 })
 
 	readBack(t, n, want)
 	out, err := n.Client("aws", "--endpoint-url", n.S3.URL, "s3api", "put-object", "--bucket", "faults", "--key", "no", "--body", filepath.Join(dir, "f"))
@@ -198,7 +202,7 @@ func TestEscrowRunsDry(t *testing.T) {
 	if text := n.Must("lease", "fund", saved[:16], "1.5"); !strings.Contains(text, "is open") {
 		t.Errorf("a funded lease: %s", text)
 	}
-	n.Until(time.Minute, "the other leases end", func() bool { return count("closed") >= 5 })
+	n.Until(patience, "the other leases end", func() bool { return count("closed") >= 5 })
 	for _, l := range leases(n) {
 		switch {
 		case l.ID == saved && l.State != "open":

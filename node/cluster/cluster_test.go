@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// patience is how long a test waits for what must happen: only a failure takes
+// so long.
+const patience = 3 * time.Minute
+
 // running is a cluster of processes under test.
 type running struct {
 	*testing.T
@@ -201,7 +205,7 @@ func (r *running) hashes(i int, last int64) []string {
 func (r *running) agree(size int) {
 	r.Helper()
 	last := r.height(0)
-	r.reach(last, 20*time.Second, 1, 2, 3)
+	r.reach(last, patience, 1, 2, 3)
 	want := r.hashes(0, last)
 	for i := 1; i < size; i++ {
 		for h, got := range r.hashes(i, last) {
@@ -266,13 +270,13 @@ func TestFaults(t *testing.T) {
 	r := start(t, o)
 	all := []int{0, 1, 2, 3}
 	sup := r.net.Supervisor()
-	r.reach(3, 30*time.Second, all...)
+	r.reach(3, patience, all...)
 
 	r.run("kill one of four goes on and it catches up", func(t *testing.T) {
 		r.signal(3, syscall.SIGKILL)
-		t.Logf("5 blocks with three of four: %v", r.reach(r.height(0)+5, 40*time.Second, 0, 1, 2))
+		t.Logf("5 blocks with three of four: %v", r.reach(r.height(0)+5, patience, 0, 1, 2))
 		r.must(sup.Start(t.Context(), r.name(3)))
-		t.Logf("caught up: %v", r.reach(r.height(0)+1, 30*time.Second, 3))
+		t.Logf("caught up: %v", r.reach(r.height(0)+1, patience, 3))
 	})
 	r.run("kill one and suspend one halts, continue resumes", func(t *testing.T) {
 		r.must(sup.Kill(r.name(3)))
@@ -280,31 +284,31 @@ func TestFaults(t *testing.T) {
 		r.halted(5*time.Second, 0, 1)
 		h := r.height(0)
 		r.signal(2, syscall.SIGCONT)
-		t.Logf("resumed: %v", r.reach(h+2, 40*time.Second, 0, 1, 2))
+		t.Logf("resumed: %v", r.reach(h+2, patience, 0, 1, 2))
 		r.must(sup.Start(t.Context(), r.name(3)))
-		r.reach(r.height(0)+1, 30*time.Second, all...)
+		r.reach(r.height(0)+1, patience, all...)
 	})
 	r.run("two and two halt, heal resumes", func(t *testing.T) {
 		r.split(0, 1)
 		r.halted(5*time.Second, all...)
 		h := r.height(0)
 		r.must(r.net.Links().Heal("", "", false))
-		t.Logf("resumed: %v", r.reach(h+2, 40*time.Second, all...))
+		t.Logf("resumed: %v", r.reach(h+2, patience, all...))
 	})
 	r.run("three and one: the majority goes on, heal catches up", func(t *testing.T) {
 		r.split(3)
 		h := r.top()
 		r.halted(4*time.Second, 3)
-		r.reach(h+4, 40*time.Second, 0, 1, 2)
+		r.reach(h+4, patience, 0, 1, 2)
 		if behind := r.height(3); behind > h+1 {
 			t.Fatalf("the one cut off is at %d, must not pass %d", behind, h+1)
 		}
 		r.must(r.net.Links().Heal("", "", false))
-		t.Logf("caught up: %v", r.reach(r.height(0)+1, 30*time.Second, 3))
+		t.Logf("caught up: %v", r.reach(r.height(0)+1, patience, 3))
 	})
 	r.run("delay slows and does not stop", func(t *testing.T) {
 		r.must(r.net.Links().Delay("", "", false, 100*time.Millisecond))
-		t.Logf("2 blocks at 100 ms: %v", r.reach(r.height(0)+2, 30*time.Second, all...))
+		t.Logf("2 blocks at 100 ms: %v", r.reach(r.height(0)+2, patience, all...))
 		r.must(r.net.Links().Delay("", "", false, 0))
 	})
 	r.agree(4)
@@ -315,5 +319,5 @@ func TestFaults(t *testing.T) {
 	before := r.height(0)
 	r.end()
 	r = start(t, options(home)) // as planned
-	t.Logf("after a stop of all: %v", r.reach(before+1, 40*time.Second, all...))
+	t.Logf("after a stop of all: %v", r.reach(before+1, patience, all...))
 }

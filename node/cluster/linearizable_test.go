@@ -221,7 +221,7 @@ func (s *shop) send(signer *client.Signer, msgs ...sdk.Msg) client.Result {
 // until polls: other processes tell of no event.
 func (s *shop) until(what string, done func() bool) {
 	s.Helper()
-	for deadline := time.Now().Add(90 * time.Second); !done(); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.Fatalf("%s: not in time\n%s", what, s.logs())
 		}
@@ -375,13 +375,13 @@ func TestEscrowAndClaimsAreLinearizable(t *testing.T) {
 		wg.Go(func() { s.trade(h, i, stop) })
 	}
 	for _, side := range [][]int{{0, 1}, {3}, {0, 2}, {1}} {
-		r.reach(r.top()+5, 60*time.Second, 0, 1, 2, 3)
+		r.reach(r.top()+5, patience, 0, 1, 2, 3)
 		r.split(side...)
 		time.Sleep(2 * time.Second) // how long the fault lasts
 		r.must(r.net.Links().Heal("", "", false))
 	}
 	s.until("claims", func() bool { _, ok := s.payable(0); return ok })
-	r.reach(r.top()+5, 60*time.Second, 0, 1, 2, 3)
+	r.reach(r.top()+5, patience, 0, 1, 2, 3)
 	s.closeAll(h)
 	close(stop)
 	wg.Wait()
