@@ -69,6 +69,7 @@ type Supply struct {
 	Kind     string             // of the offer; empty: KindStorage
 	Key      ed25519.PrivateKey // of the device
 	Endpoint string             // see tunnel.ParseEndpoint
+	Cell     uint64             // H3 cell that a new device asserts; 0: none
 	Use      marketpb.Price     // per unit used: of storage, byte read
 	Hold     marketpb.Price     // per unit held through one epoch: of storage, byte held
 	Capacity uint64             // units
@@ -125,7 +126,7 @@ func (p *Port) Onboard(ctx context.Context, s Supply) (offer uint64, err error) 
 // when it does.
 func (p *Port) registration(ctx context.Context, s Supply, pub device.PublicKey) (sdk.Msg, error) {
 	profile := devicepb.Profile{
-		Class: devicepb.CLASS_DRN, Endpoint: s.Endpoint, Capabilities: []string{s.Kind + "-node"}, Status: devicepb.STATUS_ACTIVE,
+		Class: devicepb.CLASS_DRN, Endpoint: s.Endpoint, Cell: s.Cell, Capabilities: []string{s.Kind + "-node"}, Status: devicepb.STATUS_ACTIVE,
 	}
 	r, err := p.device.Device(ctx, &devicepb.QueryDeviceRequest{Id: pub.ID().String()})
 	switch {

@@ -133,7 +133,7 @@ func (p *Plan) createAccounts(home string, providers int, with []string) error {
 		if err != nil {
 			return err
 		}
-		pr.Capacity = providerCapacity
+		pr.Capacity, pr.Cell = providerCapacity, placeOf(i)
 		pr.Routed = providers > 1 && i == providers-1 // shows that a port is not needed
 		p.Providers = append(p.Providers, pr)
 	}

@@ -88,6 +88,7 @@ type ProviderPlan struct {
 	Port      int     `json:"port"`             // 0 when it is routed
 	Routed    bool    `json:"routed,omitempty"` // has no port: it dials the gateway's router
 	Capacity  uint64  `json:"capacity_bytes"`
+	Cell      uint64  `json:"cell,omitempty"` // H3 cell that it says it is in; 0: none
 }
 
 // Ports are the TCP ports of the roles that exist once.

@@ -50,7 +50,7 @@ func (e *env) provider(pr ProviderPlan) node.Role {
 		if err != nil {
 			return err
 		}
-		port, supply, err := e.onboard(ctx, c, pr, ledgerport.Supply{Use: usePrice, Hold: holdPrice, Capacity: pr.Capacity, Bond: providerBond})
+		port, supply, err := e.onboard(ctx, c, pr, ledgerport.Supply{Use: usePrice, Hold: holdPrice, Capacity: pr.Capacity, Bond: providerBond, Cell: pr.Cell})
 		if err != nil {
 			return err
 		}
