@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/grange-network/grange/explorer/cell"
+	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/client"
@@ -87,7 +87,7 @@ func newSensingStation(g *globals) *cobra.Command {
 				if !c.Flags().Changed("lat") || !c.Flags().Changed("lon") || !(lat >= -90 && lat <= 90 && lon >= -180 && lon <= 180) {
 					return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--lat and --lon are missing or not on earth: where the station stands decides what its readings are worth")
 				}
-				place := cell.At(lat, lon, cell.PublishedResolution)
+				place := h3.At(lat, lon, h3.PublishedResolution)
 				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner, place); err != nil {
 					return err
 				}
@@ -110,7 +110,7 @@ func newSensingStation(g *globals) *cobra.Command {
 }
 
 // registerStation enters the station's device on the ledger if it is not there.
-func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Client, k sensing.Key, owner string, place cell.Cell) error {
+func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Client, k sensing.Key, owner string, place h3.Cell) error {
 	accounts, err := local.Accounts(g.home)
 	if err != nil {
 		return err

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/grange-network/grange/explorer/cell"
 	"github.com/grange-network/grange/explorer/index"
+	"github.com/grange-network/grange/h3"
 )
 
 // Outlines of this many cells at most are drawn exactly; more as hexagons.
@@ -67,8 +67,8 @@ func (s *Server) cells(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if resolution > cell.PublishedResolution {
-		return nil, bad("resolution %d: devices are published at %d or coarser", resolution, cell.PublishedResolution)
+	if resolution > h3.PublishedResolution {
+		return nil, bad("resolution %d: devices are published at %d or coarser", resolution, h3.PublishedResolution)
 	}
 	outline, err := r.oneOf("outline", "exact", "hexagon", "point")
 	if err != nil {
@@ -97,13 +97,13 @@ func (s *Server) cells(r *request) (any, error) {
 // outlines remembers exact outlines, which cost a few milliseconds each.
 var outlines struct {
 	sync.Mutex
-	of map[cell.Cell][]cell.Point
+	of map[h3.Cell][]h3.Point
 }
 
 // maxOutlines is how many are remembered: about 10 kB each.
 const maxOutlines = 2000
 
-func exact(c cell.Cell) []cell.Point {
+func exact(c h3.Cell) []h3.Point {
 	outlines.Lock()
 	ring, ok := outlines.of[c]
 	outlines.Unlock()
@@ -114,13 +114,13 @@ func exact(c cell.Cell) []cell.Point {
 	outlines.Lock()
 	defer outlines.Unlock()
 	if outlines.of == nil || len(outlines.of) >= maxOutlines {
-		outlines.of = map[cell.Cell][]cell.Point{}
+		outlines.of = map[h3.Cell][]h3.Point{}
 	}
 	outlines.of[c] = ring
 	return ring
 }
 
-func shape(c cell.Cell, outline string) geometry {
+func shape(c h3.Cell, outline string) geometry {
 	if outline == "point" {
 		lat, lng := c.Centre()
 		return geometry{"Point", [2]float64{round(lng), round(lat)}}
@@ -184,8 +184,8 @@ func (s *Server) products(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if resolution > cell.PublishedResolution {
-		return nil, bad("resolution %d: devices are published at %d or coarser", resolution, cell.PublishedResolution)
+	if resolution > h3.PublishedResolution {
+		return nil, bad("resolution %d: devices are published at %d or coarser", resolution, h3.PublishedResolution)
 	}
 	groups := map[string]*grouping{}
 	for p := (index.Page{Limit: index.MaxLimit}); ; {
@@ -234,7 +234,7 @@ func (g *grouping) add(d index.Device, resolution int) {
 	if d.Cell == nil {
 		return
 	}
-	c, err := cell.Parse(*d.Cell)
+	c, err := h3.Parse(*d.Cell)
 	if err != nil {
 		return // the index publishes cells
 	}

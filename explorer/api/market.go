@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/grange-network/grange/explorer/cell"
 	"github.com/grange-network/grange/explorer/index"
 	"github.com/grange-network/grange/explorer/live"
+	"github.com/grange-network/grange/h3"
 )
 
 func deviceFilter(r *request) (f index.DeviceFilter, err error) {
@@ -25,8 +25,8 @@ func deviceFilter(r *request) (f index.DeviceFilter, err error) {
 	}
 	for _, key := range []string{"cell", "within"} {
 		if text := r.text(key); text != "" {
-			if f.Cell, err = cell.Parse(text); err != nil || f.Cell.Resolution() > cell.PublishedResolution {
-				return f, bad("%s %.20q: want an H3 cell of resolution %d or coarser, in hex", key, text, cell.PublishedResolution)
+			if f.Cell, err = h3.Parse(text); err != nil || f.Cell.Resolution() > h3.PublishedResolution {
+				return f, bad("%s %.20q: want an H3 cell of resolution %d or coarser, in hex", key, text, h3.PublishedResolution)
 			}
 		}
 	}

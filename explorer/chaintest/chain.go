@@ -19,7 +19,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/gogoproto/proto"
 
-	"github.com/grange-network/grange/explorer/cell"
+	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/client"
@@ -178,7 +178,7 @@ func History(t testing.TB, seed uint64, n, devices int) []client.Block {
 		owner := fmt.Sprintf("grange1owner%d", h%4)
 		if h <= devices {
 			i := h - 1
-			place := cell.At(52.5+float64(i)/50, 13.4+float64(i%5)/20, 10)
+			place := h3.At(52.5+float64(i)/50, 13.4+float64(i%5)/20, 10)
 			m := &devicepb.MsgRegister{Owner: owner, KeyType: devicepb.KEY_TYPE_ED25519, Profile: devicepb.Profile{
 				Class: devicepb.CLASS_PRN, Cell: uint64(place) * uint64(min(1, i%6)), Endpoint: "tcp://127.0.0.1:1", Capabilities: []string{"storage-node"},
 				Metadata: `=cmd()<script>alert(1)</script>`, Status: devicepb.STATUS_ACTIVE}}

@@ -12,7 +12,7 @@ import (
 
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
-	"github.com/grange-network/grange/explorer/cell"
+	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/chain"
@@ -234,7 +234,7 @@ func (d *deviceRow) profile(p devicepb.Profile) error {
 	d.endpoint, d.metadata, d.capabilities = word(p.Endpoint), word(p.Metadata), string(list)
 	d.cell = int64(p.Cell)
 	d.place, d.latitude, d.longitude = sql.NullInt64{}, sql.NullFloat64{}, sql.NullFloat64{}
-	if at, ok := cell.Cell(p.Cell).Published(); ok {
+	if at, ok := h3.Cell(p.Cell).Published(); ok {
 		lat, lng := at.Centre()
 		d.place, d.latitude, d.longitude = some(at.Place()), sql.NullFloat64{Float64: lat, Valid: true}, sql.NullFloat64{Float64: lng, Valid: true}
 	}

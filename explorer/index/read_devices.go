@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/grange-network/grange/explorer/cell"
+	"github.com/grange-network/grange/h3"
 )
 
 // Device is a device with what it proved, sold and earned. Claimed is what its
@@ -45,7 +45,7 @@ type Device struct {
 // the same one, so what they count is the same.
 type DeviceFilter struct {
 	Owner, Capability, Class, Status, Outcome string
-	Cell                                      cell.Cell
+	Cell                                      h3.Cell
 	Box                                       *Box
 }
 
@@ -135,7 +135,7 @@ func (s *Store) scanDevice(decided sql.NullInt64) func(*sql.Rows) (Device, *stri
 		d.KeyType, d.Class, d.Endpoint, d.Metadata = text(key), text(class), text(endpoint), text(metadata)
 		d.Registered, d.Proven, d.LastProof = maybeTime(ns), amount(proven), number(last)
 		if at.Valid {
-			c, _ := cell.Cell(index).Published()
+			c, _ := h3.Cell(index).Published()
 			name := c.String()
 			d.Cell, d.Latitude, d.Longitude = &name, &lat.Float64, &lng.Float64
 		}
@@ -189,7 +189,7 @@ func (s *Store) deviceNumber(ctx context.Context, id string) (n int64, err error
 
 // CellCount is what lies in one cell.
 type CellCount struct {
-	Cell        cell.Cell
+	Cell        h3.Cell
 	Devices     int64
 	Proven      int64
 	Owners      int64
@@ -204,7 +204,7 @@ func (s *Store) Cells(ctx context.Context, f DeviceFilter, resolution int) (cell
 	if err != nil {
 		return nil, 0, err
 	}
-	shift := 3 * (cell.MaxResolution - resolution)
+	shift := 3 * (h3.MaxResolution - resolution)
 	q := query{from: `SELECT d.place >> ` + strconv.Itoa(shift) + `, min(d.place), count(*), count(DISTINCT d.owner),
 		sum(EXISTS (SELECT 1 FROM proofs p WHERE p.epoch = ? AND p.device = d.n)),
 		sum((SELECT coalesce(sum(units), 0) FROM proofs p WHERE p.epoch = ? AND p.device = d.n)),
@@ -226,7 +226,7 @@ func (s *Store) Cells(ctx context.Context, f DeviceFilter, resolution int) (cell
 			without = c.Devices
 			continue
 		}
-		c.Cell = cell.OfPlace(least.Int64, resolution)
+		c.Cell = h3.OfPlace(least.Int64, resolution)
 		cells = append(cells, c)
 	}
 	return cells, without, rows.Err()

@@ -1,4 +1,4 @@
-package cell
+package h3
 
 import (
 	"bufio"

@@ -1,10 +1,10 @@
-package cell
+package h3
 
 import (
 	"fmt"
 	"strconv"
 
-	h3 "github.com/Kl1mn/h3-go"
+	index "github.com/Kl1mn/h3-go"
 )
 
 // Cell is an H3 index. The zero Cell is none.
@@ -39,7 +39,7 @@ func Parse(text string) (Cell, error) {
 
 // At is the cell of a resolution that a place in degrees lies in.
 func At(latitude, longitude float64, resolution int) Cell {
-	return Cell(h3.FromGeo(h3.GeoCoord{Latitude: latitude, Longitude: longitude}, resolution))
+	return Cell(index.FromGeo(index.GeoCoord{Latitude: latitude, Longitude: longitude}, resolution))
 }
 
 // Valid reports whether c is the index of a cell.
@@ -128,6 +128,6 @@ func OfPlace(place int64, resolution int) Cell {
 
 // Centre is the middle of c in degrees.
 func (c Cell) Centre() (latitude, longitude float64) {
-	g := h3.ToGeo(h3.H3Index(c))
+	g := index.ToGeo(index.H3Index(c))
 	return g.Latitude, g.Longitude
 }
