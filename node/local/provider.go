@@ -11,8 +11,11 @@ import (
 	"sync"
 	"time"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/tunnel"
@@ -76,20 +79,25 @@ func (e *env) onboard(ctx context.Context, c *client.Client, pr ProviderPlan, su
 		return nil, supply, err
 	}
 	supply.Endpoint = e.plan.endpoint(pr, tunnel.KeyOf(supply.Key)).String()
-	owner, err := pr.Owner.load(e.home)
+	owner, sponsor, err := e.sponsored(ctx, c, pr.Owner)
 	if err != nil {
 		return nil, supply, err
 	}
-	sponsor, err := e.plan.Sponsor.load(e.home)
-	if err != nil {
-		return nil, supply, err
-	}
-	if err := ledgerport.New(c, sponsor, nil).Sponsor(ctx, pr.Owner.Address, allowance); err != nil {
-		return nil, supply, err
-	}
-	port := ledgerport.New(c, owner, sponsor.Address())
+	port := ledgerport.New(c, owner, sponsor)
 	_, err = port.Onboard(ctx, supply)
 	return port, supply, err
+}
+
+// sponsored loads an owner's key and has the sponsor pay for the owner's fees.
+func (e *env) sponsored(ctx context.Context, c *client.Client, owner Account) (k key.Key, sponsor sdk.AccAddress, err error) {
+	if k, err = owner.load(e.home); err != nil {
+		return k, nil, err
+	}
+	s, err := e.plan.Sponsor.load(e.home)
+	if err != nil {
+		return k, nil, err
+	}
+	return k, s.Address(), ledgerport.New(c, s, nil).Sponsor(ctx, owner.Address, allowance)
 }
 
 // endpoint is where the gateway finds a provider.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/node/verticals"
@@ -50,6 +51,9 @@ func (e *env) verifier() node.Role {
 	})
 }
 
+// pageRate is what one address may ask of the published epochs.
+var pageRate = peerlimit.Rate{PerSecond: 50, Burst: 200}
+
 // servePublished serves the published epochs until stop, in a network whose plan
 // has a port for it.
 func (e *env) servePublished(ctx context.Context, home string) (stop func(), err error) {
@@ -64,7 +68,7 @@ func (e *env) servePublished(ctx context.Context, home string) (stop func(), err
 	var wg sync.WaitGroup
 	log := e.log.With("role", VerifierName)
 	wg.Go(func() {
-		if err := serveUntil(ctx, &http.Server{Handler: verify.Handler(home), WriteTimeout: time.Minute}, l, log); err != nil {
+		if err := node.ServeHTTP(ctx, l, &http.Server{Handler: verify.Handler(home), WriteTimeout: time.Minute}, pageRate); err != nil {
 			log.Warn("published epochs are no longer served", "err", err)
 		}
 	})

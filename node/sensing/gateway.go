@@ -15,6 +15,7 @@ import (
 	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/mqttx"
+	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
 )
 
@@ -26,11 +27,8 @@ type Gateway struct {
 	Logger     *slog.Logger
 }
 
-const (
-	headTimeout = 10 * time.Second
-	bodyTimeout = 30 * time.Second
-	stopTimeout = 5 * time.Second
-)
+// bodyTimeout is how long a request may take to arrive.
+const bodyTimeout = 30 * time.Second
 
 // Run serves both doors. It closes the listeners.
 func (g Gateway) Run(ctx context.Context) error {
@@ -56,19 +54,7 @@ var rate = peerlimit.Rate{PerSecond: 100, Burst: 1000}
 
 // serve runs an HTTP server until ctx ends.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	web := &http.Server{Handler: peerlimit.New(rate).Handler(h), ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, MaxHeaderBytes: 16 << 10}
-	stop := context.AfterFunc(ctx, func() {
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		if web.Shutdown(late) != nil {
-			_ = web.Close()
-		}
-	})
-	defer stop()
-	if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve %s: %w", l.Addr(), err)
-	}
-	return nil
+	return node.ServeHTTP(ctx, l, &http.Server{Handler: h, ReadTimeout: bodyTimeout, MaxHeaderBytes: 16 << 10}, rate)
 }
 
 // secretIn reads the secret of MQTT tokens, or makes it.

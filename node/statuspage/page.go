@@ -5,7 +5,6 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"html/template"
 	"log/slog"
 	"net"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/internal/peerlimit"
+	"github.com/grange-network/grange/node"
 )
 
 //go:embed page.html
@@ -47,7 +47,7 @@ type Source func() Snapshot
 // Serve answers on l until ctx ends. It owns and closes l. Its metrics are those
 // of the process, of the snapshot, and more.
 func Serve(ctx context.Context, l net.Listener, src Source, log *slog.Logger, more ...prometheus.Collector) error {
-	return serve(ctx, l, Handler(src, log, more...))
+	return node.ServeHTTP(ctx, l, &http.Server{Handler: Handler(src, log, more...)}, rate)
 }
 
 // ServeMetrics answers GET /metrics on l until ctx ends, with those of the
@@ -55,31 +55,11 @@ func Serve(ctx context.Context, l net.Listener, src Source, log *slog.Logger, mo
 func ServeMetrics(ctx context.Context, l net.Listener, more ...prometheus.Collector) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(more...))
-	return serve(ctx, l, mux)
+	return node.ServeHTTP(ctx, l, &http.Server{Handler: mux}, rate)
 }
 
 // rate is what one address may ask.
 var rate = peerlimit.Rate{PerSecond: 20, Burst: 100}
-
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: peerlimit.New(rate).Handler(h), ReadHeaderTimeout: 5 * time.Second}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if srv.Shutdown(last) != nil {
-		srv.Close()
-	}
-	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
 
 // Handler is the page as an http.Handler.
 func Handler(src Source, log *slog.Logger, more ...prometheus.Collector) http.Handler {
