@@ -1,0 +1,72 @@
+package sensing
+
+import (
+	"context"
+	"time"
+
+	"github.com/grange-network/grange/vertical"
+)
+
+// Kind is one kind of observation: weather, air, noise. Its methods are safe for
+// concurrent use.
+type Kind interface {
+	// Info never changes.
+	Info() KindInfo
+	// Weigh judges what stations showed in a window. It returns the parts of each
+	// one's weight, in the order of the stations; a station that earns nothing gets
+	// a part with the term that is 0, which says why.
+	//
+	// It is as pure as vertical.Vertical's Score. It may compute in floating point,
+	// as the published methods of a field do, when each product is rounded
+	// (float64(a*b)+c, so that no machine fuses them) and what leaves it is an
+	// integer: parts per million.
+	Weigh(ctx context.Context, w Window, stations []Station) ([][]vertical.Part, error)
+}
+
+// KindInfo describes a kind.
+type KindInfo struct {
+	Name string // "weather"; offers are of the kind "sensing/weather"
+	// Variables are the names of readings that belong to the kind; a batch in SenML
+	// with one of them is of the kind.
+	Variables []string
+	// Format is of batches in a format of the kind's own; nil without one.
+	Format Format
+	// Span is how much of the past an epoch weighs, in whole hours.
+	Span time.Duration
+	// Cells says how many fixed stations count in a place. Zero for devices that
+	// move, which the kind limits itself.
+	Cells Cells
+	// Hold is what a unit of a lease's capacity is: "station-hour"; Use is what is
+	// sold: "row".
+	Use, Hold string
+}
+
+// Cells are the places of fixed stations: H3 cells of a resolution, of which the
+// best stations count.
+type Cells struct {
+	Resolution int // 0..15
+	Seats      int // stations of a cell that count; 0: no limit
+}
+
+// Format is a payload that is not SenML.
+type Format interface {
+	// Content is the media type in the header of batches.
+	Content() string
+	// Times returns the first and the last time in a payload. It refuses one that
+	// is malformed, with a reason for the sender.
+	Times(payload []byte) (first, last time.Time, err error)
+}
+
+// Window is the time that an epoch weighs, whole hours in UTC.
+type Window struct {
+	Began, Ended time.Time
+}
+
+// Holds reports whether t is in the window.
+func (w Window) Holds(t time.Time) bool { return !t.Before(w.Began) && t.Before(w.Ended) }
+
+// Station is a device and what it signed, in the order of its counters.
+type Station struct {
+	vertical.Device
+	Batches []*Batch
+}
