@@ -15,6 +15,7 @@ import (
 
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/server"
+	"github.com/grange-network/grange/node/verticals"
 	"github.com/grange-network/grange/vertical/notary"
 )
 
@@ -238,10 +239,11 @@ func (p *Plan) createChain(ctx context.Context, home string) error {
 // genesisModules is what a local network sets differently from any other.
 func (p *Plan) genesisModules() (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
+	names, grants := verticals.OnLedger(p.with())
 	for name, state := range map[string]any{
-		"oracle": map[string]any{"params": map[string]any{"epoch_seconds": fmt.Sprint(p.EpochSeconds), "verticals": p.verticals()}},
+		"oracle": map[string]any{"params": map[string]any{"epoch_seconds": fmt.Sprint(p.EpochSeconds), "verticals": names}},
 		"credit": map[string]any{
-			"params": map[string]any{"round_seconds": fmt.Sprint(roundSeconds), "grants": p.grants()},
+			"params": map[string]any{"round_seconds": fmt.Sprint(roundSeconds), "grants": grants},
 			"price": map[string]any{
 				"last": fmt.Sprint(firstPrice), "average": fmt.Sprint(uint64(firstPrice) << 16), "updated": fmt.Sprint(p.Created.Unix()),
 			},

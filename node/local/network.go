@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/verticals"
 )
 
 // Options say how a network runs. What the plan of an existing home fixes, such
@@ -129,9 +130,9 @@ func (n *Network) create(ctx context.Context) (*Plan, error) {
 	if listen == "" {
 		listen = DefaultListen
 	}
-	with, err := checkWith(n.opts.With)
+	with, err := verticals.Chosen(n.opts.With)
 	if err != nil {
-		return nil, err
+		return nil, &PlanError{err.Error()}
 	}
 	return createPlan(ctx, n.home, providers, epoch, listen, n.opts.Ports, with...)
 }
@@ -141,7 +142,7 @@ func (n *Network) recheck(p *Plan) error {
 		return &PlanError{fmt.Sprintf("start %s with %d providers: it was made with %d", n.home, want, len(p.Providers))}
 	}
 	for _, name := range n.opts.With {
-		if !slices.Contains(p.verticals(), name) {
+		if !slices.Contains(p.with(), name) {
 			return &PlanError{fmt.Sprintf("start %s with %s: it was made without", n.home, name)}
 		}
 	}
