@@ -25,6 +25,8 @@ const (
 const (
 	contentJSON = 110
 	contentCBOR = 112
+
+	maxContent = 100 // bytes of a media type
 )
 
 // Hash names a batch: SHA-256 of what its device signed.
@@ -38,8 +40,10 @@ type Batch struct {
 	Counter  uint64
 	Previous Hash // of batch Counter-1; zero for the first
 	Hash     Hash
-	Records  []senml.Record
-	Raw      []byte // COSE_Sign1
+	Records  []senml.Record // of a batch in SenML
+	Content  string         // the media type of one in a format of a kind's own
+	Payload  []byte         // of such a batch
+	Raw      []byte         // COSE_Sign1
 }
 
 // Errors of a batch.
@@ -112,7 +116,12 @@ func (b *Batch) read(m *cose.Message) (err error) {
 	case int64(contentCBOR):
 		b.Records, err = senml.ParseCBOR(m.Payload)
 	default:
-		return fmt.Errorf("%w: content type %v, want %d or %d (SenML in JSON or CBOR)", ErrMalformed, content, contentJSON, contentCBOR)
+		named, ok := content.(string)
+		if !ok || named == "" || len(named) > maxContent || len(m.Payload) == 0 {
+			return fmt.Errorf("%w: content type %v with %d bytes, want %d or %d (SenML in JSON or CBOR) or a media type", ErrMalformed, content, len(m.Payload), contentJSON, contentCBOR)
+		}
+		b.Content, b.Payload = named, m.Payload
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -135,8 +144,17 @@ func Seal(s Signer, chainID string, counter uint64, previous Hash, records []sen
 	if err != nil {
 		return nil, fmt.Errorf("encode readings: %w", err)
 	}
+	return seal(s, chainID, counter, previous, int64(contentCBOR), payload)
+}
+
+// SealPayload signs a payload in a format of a kind's own.
+func SealPayload(s Signer, chainID string, counter uint64, previous Hash, content string, payload []byte) (*Batch, error) {
+	return seal(s, chainID, counter, previous, content, payload)
+}
+
+func seal(s Signer, chainID string, counter uint64, previous Hash, content any, payload []byte) (*Batch, error) {
 	raw, err := cose.Sign(s.PublicKey(), s.Sign, payload, external(chainID), cose.Header{
-		labelContent: int64(contentCBOR), labelCounter: int64(counter), labelPrevious: previous[:],
+		labelContent: content, labelCounter: int64(counter), labelPrevious: previous[:],
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign batch %d: %w", counter, err)

@@ -36,6 +36,7 @@ type Config struct {
 	Dir      string // of the log
 	ChainID  string
 	Registry Registry
+	Formats  []sensing.Format // of batches that are not SenML
 
 	Late  time.Duration // how old a reading may be; 72 h
 	Early time.Duration // how far ahead of the clock; 1 min
@@ -209,14 +210,38 @@ func (s *Server) accept(ctx context.Context, raw []byte) (Receipt, error) {
 }
 
 func (s *Server) checkTimes(b *sensing.Batch) error {
-	now := s.cfg.Now()
+	if b.Content != "" {
+		return s.checkPayload(b)
+	}
 	for _, r := range b.Records {
-		if age := now.Sub(r.Time); age > s.cfg.Late || age < -s.cfg.Early {
-			return fmt.Errorf("%w: %s at %s, want from %s to %s; check the device's clock", ErrTime, r.Name, r.Time.Format(time.RFC3339),
-				now.Add(-s.cfg.Late).UTC().Format(time.RFC3339), now.Add(s.cfg.Early).UTC().Format(time.RFC3339))
+		if err := s.checkTime(r.Name, r.Time); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (s *Server) checkTime(what string, at time.Time) error {
+	now := s.cfg.Now()
+	if age := now.Sub(at); age > s.cfg.Late || age < -s.cfg.Early {
+		return fmt.Errorf("%w: %s at %s, want from %s to %s; check the device's clock", ErrTime, what, at.Format(time.RFC3339),
+			now.Add(-s.cfg.Late).UTC().Format(time.RFC3339), now.Add(s.cfg.Early).UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (s *Server) checkPayload(b *sensing.Batch) error {
+	for _, f := range s.cfg.Formats {
+		if f.Content() != b.Content {
+			continue
+		}
+		first, last, err := f.Times(b.Payload)
+		if err != nil {
+			return fmt.Errorf("%w: %w", sensing.ErrMalformed, err)
+		}
+		return errors.Join(s.checkTime("the first record", first), s.checkTime("the last record", last))
+	}
+	return fmt.Errorf("%w: no kind of observation is written as %q", sensing.ErrMalformed, b.Content)
 }
 
 // take puts a batch behind the chain.
