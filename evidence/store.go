@@ -150,7 +150,10 @@ func (d *Dir) List(ctx context.Context, prefix string) iter.Seq2[string, error] 
 			}
 			return ctx.Err()
 		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) {
+			_, err = os.Stat(d.root) // nothing under the prefix, unless the store itself is gone
+		}
+		if err != nil {
 			yield("", fmt.Errorf("list %s: %w", prefix, err))
 			return
 		}
