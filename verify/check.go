@@ -82,7 +82,7 @@ func (p Published) weigh(ctx context.Context, from Sources) (w weighed, err erro
 	if p.Evidence == nil {
 		return w, nil
 	}
-	return p.Evidence.weigh(ctx, v, vertical.Input{Epoch: p.Epoch}, from)
+	return p.Evidence.weigh(ctx, v, vertical.Input{ChainID: p.Chain, Epoch: p.Epoch}, from)
 }
 
 func (e *PublishedEvidence) weigh(ctx context.Context, v vertical.Vertical, in vertical.Input, from Sources) (w weighed, err error) {

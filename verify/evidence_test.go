@@ -237,6 +237,40 @@ func TestWhatWasNotAcceptedIsScoredAgain(t *testing.T) {
 	}
 }
 
+// A verifier whose store is empty while the others' is not waits, and does not
+// vote against what they had accepted meanwhile; once it sees the evidence it
+// comes to the same.
+func TestEmptyStoreNeverVotesAgainstOthers(t *testing.T) {
+	b := newBooks()
+	archive, _, put := publisher(t)
+	empty, _, _ := publisher(t)
+	put(1, ticking{device(1), 1})
+	seeing, blind := b.scorer(t, archive), b.scorer(t, empty)
+	now := b.at(3, oraclepb.EPOCH_STATUS_DECIDED, 0)
+	if err := blind.report(t.Context(), now); !errors.Is(err, evidence.ErrUnavailable) || len(took[*oraclepb.MsgReport](b)) != 0 {
+		t.Fatalf("with an empty store: %v", err)
+	}
+	must(t, seeing.report(t.Context(), now))
+	if votes := took[*oraclepb.MsgReport](b); len(votes) != 1 || votes[0].Epoch != 1 {
+		t.Fatalf("votes %+v", votes)
+	}
+	b.votes = map[uint64]oraclepb.Vote{} // that vote was another's
+	for epoch := uint64(4); epoch <= 5; epoch++ {
+		for range 2 {
+			if err := blind.report(t.Context(), b.at(epoch, oraclepb.EPOCH_STATUS_DECIDED, 0)); !errors.Is(err, evidence.ErrUnavailable) {
+				t.Fatalf("in epoch %d: %v", epoch, err)
+			}
+		}
+	}
+	blind.Archive = archive
+	put(4, ticking{device(1), 1})
+	must(t, blind.report(t.Context(), b.at(6, oraclepb.EPOCH_STATUS_DECIDED, 0)))
+	votes := took[*oraclepb.MsgReport](b)
+	if len(votes) != 1 || votes[0].Epoch != 4 || votes[0].Content.Total != 600 {
+		t.Fatalf("voted %+v, want on epoch 4 only, with all that is owed", votes)
+	}
+}
+
 func TestOldEpochsAndTheirEvidenceAreRemoved(t *testing.T) {
 	b := newBooks()
 	archive, dir, put := publisher(t)

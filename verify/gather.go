@@ -50,7 +50,7 @@ func (v *verifier) weigh(ctx context.Context, name string, r Recorded, current u
 	if !hasEvidence(vert) {
 		return weighed{}, nil
 	}
-	in := vertical.Input{Epoch: r.Terms.Epoch, Usage: r.Usage, Evidence: new(evidence.Inputs)}
+	in := vertical.Input{ChainID: v.ledger.ChainID, Epoch: r.Terms.Epoch, Usage: r.Usage, Evidence: new(evidence.Inputs)}
 	if err := v.facts(ctx, r, &in); err != nil {
 		return weighed{}, err
 	}
@@ -130,5 +130,9 @@ func (v *verifier) device(ctx context.Context, id [32]byte) (d vertical.Device, 
 	if r.Device.Profile.Class == devicepb.CLASS_PRN {
 		class = vertical.PRN
 	}
-	return vertical.Device{Owner: r.Device.Owner, Class: class, Cell: r.Device.Profile.Cell}, true, nil
+	d = vertical.Device{Owner: r.Device.Owner, Class: class, Cell: r.Device.Profile.Cell, Registered: r.Device.RegisteredHeight}
+	if r.Device.Moves > 0 {
+		d.Moved = r.Device.CellChangedAt
+	}
+	return d, true, nil
 }

@@ -22,6 +22,9 @@ type ledgerbook struct {
 	state  score.State
 	report score.Report
 	voted  uint64 // newest epoch voted on
+	// revised is the newest epoch in which what the ledger did not accept was scored
+	// again.
+	revised uint64
 }
 
 // report computes every ended epoch in order and votes on the newest. A vertical
@@ -67,7 +70,7 @@ func (v *verifier) reportOn(ctx context.Context, name string, current uint64) er
 // by some verifiers and not by others, and meanwhile all may see it.
 func (v *verifier) revise(ctx context.Context, name string, book *ledgerbook, current uint64) error {
 	newest := book.state.Epoch
-	if newest == 0 || newest+1 >= current {
+	if newest == 0 || newest+1 >= current || book.revised == current {
 		return nil
 	}
 	if agreed, err := v.agreed(ctx, name, book.shelf, newest); err != nil || agreed {
@@ -91,6 +94,7 @@ func (v *verifier) revise(ctx context.Context, name string, book *ledgerbook, cu
 	if base == newest {
 		return nil
 	}
+	book.revised = current
 	v.log.Warn("scoring again what the ledger did not accept", "vertical", name, "from", base+1, "to", newest)
 	if err := book.shelf.remove(base+1, newest); err != nil {
 		return err
@@ -218,11 +222,13 @@ func (v *verifier) recorded(ctx context.Context, name string, epoch uint64) (Rec
 	return Record(name, r.Record, used.Usage)
 }
 
-// vote sends the newest report, unless the ledger has this validator's vote.
+// vote sends the newest report, unless the ledger has this validator's vote or
+// has accepted another result: a vote against that would change nothing and be
+// fined.
 func (v *verifier) vote(ctx context.Context, book *ledgerbook) error {
 	r := book.report
 	content := contentOf(r)
-	done, err := v.hasVoted(ctx, r, content)
+	done, err := v.isDecided(ctx, r, content)
 	if err != nil {
 		return err
 	}
@@ -241,8 +247,9 @@ func (v *verifier) vote(ctx context.Context, book *ledgerbook) error {
 	return nil
 }
 
-// hasVoted asks the ledger, and says loudly when others came to another result.
-func (v *verifier) hasVoted(ctx context.Context, r score.Report, content oraclepb.Content) (bool, error) {
+// isDecided asks the ledger whether there is nothing to vote on any more, and
+// says loudly when others came to another result.
+func (v *verifier) isDecided(ctx context.Context, r score.Report, content oraclepb.Content) (bool, error) {
 	have, err := v.ledger.Oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: r.Vertical, Epoch: r.Epoch})
 	if errors.Is(err, client.ErrNotFound) {
 		return false, nil
@@ -253,6 +260,7 @@ func (v *verifier) hasVoted(ctx context.Context, r score.Report, content oraclep
 	if have.Report != nil && !same(have.Report.Content, content) {
 		v.log.Error("the ledger accepted another result than ours: compare the published epochs",
 			"vertical", r.Vertical, "epoch", r.Epoch, "ours", r.Rewards.Hash.String(), "accepted", fmt.Sprintf("%x", have.Report.Content.RewardRoot))
+		return true, nil
 	}
 	for _, vote := range have.Votes {
 		if vote.Validator == v.operator {

@@ -58,7 +58,8 @@ type Unit struct {
 
 // Input is everything that a score may depend on.
 type Input struct {
-	Epoch uint64
+	ChainID string
+	Epoch   uint64
 	// Began and Ended are the times of the ledger's blocks at which the epoch
 	// began and ended, in Unix seconds.
 	Began, Ended int64
@@ -98,6 +99,10 @@ type Device struct {
 	Owner string   `json:"owner"`
 	Class Class    `json:"class"`
 	Cell  uint64   `json:"cell,string"` // H3 index, 0 for none
+	// Registered is the height of its registration; Moved is when it last changed
+	// its cell, in Unix seconds, 0 if it is where it first said.
+	Registered int64 `json:"registered_height,string,omitempty"`
+	Moved      int64 `json:"moved,string,omitempty"`
 }
 
 // Ed25519 asks about the device that has an ed25519 key.

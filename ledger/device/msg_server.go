@@ -135,6 +135,7 @@ func (s msgServer) payMove(ctx context.Context, owner []byte, d *devicepb.Device
 	if moved == 0 {
 		return nil
 	}
+	d.Moves++
 	params, err := s.Params.Get(ctx)
 	if err != nil {
 		return err

@@ -13,6 +13,9 @@ import (
 	"github.com/grange-network/grange/vertical"
 )
 
+// ChainID is the network of every World.
+const ChainID = "conformance-1"
+
 // World is an epoch as a test makes it.
 type World struct {
 	Epoch        uint64
@@ -134,7 +137,7 @@ type order struct {
 // input publishes a world's evidence into dir and fetches it again, as a verifier
 // does.
 func (w World) input(ctx context.Context, name string, o order, dir string) (vertical.Input, error) {
-	in := vertical.Input{Epoch: w.Epoch, Began: w.Began, Ended: w.Ended, Seed: w.Seed, Decided: true, Usage: append([]vertical.Usage(nil), w.Usage...)}
+	in := vertical.Input{ChainID: ChainID, Epoch: w.Epoch, Began: w.Began, Ended: w.Ended, Seed: w.Seed, Decided: true, Usage: append([]vertical.Usage(nil), w.Usage...)}
 	in.Registry = known(w.Devices)
 	store, err := evidence.NewDir(dir + "/store")
 	if err != nil {
