@@ -21,11 +21,18 @@ const (
 	// publishLag is how many epochs after its own the evidence of an epoch may be
 	// published in.
 	publishLag = 1
+	// silence is how many epochs more an epoch waits that nobody published for: a
+	// store that is empty by mistake looks the same, and those who see the evidence
+	// have voted by then.
+	silence = 1
 	// patience is how many epochs evidence that was announced and cannot be had is
 	// waited for; then its epoch is scored without any. It is well below the
 	// history that the ledger keeps.
 	patience = 32
 )
+
+// errSilence ends the scoring for now: nobody has published for the next epoch.
+var errSilence = errors.New("nobody has published evidence yet")
 
 // known returns the vertical of a name, nil for one that this program does not
 // know: it is scored from usage alone.
@@ -54,7 +61,7 @@ func (v *verifier) weigh(ctx context.Context, name string, r Recorded, current u
 	if err := v.facts(ctx, r, &in); err != nil {
 		return weighed{}, err
 	}
-	w, err := v.weighPublished(ctx, vert, in)
+	w, err := v.weighPublished(ctx, vert, in, current)
 	if errors.Is(err, evidence.ErrUnavailable) && current > in.Epoch+patience {
 		v.log.Error("evidence is given up, the epoch is scored without it", "vertical", name, "epoch", in.Epoch, "error", err)
 		return v.weighInputs(ctx, vert, in, nil, true)
@@ -77,7 +84,7 @@ func (v *verifier) facts(ctx context.Context, r Recorded, in *vertical.Input) er
 }
 
 // weighPublished fetches all evidence of the epoch and scores it.
-func (v *verifier) weighPublished(ctx context.Context, vert vertical.Vertical, in vertical.Input) (weighed, error) {
+func (v *verifier) weighPublished(ctx context.Context, vert vertical.Vertical, in vertical.Input, current uint64) (weighed, error) {
 	name := vert.Info().Name
 	if v.Archive == nil {
 		return weighed{}, fmt.Errorf("score epoch %d of %s: no store of evidence is configured: %w", in.Epoch, name, evidence.ErrUnavailable)
@@ -85,6 +92,9 @@ func (v *verifier) weighPublished(ctx context.Context, vert vertical.Vertical, i
 	ids, err := v.Archive.Published(ctx, name, in.Epoch)
 	if err != nil {
 		return weighed{}, err
+	}
+	if len(ids) == 0 && current <= in.Epoch+silence {
+		return weighed{}, errSilence
 	}
 	roots := make([]merkle.Hash, 0, len(ids)) // listed by key, so sorted
 	for _, id := range ids {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cosmos/cosmos-sdk/types/query"
+
 	"github.com/grange-network/grange/core/score"
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
@@ -55,6 +57,9 @@ func (v *verifier) reportOn(ctx context.Context, name string, current uint64) er
 	}
 	for err == nil && book.state.Epoch+1 < current {
 		err = v.compute(ctx, name, book, book.state.Epoch+1, current)
+	}
+	if errors.Is(err, errSilence) {
+		err = nil
 	}
 	if errors.Is(err, client.ErrNotFound) {
 		delete(v.scores, name) // look at the files again: somebody may put one there
@@ -229,6 +234,9 @@ func (v *verifier) vote(ctx context.Context, book *ledgerbook) error {
 	r := book.report
 	content := contentOf(r)
 	done, err := v.isDecided(ctx, r, content)
+	if err == nil && !done {
+		err = v.standsOnAccepted(ctx, book)
+	}
 	if err != nil {
 		return err
 	}
@@ -268,6 +276,28 @@ func (v *verifier) isDecided(ctx context.Context, r score.Report, content oracle
 		}
 	}
 	return false, nil
+}
+
+// standsOnAccepted refuses to vote on a result that adds to one which the ledger
+// did not accept: it would be wrong too.
+func (v *verifier) standsOnAccepted(ctx context.Context, book *ledgerbook) error {
+	r := book.report
+	list, err := v.ledger.Oracle.Reports(ctx, &oraclepb.QueryReportsRequest{Vertical: r.Vertical, Pagination: &query.PageRequest{Limit: 1}})
+	if err != nil {
+		return fmt.Errorf("list reports: %w", err)
+	}
+	if len(list.Reports) == 0 {
+		return nil
+	}
+	newest := list.Reports[0]
+	ours, err := book.shelf.get(newest.Epoch)
+	if err != nil {
+		return nil // not kept any more, or not computed yet: there is nothing to compare
+	}
+	if accepted := hex.EncodeToString(newest.Content.RewardRoot); ours.RewardRoot != accepted {
+		return fmt.Errorf("no vote on epoch %d: for epoch %d the ledger accepted reward root %s, not our %s: this verifier may not see all evidence", r.Epoch, newest.Epoch, accepted, ours.RewardRoot)
+	}
+	return nil
 }
 
 func contentOf(r score.Report) oraclepb.Content {
