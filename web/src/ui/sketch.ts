@@ -1,0 +1,61 @@
+import { mercatorX, mercatorY, worldSize, type Camera } from "../lib/camera.ts";
+import type { Cells } from "../lib/types.ts";
+import { colour, type Land } from "./land.ts";
+
+type Project = (longitude: number, latitude: number) => [number, number];
+
+function path(rings: GeoJSON.Position[][], project: Project, close: boolean): Path2D {
+  const out = new Path2D();
+  for (const ring of rings) {
+    ring.forEach(([lon = 0, lat = 0], i) => (i === 0 ? out.moveTo(...project(lon, lat)) : out.lineTo(...project(lon, lat))));
+    if (close) out.closePath();
+  }
+  return out;
+}
+
+const rings = (g: GeoJSON.Geometry): GeoJSON.Position[][] => (g.type === "Polygon" ? g.coordinates : g.type === "MultiPolygon" ? g.coordinates.flat() : []);
+
+// radius is that of the map's layer of centres.
+export const radius = (devices: number): number => 3.5 + (Math.min(6, Math.log(1 + devices)) * 8.5) / 6;
+
+// draw paints what the map shows before anybody moves it: one picture, at once,
+// without WebGL.
+export function draw(canvas: HTMLCanvasElement, land: Land | null, cells: Cells, all: boolean, camera: Camera): void {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const sharp = Math.min(2, window.devicePixelRatio || 1);
+  canvas.width = width * sharp;
+  canvas.height = height * sharp;
+  const ctx = canvas.getContext("2d");
+  if (!ctx) return;
+  ctx.scale(sharp, sharp);
+  const size = worldSize(camera.zoom);
+  const left = mercatorX(camera.center[0]) * size - width / 2;
+  const top = mercatorY(camera.center[1]) * size - height / 2;
+  const project: Project = (lon, lat) => [mercatorX(lon) * size - left, mercatorY(lat) * size - top];
+
+  ctx.fillStyle = colour("ground");
+  ctx.fillRect(0, 0, width, height);
+  if (land) {
+    ctx.fillStyle = colour("raised");
+    for (const country of land.countries.features) ctx.fill(path(rings(country.geometry), project, true));
+    ctx.strokeStyle = colour("line-2");
+    ctx.lineWidth = 0.7;
+    ctx.stroke(path(land.borders.geometry.coordinates, project, false));
+  }
+  const proven = { fill: colour("accent"), edge: colour("accent") };
+  const claimed = { fill: colour("line-2"), edge: colour("ink-3") };
+  for (const x of cells.features) {
+    const p = x.properties;
+    if (!all && p.proven === 0) continue;
+    const c = p.proven > 0 ? proven : claimed;
+    ctx.fillStyle = c.fill;
+    ctx.strokeStyle = c.edge;
+    ctx.lineWidth = 1.2;
+    ctx.beginPath();
+    ctx.arc(...project(p.longitude, p.latitude), radius(p.devices), 0, 2 * Math.PI);
+    ctx.globalAlpha = 0.85;
+    ctx.fill();
+    ctx.globalAlpha = 1;
+    ctx.stroke();
+  }
+}
