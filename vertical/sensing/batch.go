@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/vertical/sensing/cose"
@@ -85,11 +86,24 @@ func Open(raw []byte, key device.PublicKey, chainID string) (*Batch, error) {
 	if id != key.ID() {
 		return nil, fmt.Errorf("%w: key of %s, batch of %s", ErrSignature, key.ID(), id)
 	}
-	aad := external(chainID)
-	if err := m.Verify(key, aad); err != nil {
+	if err := m.Verify(key, external(chainID)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
-	signed, err := m.Signed(aad)
+	return read(m, id, raw, chainID)
+}
+
+// Read reads a batch whose signature was checked before, as that of a batch in a
+// gateway's log was.
+func Read(raw []byte, chainID string) (*Batch, error) {
+	m, id, err := parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	return read(m, id, raw, chainID)
+}
+
+func read(m *cose.Message, id device.ID, raw []byte, chainID string) (*Batch, error) {
+	signed, err := m.Signed(external(chainID))
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +120,10 @@ func Open(raw []byte, key device.PublicKey, chainID string) (*Batch, error) {
 	if b.Counter == 1 && b.Previous != (Hash{}) {
 		return nil, fmt.Errorf("%w: the first batch names one before it", ErrMalformed)
 	}
-	return b, b.read(m)
+	return b, b.decode(m)
 }
 
-func (b *Batch) read(m *cose.Message) (err error) {
+func (b *Batch) decode(m *cose.Message) (err error) {
 	switch content := m.Protected[labelContent]; content {
 	case int64(contentJSON):
 		b.Records, err = senml.ParseJSON(m.Payload)
@@ -160,4 +174,26 @@ func seal(s Signer, chainID string, counter uint64, previous Hash, content any, 
 		return nil, fmt.Errorf("sign batch %d: %w", counter, err)
 	}
 	return Open(raw, s.PublicKey(), chainID)
+}
+
+// Times returns the times of the first and the last reading. formats are those
+// that a batch not in SenML may have.
+func (b *Batch) Times(formats []Format) (first, last time.Time, err error) {
+	if b.Content != "" {
+		for _, f := range formats {
+			if f.Content() == b.Content {
+				return f.Times(b.Payload)
+			}
+		}
+		return first, last, fmt.Errorf("%w: no kind of observation is written as %q", ErrMalformed, b.Content)
+	}
+	for i, r := range b.Records {
+		if i == 0 || r.Time.Before(first) {
+			first = r.Time
+		}
+		if i == 0 || r.Time.After(last) {
+			last = r.Time
+		}
+	}
+	return first, last, nil
 }
