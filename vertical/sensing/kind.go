@@ -26,8 +26,8 @@ type Kind interface {
 // KindInfo describes a kind.
 type KindInfo struct {
 	Name string // "weather"; offers are of the kind "sensing/weather"
-	// Variables are the names of readings that belong to the kind; a batch in SenML
-	// with one of them is of the kind.
+	// Variables are the names of readings that make a batch in SenML the kind's. A
+	// kind that has one batch of a device gets all of that device's.
 	Variables []string
 	// Format is of batches in a format of the kind's own; nil without one.
 	Format Format

@@ -92,9 +92,11 @@ func (v Vertical) weigh(ctx context.Context, k Kind, in vertical.Input, all []*s
 	info := k.Info()
 	var stations []Station
 	for _, s := range all {
-		of := slices.DeleteFunc(s.inOrder(), func(b *Batch) bool { return !info.Holds(b) })
+		of := s.inOrder()
+		if !slices.ContainsFunc(of, info.Holds) {
+			continue
+		}
 		switch {
-		case len(of) == 0:
 		case s.forked != 0:
 			parts[s.device.ID] = append(parts[s.device.ID], refusal(info.Name, fmt.Sprintf("one batch with number %d", s.forked)))
 		case s.device.Moved != 0 && time.Duration(in.Ended-s.device.Moved)*time.Second < Resettle:

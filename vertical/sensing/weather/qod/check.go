@@ -47,14 +47,14 @@ func (r *Result) Hour(h int) float64 {
 	return sum / float64(Variables)
 }
 
-// Check scores the day that begins at day, a midnight UTC. Samples may come in
+// Check scores the day that begins at day, a whole hour. Samples may come in
 // any order; those of the six hours before the day are used by the moving
 // windows, earlier and later ones are ignored, and samples is not changed. The
-// error says that day is not a midnight or that there are more than 108,000
+// error says that day is not a whole hour or that there are more than 108,000
 // samples.
 func Check(st *Station, day time.Time, samples []Sample) (*Result, error) {
-	if day = day.UTC(); !day.Equal(day.Truncate(24 * time.Hour)) {
-		return nil, fmt.Errorf("day begins at %s, want midnight UTC", day.Format(time.RFC3339))
+	if day = day.UTC(); !day.Equal(day.Truncate(time.Hour)) {
+		return nil, fmt.Errorf("day begins at %s, want a whole hour", day.Format(time.RFC3339))
 	}
 	x, err := grid(st, day, samples)
 	if err != nil {

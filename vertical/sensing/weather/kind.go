@@ -1,0 +1,186 @@
+package weather
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/vertical"
+	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/weather/qod"
+)
+
+// Parameters of the kind.
+const (
+	// Rate is the weight of a station-hour with perfect data; the other kinds are
+	// weighed against it.
+	Rate = 1000
+	// Resolution and Seats of cells, as WeatherXM has them: about 5 km².
+	Resolution = 7
+	Seats      = 10
+
+	hours      = 24
+	maxSamples = 30 * 3600
+	whole      = 1_000_000 // parts per million
+)
+
+// Kind is the weather kind.
+type Kind struct{}
+
+var _ sensing.Kind = Kind{}
+
+// Info implements sensing.Kind.
+func (Kind) Info() sensing.KindInfo {
+	return sensing.KindInfo{
+		Name:      "weather",
+		Variables: []string{"wind_speed", "wind_direction", "precipitation_accumulated", precipitation, "illuminance", "pressure"},
+		Span:      hours * time.Hour,
+		Cells:     sensing.Cells{Resolution: Resolution, Seats: Seats},
+		Use:       "row", Hold: "station-hour",
+	}
+}
+
+// Weigh implements sensing.Kind. A station's weight is the product of its hours,
+// the quality of its own series, how far its neighbours agree, whether it stands
+// outdoors, and its share of a series that several devices signed.
+func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Station) ([][]vertical.Part, error) {
+	all := make([]*record, len(stations))
+	for i, s := range stations {
+		all[i] = recordOf(w, s)
+	}
+	agree := neighbours(w, all)
+	same := copies(all)
+	out := make([][]vertical.Part, len(stations))
+	for i, r := range all {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		q, err := quality(w, r)
+		if err != nil {
+			return nil, err
+		}
+		terms := []vertical.Term{{Name: "rate", Value: Rate}, {Name: "hours", Value: hours}, q}
+		if !r.fast() {
+			terms = append(terms, vertical.Term{Name: "reports by the hour only", Value: 1, Of: 2})
+		}
+		out[i] = []vertical.Part{{Name: "weather", Terms: append(terms, agree[i], outdoors(w, r), same[i])}}
+	}
+	return out, nil
+}
+
+// record is what a station measured, from the run-up of the window to its end.
+type record struct {
+	sensing.Station
+	lat, lon float64 // middle of its cell; NaN without one
+	samples  []qod.Sample
+	rain     []float64 // mm since the last sample, of stations that count so; NaN: missing
+	step     time.Duration
+}
+
+// precipitation is the rain since the last reading, which some stations report in
+// place of a counter.
+const precipitation = "precipitation"
+
+var variable = func() map[string]qod.Variable {
+	m := map[string]qod.Variable{}
+	for v := range qod.Variable(qod.Variables) {
+		m[v.String()] = v
+	}
+	return m
+}()
+
+func recordOf(w sensing.Window, s sensing.Station) *record {
+	r := &record{Station: s, lat: math.NaN(), lon: math.NaN()}
+	if s.Cell != 0 {
+		r.lat, r.lon = h3.Cell(s.Cell).Centre()
+	}
+	from := w.Began.Add(-qod.RunUp)
+	at := map[int64]int{}
+	for _, b := range s.Batches {
+		for _, x := range b.Records {
+			v, known := variable[x.Name]
+			if x.Time.Before(from) || !x.Time.Before(w.Ended) || !known && x.Name != precipitation {
+				continue
+			}
+			t := x.Time.Truncate(time.Second)
+			i, have := at[t.Unix()]
+			if !have {
+				i = len(r.samples)
+				at[t.Unix()] = i
+				r.samples, r.rain = append(r.samples, empty(t)), append(r.rain, math.NaN())
+			}
+			if known {
+				r.samples[i].Value[v] = x.Value
+			} else {
+				r.rain[i] = x.Value
+			}
+		}
+	}
+	r.sort()
+	r.step = cadence(r.samples)
+	return r
+}
+
+func empty(t time.Time) qod.Sample {
+	s := qod.Sample{Time: t}
+	for v := range s.Value {
+		s.Value[v] = math.NaN()
+	}
+	return s
+}
+
+func (r *record) sort() {
+	order := make([]int, len(r.samples))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return r.samples[a].Time.Compare(r.samples[b].Time) })
+	samples, rain := make([]qod.Sample, len(order)), make([]float64, len(order))
+	for i, k := range order {
+		samples[i], rain[i] = r.samples[k], r.rain[k]
+	}
+	r.samples, r.rain = samples, rain
+}
+
+// cadence is the median time between samples, 0 with fewer than three.
+func cadence(samples []qod.Sample) time.Duration {
+	if len(samples) < 3 {
+		return 0
+	}
+	gaps := make([]time.Duration, 0, len(samples)-1)
+	for i := range samples[1:] {
+		gaps = append(gaps, samples[i+1].Time.Sub(samples[i].Time))
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
+}
+
+// slowest is the longest time between samples for which the published method has
+// parameters.
+const slowest = 10 * time.Minute
+
+// fast reports whether the published method applies.
+func (r *record) fast() bool { return r.step > 0 && r.step <= slowest }
+
+// quality judges a station by its own series: by the published method where the
+// station samples often enough for it, by the hour otherwise.
+func quality(w sensing.Window, r *record) (vertical.Term, error) {
+	if !r.fast() {
+		good, of := hourly(w, r)
+		return vertical.Term{Name: "good hourly values", Value: good, Of: of}, nil
+	}
+	if len(r.samples) > maxSamples {
+		return vertical.Term{Name: "no more samples than one a second", Value: 0, Of: 1}, nil
+	}
+	kind := &qod.WS2000
+	if r.step <= time.Minute {
+		kind = &qod.WS1000
+	}
+	got, err := qod.Check(kind, w.Began, r.samples)
+	if err != nil {
+		return vertical.Term{}, err
+	}
+	return vertical.Term{Name: "quality of data", Value: uint64(math.Round(got.Score * whole)), Of: whole}, nil
+}
