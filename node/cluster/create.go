@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"cosmossdk.io/math"
@@ -15,6 +14,7 @@ import (
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/ledger/server"
+	"github.com/grange-network/grange/node/verticals"
 )
 
 // Amounts of the first block.
@@ -23,6 +23,9 @@ const (
 	userGrain  = 10 * million
 	firstPrice = 1_000_000 // of a GRAIN, in ucredit: 1 USD
 	minBond    = 1_000 * 1_000_000
+	// roundSeconds is how far apart rounds of price votes are: purchases wait for up
+	// to two.
+	roundSeconds = 3
 )
 
 func dataDir(home, name string) string   { return filepath.Join(home, "data", name) }
@@ -36,12 +39,19 @@ func UserKeyPath(home string) string { return filepath.Join(home, "data", "user.
 func create(ctx context.Context, home string, o Options) (*Plan, error) {
 	p := &Plan{
 		Version: planVersion, ChainID: ChainID, Created: time.Now().UTC().Truncate(time.Second),
-		EpochSeconds: uint32(o.Epoch / time.Second), CommitMillis: uint32(o.Commit / time.Millisecond),
+		EpochSeconds: uint32(o.Epoch / time.Second), CommitMillis: uint32(o.Commit / time.Millisecond), With: o.With,
 	}
 	if err := clearData(home); err != nil {
 		return nil, err
 	}
-	g := server.Genesis{ChainID: p.ChainID, Time: p.Created, Modules: p.modules()}
+	modules, err := p.modules()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(EvidencePath(home), 0o755); err != nil {
+		return nil, err
+	}
+	g := server.Genesis{ChainID: p.ChainID, Time: p.Created, Modules: modules}
 	for i := range o.Validators {
 		name := fmt.Sprintf("validator-%d", i+1)
 		k, err := server.InitNode(chainHome(home, name))
@@ -61,6 +71,9 @@ func create(ctx context.Context, home string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	g.Balances = append(g.Balances, balance(user.Address(), userGrain))
+	if err := p.createNotaries(home, &g); err != nil {
+		return nil, err
+	}
 	document, err := g.DocumentJSON()
 	if err != nil {
 		return nil, err
@@ -86,7 +99,7 @@ func clearData(home string) error {
 	}
 	for _, e := range entries {
 		_, ran := os.Stat(filepath.Join(chainHome(home, e.Name()), "data", "blockstore.db"))
-		if ours := e.Name() == "user.json" || strings.HasPrefix(e.Name(), "validator-"); !ours || ran == nil {
+		if !ours(e.Name()) || ran == nil {
 			return &PlanError{fmt.Sprintf("make a cluster at %s: it holds data (%s) but no cluster.json: put that file back, or choose another directory", home, e.Name())}
 		}
 	}
@@ -99,12 +112,16 @@ func balance(a sdk.AccAddress, ugrain int64) server.Balance {
 
 // modules is what a cluster sets differently from any other chain: the same as
 // node/local does.
-func (p *Plan) modules() map[string]json.RawMessage {
+func (p *Plan) modules() (map[string]json.RawMessage, error) {
+	names, grants, err := verticals.Parameters(p.With)
+	if err != nil {
+		return nil, err
+	}
 	state := func(format string, args ...any) json.RawMessage { return json.RawMessage(fmt.Sprintf(format, args...)) }
 	return map[string]json.RawMessage{
 		// Epochs are seconds here: who is stopped and started again is not jailed.
-		"oracle": state(`{"params":{"epoch_seconds":"%d","miss_window":1024,"miss_limit":512}}`, p.EpochSeconds),
-		"credit": state(`{"price":{"last":"%d","average":"%d","updated":"%d"}}`, firstPrice, uint64(firstPrice)<<16, p.Created.Unix()),
+		"oracle": state(`{"params":{"epoch_seconds":"%d","verticals":%s,"miss_window":1024,"miss_limit":512}}`, p.EpochSeconds, names),
+		"credit": state(`{"params":{"round_seconds":"%d","grants":%s},"price":{"last":"%d","average":"%d","updated":"%d"}}`, roundSeconds, grants, firstPrice, uint64(firstPrice)<<16, p.Created.Unix()),
 		"market": state(`{"params":{"min_bond":"%d"}}`, minBond),
-	}
+	}, nil
 }

@@ -1,6 +1,9 @@
 package cluster
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"slices"
+)
 
 // Endpoints is what a client needs to reach a running cluster: the content of
 // endpoints.json.
@@ -11,6 +14,8 @@ type Endpoints struct {
 	REST       string              `json:"rest"` // grpc-gateway, http URL
 	GRPC       string              `json:"grpc"` // host:port, no TLS
 	Validators []ValidatorEndpoint `json:"validators"`
+	// Notary is the door of the notaries, http URL; empty without them.
+	Notary string `json:"notary,omitempty"`
 }
 
 // ValidatorEndpoint is one validator's process.
@@ -37,6 +42,9 @@ func (n *Network) Endpoints() Endpoints {
 			Name: v.Name, PID: pids[v.Name], RPC: "http://" + n.plan.addr(i, rpcPort),
 			REST: "http://" + n.plan.addr(i, restPort), GRPC: n.plan.addr(i, grpcPort),
 		})
+	}
+	if i := slices.Index(n.plan.notaries(), doorName); i >= 0 {
+		e.Notary = "http://" + n.plan.notaryAddr(i)
 	}
 	first := e.Validators[0]
 	e.RPC, e.REST, e.GRPC = first.RPC, first.REST, first.GRPC

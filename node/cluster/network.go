@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/local"
+	"github.com/grange-network/grange/node/verticals"
 )
 
 // startWithin bounds the start of a whole cluster.
@@ -20,8 +23,8 @@ const startWithin = 3 * time.Minute
 // after it.
 const stopWithin = 15 * time.Second
 
-// KindValidator is the kind of every role of a cluster.
-const KindValidator = "validator"
+// KindValidator is the kind of a validator's role.
+const KindValidator = local.KindValidator
 
 // Options say how a cluster runs. What the plan of an existing home fixes
 // cannot be changed by them.
@@ -31,6 +34,7 @@ type Options struct {
 	Validators int           // 0: as planned, or DefaultValidators
 	Epoch      time.Duration // 0: as planned, or DefaultEpoch; whole seconds
 	Commit     time.Duration // pause between blocks; 0: as planned, or DefaultCommit
+	With       []string      // verticals besides storage, fixed by the first start
 	// Program is the command that serves one validator with Serve; the
 	// validator's name is appended.
 	Program []string
@@ -123,6 +127,11 @@ func (o *Options) complete() error {
 	if o.Commit == 0 {
 		o.Commit = DefaultCommit
 	}
+	with, err := verticals.Chosen(o.With)
+	if err != nil {
+		return &PlanError{err.Error()}
+	}
+	o.With = with
 	switch {
 	case o.Validators < 1 || o.Validators > MaxValidators:
 		return &PlanError{fmt.Sprintf("make a cluster of %d validators: want 1 to %d", o.Validators, MaxValidators)}
@@ -149,19 +158,44 @@ func (o *Options) contradicts(p *Plan) error {
 			return &PlanError{fmt.Sprintf("start with %v %s: the cluster was made with %v", c.want, c.what, c.has)}
 		}
 	}
+	for _, name := range o.With {
+		if !slices.Contains(p.With, name) {
+			return &PlanError{fmt.Sprintf("start with %s: the cluster was made without", name)}
+		}
+	}
 	return nil
 }
 
+// Stages of the start.
+const (
+	stageValidators = iota
+	stageProviders
+	stageDoors
+)
+
 func (n *Network) specs() []node.Spec {
 	var out []node.Spec
-	for _, v := range n.plan.Validators {
-		out = append(out, node.Spec{Name: v.Name, Kind: KindValidator, New: func() (node.Role, error) {
-			argv := append(append([]string{}, n.opts.Program...), v.Name)
-			return node.NewProcess(v.Name, filepath.Join(n.home, "logs", v.Name+".log"), argv...), nil
+	add := func(name, kind string, stage int) {
+		out = append(out, node.Spec{Name: name, Kind: kind, Stage: stage, Optional: stage > stageValidators, New: func() (node.Role, error) {
+			argv := append(append([]string{}, n.opts.Program...), name)
+			return node.NewProcess(name, filepath.Join(n.home, "logs", name+".log"), argv...), nil
 		}})
+	}
+	for _, v := range n.plan.Validators {
+		add(v.Name, KindValidator, stageValidators)
+	}
+	for _, name := range n.plan.notaries() {
+		if name == doorName {
+			add(name, local.KindGateway, stageDoors)
+		} else {
+			add(name, local.KindProvider, stageProviders)
+		}
 	}
 	return out
 }
+
+// Roles lists the validators and whatever else runs.
+func (n *Network) Roles() []node.Info { return n.sup.List() }
 
 func (n *Network) event(e node.Event) {
 	select {

@@ -41,8 +41,9 @@ type Plan struct {
 	ChainID      string          `json:"chain_id"`
 	Created      time.Time       `json:"created"`
 	EpochSeconds uint32          `json:"epoch_seconds"`
-	CommitMillis uint32          `json:"commit_millis"` // pause between blocks
-	Port         int             `json:"port"`          // first of Plan.ports() consecutive ports
+	CommitMillis uint32          `json:"commit_millis"`  // pause between blocks
+	Port         int             `json:"port"`           // first of Plan.ports() consecutive ports
+	With         []string        `json:"with,omitempty"` // verticals besides storage
 	Validators   []ValidatorPlan `json:"validators"`
 }
 
@@ -51,6 +52,9 @@ type ValidatorPlan struct {
 	Name     string `json:"name"`
 	NodeID   string `json:"node_id"`  // p2p identity, 40 hex digits
 	Operator string `json:"operator"` // account address
+	// Evidence is where its verifier fetches evidence, see evidence.Open; where that
+	// of the network is published if empty.
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // Ports of one validator, from its first.
@@ -63,8 +67,8 @@ const (
 )
 
 // ports is how many ports the plan takes: each validator's own, then one for
-// the link from every validator to every other.
-func (p *Plan) ports() int { n := len(p.Validators); return n*portsEach + n*n }
+// the link from every validator to every other, then the notaries'.
+func (p *Plan) ports() int { n := len(p.Validators); return n*portsEach + n*n + len(p.notaries()) }
 
 // addr is where validator i listens for which.
 func (p *Plan) addr(i, which int) string { return address(p.Port + i*portsEach + which) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/grange-network/grange/ledger/server"
@@ -16,8 +17,8 @@ import (
 // snapshotEvery is often: whoever tries state sync shall not wait long.
 const snapshotEvery = 20
 
-// Serve runs one validator of a home directory in this process, as the child of
-// the process that runs the cluster.
+// Serve runs one role of a home directory in this process, as the child of the
+// process that runs the cluster.
 func Serve(ctx context.Context, home, name string, log *slog.Logger) error {
 	home, err := filepath.Abs(home)
 	if err != nil {
@@ -27,7 +28,7 @@ func Serve(ctx context.Context, home, name string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	i, err := p.index(name)
+	r, err := p.role(home, name, log)
 	if err != nil {
 		return err
 	}
@@ -37,16 +38,37 @@ func Serve(ctx context.Context, home, name string, log *slog.Logger) error {
 		return err
 	}
 	defer release()
-	return node.Serve(ctx, p.validator(home, i, log))
+	return node.Serve(ctx, r)
+}
+
+func (p *Plan) role(home, name string, log *slog.Logger) (node.Role, error) {
+	if i := slices.Index(p.notaries(), name); i >= 0 {
+		return p.notary(home, name, i, log), nil
+	}
+	i, err := p.index(name)
+	if err != nil {
+		return nil, err
+	}
+	return p.validator(home, i, log)
 }
 
 // validator is the ledger's node and the duties off the ledger, together: who
 // runs one runs the other. No market for GRAIN reaches a test network: the vote
-// is always the price of the first block.
-func (p *Plan) validator(home string, i int, log *slog.Logger) node.Role {
+// is always the price of the first block. The first validator removes evidence
+// that is too old.
+func (p *Plan) validator(home string, i int, log *slog.Logger) (node.Role, error) {
+	archive, err := p.archive(home, i)
+	if err != nil {
+		return nil, err
+	}
 	return host.NewValidator(p.config(home, i, log), host.Duties{
-		Home: filepath.Join(dataDir(home, p.Validators[i].Name), "verifier"), Prices: verify.FixedPrice(firstPrice),
-	})
+		Home: VerifierPath(home, p.Validators[i].Name), Prices: verify.FixedPrice(firstPrice), Archive: archive, Retain: i == 0,
+	}), nil
+}
+
+// VerifierPath is where a validator's verifier keeps what it published.
+func VerifierPath(home, validator string) string {
+	return filepath.Join(dataDir(home, validator), "verifier")
 }
 
 func (p *Plan) config(home string, i int, log *slog.Logger) server.Config {

@@ -21,6 +21,7 @@ import (
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/ledger/server"
+	"github.com/grange-network/grange/node/verticals"
 )
 
 // Amounts of the first block, in ugrain: what a founding validator stakes, and
@@ -49,10 +50,11 @@ type Card struct {
 	// Created is when, in whole seconds; the newest of all cards is the time of
 	// the first block.
 	Created      time.Time `json:"created"`
-	EpochSeconds uint32    `json:"epoch_seconds"` // the same on every card
-	NodeID       string    `json:"node_id"`       // p2p identity, 40 hex digits
-	Address      string    `json:"address"`       // host:port where others reach its p2p port
-	Operator     string    `json:"operator"`      // account address
+	EpochSeconds uint32    `json:"epoch_seconds"`       // the same on every card
+	Verticals    []string  `json:"verticals,omitempty"` // that the network is founded with, the same on every card
+	NodeID       string    `json:"node_id"`             // p2p identity, 40 hex digits
+	Address      string    `json:"address"`             // host:port where others reach its p2p port
+	Operator     string    `json:"operator"`            // account address
 	// Gentx is the signed transaction that makes it a validator.
 	Gentx json.RawMessage `json:"gentx"`
 }
@@ -125,6 +127,9 @@ func genesis(cards []Card) ([]byte, error) {
 			return nil, refusef("found chain: the card of %s is for %s with epochs of %d s, that of %s for %s with %d s",
 				c.Name, c.ChainID, c.EpochSeconds, cards[0].Name, g.ChainID, cards[0].EpochSeconds)
 		}
+		if !slices.Equal(c.Verticals, cards[0].Verticals) {
+			return nil, refusef("found chain: the card of %s is for verticals %q, that of %s for %q", c.Name, c.Verticals, cards[0].Name, cards[0].Verticals)
+		}
 		for _, id := range []string{"name " + c.Name, "node " + c.NodeID, "operator " + c.Operator, "address " + c.Address} {
 			if other, ok := seen[id]; ok {
 				return nil, refusef("found chain: the cards of %s and %s have the same %s", other, c.Name, id)
@@ -142,9 +147,17 @@ func genesis(cards []Card) ([]byte, error) {
 		g.Balances = append(g.Balances, server.Balance{Address: addr, Coins: sdk.NewCoins(sdk.NewCoin(chain.Grain, math.NewInt(stake+spare)))})
 	}
 	state := func(format string, args ...any) json.RawMessage { return json.RawMessage(fmt.Sprintf(format, args...)) }
+	with, err := verticals.Chosen(cards[0].Verticals)
+	if err != nil {
+		return nil, refusef("found chain: %v", err)
+	}
+	oracle, grants, err := verticals.Parameters(with)
+	if err != nil {
+		return nil, err
+	}
 	g.Modules = map[string]json.RawMessage{
-		"oracle": state(`{"params":{"epoch_seconds":"%d"}}`, cards[0].EpochSeconds),
-		"credit": state(`{"price":{"last":"%d","average":"%d","updated":"%d"}}`, FirstPrice, uint64(FirstPrice)<<16, g.Time.Unix()),
+		"oracle": state(`{"params":{"epoch_seconds":"%d","verticals":%s}}`, cards[0].EpochSeconds, oracle),
+		"credit": state(`{"params":{"grants":%s},"price":{"last":"%d","average":"%d","updated":"%d"}}`, grants, FirstPrice, uint64(FirstPrice)<<16, g.Time.Unix()),
 	}
 	return g.DocumentJSON()
 }
@@ -163,7 +176,7 @@ func newCard(ctx context.Context, home string, o InitOptions) (Card, error) {
 	}
 	return Card{
 		Version: cardVersion, ChainID: o.ChainID, Name: o.Name, Created: time.Now().UTC().Truncate(time.Second),
-		EpochSeconds: uint32(o.Epoch / time.Second), NodeID: k.NodeID, Address: o.Address,
+		EpochSeconds: uint32(o.Epoch / time.Second), Verticals: o.With, NodeID: k.NodeID, Address: o.Address,
 		Operator: k.Operator.Address().String(), Gentx: gentx,
 	}, nil
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,10 +15,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/ledger/server"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/node/statuspage"
+	"github.com/grange-network/grange/node/verticals"
 	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/verify"
 )
@@ -28,6 +31,7 @@ type InitOptions struct {
 	ChainID string
 	Address string        // host:port where others reach this machine
 	Epoch   time.Duration // whole seconds, as on every other machine
+	With    []string      // verticals besides storage, as on every other machine
 	// ShowPhrase gets the phrase of the operator's new key, once; the key has
 	// none if nil.
 	ShowPhrase func(phrase string)
@@ -45,6 +49,11 @@ func Init(ctx context.Context, home string, o InitOptions) (Card, error) {
 	if o.Epoch < 5*time.Second || o.Epoch > 24*time.Hour || o.Epoch%time.Second != 0 {
 		return Card{}, refusef("initialise host: epochs of %v: want whole seconds, 5 s to 24 h", o.Epoch)
 	}
+	with, err := verticals.Chosen(o.With)
+	if err != nil {
+		return Card{}, refusef("initialise host: %v", err)
+	}
+	o.With = with
 	for _, name := range []string{"card.json", "network.json", "cluster.json"} {
 		if _, err := os.Stat(filepath.Join(home, name)); err == nil {
 			return Card{}, refusef("initialise host: %s exists already in %s", name, home)
@@ -64,6 +73,9 @@ type Plan struct {
 	Port    string   `json:"port"`  // p2p port
 	Host    string   `json:"host"`  // where others reach it
 	Peers   []string `json:"peers"` // id@host:port
+	// Evidence is where the evidence of verticals is, see evidence.Open; those with
+	// some wait if it is empty.
+	Evidence string `json:"evidence,omitempty"`
 	// Late says that the machine joined a network that ran already: its peers are
 	// a few of many, so that it finds others through them.
 	Late bool     `json:"late,omitempty"`
@@ -152,6 +164,11 @@ type StartOptions struct {
 	// Price to vote for a GRAIN, in ucredit; no votes if 0.
 	Price  uint64
 	Logger *slog.Logger
+	// Evidence is where the evidence of verticals is, that of the plan if empty.
+	Evidence string
+	// RetainEvidence makes this machine remove what is too old to be asked for. Of
+	// those that share a store one does.
+	RetainEvidence bool
 	// Full runs the ledger's node only, without an operator's duties.
 	Full bool
 	// TrustHeight and TrustHash, a header's, have a node without state take a
@@ -196,11 +213,9 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 		return err
 	}
 	defer hide()
-	d := Duties{Home: filepath.Join(home, "data", "verifier"), Tracer: traces.Tracer("verifier")}
-	if o.Full {
-		d = Duties{}
-	} else if o.Price > 0 {
-		d.Prices = verify.FixedPrice(o.Price)
+	d, err := o.duties(home, p, traces)
+	if err != nil {
+		return err
 	}
 	r := NewValidator(server.Config{
 		Home: chainHome(home), Moniker: p.Name, P2PAddr: net.JoinHostPort(listen, p.Port),
@@ -226,6 +241,27 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 	<-said
 	_ = os.Remove(endpoints) // absent when it never was ready
 	return err
+}
+
+// duties are those of a validator, none of a full node.
+func (o StartOptions) duties(home string, p Plan, traces *trace.Recorder) (Duties, error) {
+	if o.Full {
+		return Duties{}, nil
+	}
+	d := Duties{Home: filepath.Join(home, "data", "verifier"), Tracer: traces.Tracer("verifier"), Retain: o.RetainEvidence}
+	if o.Price > 0 {
+		d.Prices = verify.FixedPrice(o.Price)
+	}
+	where := cmp.Or(o.Evidence, p.Evidence)
+	if where == "" {
+		return d, nil
+	}
+	store, err := evidence.Open(where)
+	if err != nil {
+		return d, refusef("start: %v", err)
+	}
+	d.Archive = evidence.New(store)
+	return d, nil
 }
 
 func (o StartOptions) stateSync(p Plan) *server.StateSync {

@@ -6,11 +6,13 @@ import (
 
 	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/ledger/server"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/node/verticals"
 	"github.com/grange-network/grange/verify"
 )
 
@@ -19,6 +21,10 @@ import (
 type Duties struct {
 	// Home is the folder of the verifier; no duties if empty.
 	Home string
+	// Archive has the evidence of verticals; those with some wait without it. Retain
+	// is as verify.Config has it.
+	Archive *evidence.Archive
+	Retain  bool
 	// Prices to vote; no votes if nil.
 	Prices verify.Prices
 	// Tracer gets a span for each transaction; nil records nothing.
@@ -70,6 +76,7 @@ func (d Duties) do(ctx context.Context, cfg server.Config, n *server.Node, ready
 		defer c.Close()
 		err = verify.Run(ctx, verify.Config{
 			Home: d.Home, Ledger: verify.LedgerOf(c), Sender: ledgerport.TraceSender(c.Signer(k, nil), d.Tracer), Prices: d.Prices, Logger: cfg.Logger,
+			Known: verticals.All(), Archive: d.Archive, Retain: d.Retain,
 		})
 	}
 	if ctx.Err() != nil {

@@ -1,6 +1,8 @@
 package verticals
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,6 +41,14 @@ const (
 	grantUgrain = 10_000 * 1_000_000
 	grantEpochs = 1000
 )
+
+// Parameters are OnLedger in JSON.
+func Parameters(with []string) (names, grants []byte, err error) {
+	n, g := OnLedger(with)
+	names, err1 := json.Marshal(n)
+	grants, err2 := json.Marshal(g)
+	return names, grants, errors.Join(err1, err2)
+}
 
 // OnLedger are the oracle's and the credit module's parameters "verticals" and
 // "grants" of a network founded with some.
