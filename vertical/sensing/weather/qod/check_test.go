@@ -123,7 +123,7 @@ func TestTemperatureStuckForMoreThanADay(t *testing.T) {
 }
 
 func TestCheckRefuses(t *testing.T) {
-	if _, err := Check(&WS1000, someDay.Add(time.Hour), nil); err == nil {
+	if _, err := Check(&WS1000, someDay.Add(30*time.Minute), nil); err == nil {
 		t.Error("a day that begins at 00:30 is accepted")
 	}
 	if _, err := Check(&WS1000, someDay, make([]Sample, maxSamples+1)); err == nil {
