@@ -70,3 +70,14 @@ type Station struct {
 	vertical.Device
 	Batches []*Batch
 }
+
+// Formats are those of the kinds that have one.
+func Formats(kinds []Kind) []Format {
+	var out []Format
+	for _, k := range kinds {
+		if f := k.Info().Format; f != nil {
+			out = append(out, f)
+		}
+	}
+	return out
+}

@@ -1,0 +1,16 @@
+// Package kinds lists the kinds of observation of this program. All validators of
+// a chain must run the same: a kind is added by its line here.
+package kinds
+
+import (
+	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/weather"
+)
+
+// All are the kinds by name.
+func All() []sensing.Kind {
+	return []sensing.Kind{weather.Kind{}}
+}
+
+// Vertical is the sensing vertical with all kinds.
+func Vertical() sensing.Vertical { return sensing.Vertical{Kinds: All()} }
