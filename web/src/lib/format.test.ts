@@ -62,11 +62,25 @@ table("claims", [
   [f.claimText({ value: 38000000, unit: "USD/mo" }), "$38M a month"],
   [f.claimText({ value: 12000, unit: "1", bound: "about" }), `about 12${thin}000`],
   [f.claimText({ value: null, low: 50, high: 80, unit: "%" }), `50 to 80${joined}%`],
+  [f.claimText({ value: null, low: 3, high: 3, unit: "1" }), "3"],
   [f.claimText({ value: null, text: "HNT", unit: "text" }), "HNT"],
   [f.claimText({ value: null, unit: "USD" }), "–"],
   [f.claimText({ value: 1.706, unit: "EiB" }), "1.71 EiB"],
   [f.claimText({ value: 1.93e19, unit: "B" }), "19.3 EB"],
   [f.claimText({ value: 150, unit: "SC/TB.mo" }), "150 SC per TB and month"],
+]);
+
+table("sentences", [
+  [f.grouped("it has 0 of 1000000000 units free"), `it has 0 of 1${thin}000${thin}000${thin}000 units free`],
+  [f.grouped("proved 22025472 units in block 153."), `proved 22${thin}025${thin}472 units in block 153.`],
+  [f.grouped("device 4849d1f50000000 of 1234"), "device 4849d1f50000000 of 1234"],
+  [f.grouped("of 80.12345 %"), "of 80.12345 %"],
+  [f.words("change.token-price"), "change token price"],
+]);
+
+table("places", [
+  [f.coordinates(52.54, 13.279), `52.54°${joined}N, 13.28°${joined}E`],
+  [f.coordinates(-23.556, -46.63), `23.56°${joined}S, 46.63°${joined}W`],
 ]);
 
 table("times", [

@@ -43,6 +43,17 @@ function round(whole: string, fraction: string, room: number): [string, string] 
   return [w, f.replace(/0+$/, "")];
 }
 
+// grouped puts thin spaces into the long numbers of a sentence.
+export function grouped(text: string): string {
+  return text.replace(/(?<![\w.])\d{5,}(?![\w.]*[a-z])/g, (digits) => group(digits));
+}
+
+// coordinates as people write them; a published place is never finer than this.
+export function coordinates(latitude: number, longitude: number): string {
+  const side = (value: number, plus: string, minus: string): string => `${Math.abs(value).toFixed(2)}°${joined}${value < 0 ? minus : plus}`;
+  return `${side(latitude, "N", "S")}, ${side(longitude, "E", "W")}`;
+}
+
 export function credits(ucredit: string | null | undefined): string {
   return scaled(ucredit, 6);
 }
@@ -134,6 +145,7 @@ type Figures = { value: number | string | null; low?: number | string | null; hi
 
 export function claimText(c: Figures): string {
   if (c.text) return c.text;
+  if (c.value === null && c.low != null && c.low === c.high) return claimValue(c.low, c.unit);
   if (c.value === null && c.low != null && c.high != null) return `${claimValue(c.low, c.unit).replace(/\u00a0%$/, "")} to ${claimValue(c.high, c.unit)}`;
   if (c.value === null) return missing;
   return (bounds[c.bound ?? ""] ?? "") + claimValue(c.value, c.unit);
@@ -177,7 +189,7 @@ const spelled: Record<string, string> = { tam: "addressable market", gpus: "GPUs
 
 // words spells an id as a person would.
 export function words(text: string): string {
-  return text.split(/[-_ ]/).map((w) => spelled[w] ?? w).join(" ");
+  return text.split(/[-_. ]/).map((w) => spelled[w] ?? w).join(" ");
 }
 
 export function sentence(text: string): string {

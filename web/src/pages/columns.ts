@@ -12,7 +12,7 @@ export const offerColumns: c.Column<Offer>[] = [
   { head: "Claimed", num: true, of: (o) => f.units(o.capacity_units, o.kind) },
   { head: "Bond, GRAIN", num: true, of: (o) => ({ text: f.grain(o.bond_ugrain), sub: o.slashed_ugrain === "0" ? null : `${f.grain(o.slashed_ugrain)} lost` }) },
   { head: "Leases", num: true, of: (o) => f.integer(o.leases) },
-  { head: "Says of itself", of: (o) => c.text(Object.entries(o.attributes).map(([k, v]) => `${k}: ${v}`).join(", ")) },
+  { head: "Says of itself", wide: true, of: (o) => c.text(Object.entries(o.attributes).map(([k, v]) => `${k}: ${v}`).join(", ")) },
 ];
 
 export const leaseColumns: c.Column<Lease>[] = [

@@ -7,7 +7,8 @@ export type Mark = "solid" | "hatch" | "fault" | "warn" | "off" | "plain";
 // text: nothing from the network reaches the page as markup.
 export type Cell = { text: string; href?: string; title?: string; mono?: boolean; mark?: Mark; sub?: string | null; subHref?: string; time?: string } | string | null;
 
-export type Column<T> = { head: string; num?: boolean; of: (row: T) => Cell };
+// wide: a text that takes a line of its own on a phone.
+export type Column<T> = { head: string; num?: boolean; wide?: boolean; of: (row: T) => Cell };
 
 export function device(id: Maybe<string>, sub?: string | null): Cell {
   return id === null ? null : { text: f.short(id), href: `/devices/${id}`, title: id, mono: true, sub: sub ?? null };
@@ -18,7 +19,7 @@ export function lease(id: Maybe<string>): Cell {
 }
 
 export function account(address: Maybe<string>): Cell {
-  return address === null ? null : { text: f.short(address, 11, 5), href: `/accounts/${encodeURIComponent(address)}`, title: address, mono: true };
+  return address === null ? null : { text: f.short(address, 10, 4), href: `/accounts/${encodeURIComponent(address)}`, title: address, mono: true };
 }
 
 export function tx(hash: Maybe<string>): Cell {

@@ -33,10 +33,10 @@ export function draw(canvas: HTMLCanvasElement, land: Land | null, cells: Cells,
   const top = mercatorY(camera.center[1]) * size - height / 2;
   const project: Project = (lon, lat) => [mercatorX(lon) * size - left, mercatorY(lat) * size - top];
 
-  ctx.fillStyle = colour("ground");
+  ctx.fillStyle = colour("sea");
   ctx.fillRect(0, 0, width, height);
   if (land) {
-    ctx.fillStyle = colour("raised");
+    ctx.fillStyle = colour("land");
     for (const country of land.countries.features) ctx.fill(path(rings(country.geometry), project, true));
     ctx.strokeStyle = colour("line-2");
     ctx.lineWidth = 0.7;

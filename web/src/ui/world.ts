@@ -26,8 +26,8 @@ export function paint(): [string, string, unknown][] {
   const fill = ["case", isProven, colour("accent"), colour("line-2")];
   const edge = ["case", isProven, colour("accent"), colour("ink-3")];
   return [
-    ["ground", "background-color", colour("ground")],
-    ["land", "fill-color", colour("raised")],
+    ["ground", "background-color", colour("sea")],
+    ["land", "fill-color", colour("land")],
     ["borders", "line-color", colour("line-2")],
     ["cells", "fill-color", fill],
     ["edges", "line-color", edge],
