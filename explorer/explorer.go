@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/grange-network/grange/atlas"
@@ -21,7 +19,8 @@ import (
 // Config says what an explorer shows and where.
 type Config struct {
 	Ledger *client.Client
-	// Path of the index file; its directory is made.
+	// Path of the index: a file, whose directory is made, or the URL of a PostgreSQL
+	// database.
 	Path string
 	// Listener of the API and the web app. Run closes it.
 	Listener net.Listener
@@ -48,9 +47,6 @@ func Run(ctx context.Context, c Config, ready func(func() Status)) (err error) {
 	defer c.Listener.Close()
 	if c.Catalog == nil {
 		c.Catalog = atlas.Embedded()
-	}
-	if err := os.MkdirAll(filepath.Dir(c.Path), 0o700); err != nil {
-		return err
 	}
 	store, rebuilt, err := index.Open(ctx, c.Path, c.Ledger.ChainID())
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -39,7 +40,7 @@ func newExplorer(g *globals) *cobra.Command {
 
 func (f *explorerFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.rpc, "rpc", "", "CometBFT RPC address host:port (default: from --home)")
-	c.Flags().StringVar(&f.path, "index", "", "index file (default: explorer.db in --home)")
+	c.Flags().StringVar(&f.path, "index", "", "index: a file, or postgres://USER@HOST/DATABASE (default: in --home)")
 	c.Flags().BoolVar(&f.verbose, "verbose", false, "log more")
 }
 
@@ -67,19 +68,41 @@ func (f *explorerFlags) dial(ctx context.Context, g *globals) (*client.Client, e
 	return c, nil
 }
 
-func (f *explorerFlags) file(g *globals) string {
-	if f.path != "" {
-		return f.path
+// file is the index that serve keeps. A password in a URL would be seen by
+// everybody on the machine, and shown in messages.
+func (f *explorerFlags) file(g *globals) (string, error) {
+	if u, err := url.Parse(f.path); err == nil && u.User != nil {
+		if _, has := u.User.Password(); has {
+			return "", cliout.Failf(cliout.Usage, "put the password into ~/.pgpass (mode 0600) or PGPASSWORD", "--index postgres://%s@%s has a password in it, which everybody on this machine sees", u.User.Username(), u.Host)
+		}
 	}
-	return filepath.Join(g.home, "explorer.db")
+	if f.path != "" {
+		return f.path, nil
+	}
+	return filepath.Join(g.home, "explorer.db"), nil
+}
+
+// existing is the index that dump and check read: that of the network of --home,
+// unless serve made another there.
+func (f *explorerFlags) existing(g *globals) (string, error) {
+	path, err := f.file(g)
+	if _, e := os.Stat(path); f.path == "" && e != nil {
+		return filepath.Join(g.home, "data", "explorer", "index.db"), err
+	}
+	return path, err
 }
 
 func newExplorerServe(g *globals) *cobra.Command {
 	var f explorerFlags
 	c := &cobra.Command{
 		Use: "serve", Short: "Index a ledger and serve its explorer until stopped", Args: args(),
-		Example: "grange explorer serve --grpc 127.0.0.1:9090 --rpc 127.0.0.1:26657 --index explorer.db --listen 127.0.0.1:8080",
+		Example: "grange explorer serve --grpc 127.0.0.1:9090 --rpc 127.0.0.1:26657 --index explorer.db --listen 127.0.0.1:8080\n" +
+			"grange explorer serve --grpc 127.0.0.1:9090 --rpc 127.0.0.1:26657 --index 'postgres://explorer@/grange?host=/run/postgresql'",
 		RunE: func(c *cobra.Command, _ []string) error {
+			path, err := f.file(g)
+			if err != nil {
+				return err
+			}
 			l, err := net.Listen("tcp", f.listen)
 			if err != nil {
 				return cliout.Fail(cliout.Unavailable, fmt.Errorf("listen on %s: %w", f.listen, err), c.CommandPath()+" --listen 127.0.0.1:0")
@@ -90,11 +113,11 @@ func newExplorerServe(g *globals) *cobra.Command {
 			}
 			defer ledger.Close()
 			return explorer.Run(c.Context(), explorer.Config{
-				Ledger: ledger, Path: f.file(g), Listener: l, Web: web.Handler(), Rate: f.rate, Burst: f.burst, Log: newLogger(os.Stderr, f.verbose),
+				Ledger: ledger, Path: path, Listener: l, Web: web.Handler(), Rate: f.rate, Burst: f.burst, Log: newLogger(os.Stderr, f.verbose),
 			}, func(func() explorer.Status) {
 				at := map[string]string{"chain_id": ledger.ChainID(), "explorer": "http://" + l.Addr().String()}
 				_ = g.out(c).Emit(at, func(w io.Writer) error {
-					return cliout.Pairs(w, [2]string{"chain", at["chain_id"]}, [2]string{"explorer", at["explorer"]}, [2]string{"index", f.file(g)})
+					return cliout.Pairs(w, [2]string{"chain", at["chain_id"]}, [2]string{"explorer", at["explorer"]}, [2]string{"index", path})
 				})
 			})
 		},
@@ -112,12 +135,17 @@ func newExplorerDump(g *globals) *cobra.Command {
 		Use: "dump", Short: "Write every row of an index in order: equal for equal blocks", Args: args(),
 		Example: "grange explorer dump --index explorer.db | sha256sum",
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := index.View(c.Context(), f.file(g))
+			path, err := f.existing(g)
+			if err != nil {
+				return err
+			}
+			s, err := index.View(c.Context(), path)
 			if err != nil {
 				return cliout.Fail(cliout.NotFound, err, "grange explorer serve")
 			}
 			defer s.Close()
-			return s.Dump(c.Context(), c.OutOrStdout())
+			_, err = s.Dump(c.Context(), c.OutOrStdout())
+			return err
 		},
 	}
 	f.add(c)
@@ -131,18 +159,18 @@ func newExplorerCheck(g *globals) *cobra.Command {
 		Long:    "Reads every block of the index from the node again into a file of its own, compares the two row by row, and removes it.",
 		Example: "grange explorer check --index ~/.grange/data/explorer/index.db",
 		RunE: func(c *cobra.Command, _ []string) error {
+			path, err := f.existing(g)
+			if err != nil {
+				return err
+			}
 			ledger, err := f.dial(c.Context(), g)
 			if err != nil {
 				return err
 			}
 			defer ledger.Close()
-			path := f.path
-			if path == "" {
-				path = filepath.Join(g.home, "data", "explorer", "index.db")
-			}
 			r, err := index.Check(c.Context(), path, ledger, newLogger(os.Stderr, f.verbose))
 			if err != nil {
-				return cliout.Fail(cliout.Failed, err, "rm "+path+"   (the explorer makes it anew)")
+				return cliout.Fail(cliout.Failed, err, "stop the explorer, remove "+path+" and start it: it makes the index anew")
 			}
 			return g.out(c).Emit(r, func(w io.Writer) error {
 				return cliout.Pairs(w, [2]string{"blocks", fmt.Sprint(r.Height)}, [2]string{"rows", fmt.Sprint(r.Rows)}, [2]string{"sha256 of the dump", r.Hash}, [2]string{"rebuilt", "equal"})

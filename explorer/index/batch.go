@@ -12,13 +12,15 @@ import (
 // batch folds blocks into rows; flush writes them.
 type batch struct {
 	ctx context.Context
-	tx  *sql.Tx
+	tx  transaction
 
 	height, time int64
+	tip          int64         // that the first transaction found
 	epoch        sql.NullInt64 // that runs
 
 	devices     table[[32]byte, deviceRow]
 	offers      table[int64, offerRow]
+	demands     table[int64, demandRow]
 	leases      table[[32]byte, leaseRow]
 	leaseEpochs table[leaseEpochKey, leaseEpochRow]
 	lanes       table[laneKey, int64]
@@ -77,7 +79,7 @@ type proofRow struct {
 
 func newBatch() *batch {
 	return &batch{
-		devices: newTable[[32]byte, deviceRow](), offers: newTable[int64, offerRow](), leases: newTable[[32]byte, leaseRow](),
+		devices: newTable[[32]byte, deviceRow](), offers: newTable[int64, offerRow](), demands: newTable[int64, demandRow](), leases: newTable[[32]byte, leaseRow](),
 		leaseEpochs: newTable[leaseEpochKey, leaseEpochRow](), lanes: newTable[laneKey, int64](), epochs: newTable[int64, epochRow](),
 		rewards: newTable[rewardKey, rewardRow](), reports: newTable[reportKey, reportRow](), funds: newTable[fundKey, fundRow](),
 	}
@@ -85,8 +87,8 @@ func newBatch() *batch {
 
 // start reads what a batch needs to go on after the tip.
 func (b *batch) start() error {
-	err := b.tx.QueryRowContext(b.ctx, "SELECT (SELECT coalesce(max(n), 0) FROM devices), (SELECT coalesce(max(n), 0) FROM leases), (SELECT max(number) FROM epochs WHERE height > 0)").
-		Scan(&b.lastDevice, &b.lastLease, &b.epoch)
+	err := b.tx.QueryRowContext(b.ctx, "SELECT (SELECT coalesce(max(n), 0) FROM devices), (SELECT coalesce(max(n), 0) FROM leases), (SELECT max(number) FROM epochs WHERE height > 0), (SELECT coalesce(max(height), 0) FROM blocks)").
+		Scan(&b.lastDevice, &b.lastLease, &b.epoch, &b.tip)
 	if err != nil {
 		return fmt.Errorf("read tip of index: %w", err)
 	}
@@ -124,7 +126,7 @@ func (s *Store) Apply(ctx context.Context, blocks []client.Block) (events int, e
 	if len(blocks) == 0 {
 		return 0, nil
 	}
-	tx, err := s.write.BeginTx(ctx, nil)
+	tx, err := s.write.begin(ctx, nil)
 	if err != nil {
 		return 0, fmt.Errorf("index block %d: %w", blocks[0].Height, err)
 	}
@@ -144,6 +146,10 @@ func (s *Store) Apply(ctx context.Context, blocks []client.Block) (events int, e
 	b := s.batch
 	b.ctx, b.tx, b.events = ctx, tx, 0
 	last := s.Height()
+	if b.tip > last { // the answer to an earlier commit was lost
+		last = b.tip
+		s.height.Store(last)
+	}
 	for _, block := range blocks {
 		if last != 0 && block.Height <= last {
 			return 0, fmt.Errorf("block %d comes after %d", block.Height, last)

@@ -1,12 +1,13 @@
 package index
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 
 // View opens an index for reading only.
 func View(ctx context.Context, path string) (*Store, error) {
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(path); err != nil && !isURL(path) {
 		return nil, fmt.Errorf("open index: %w", err)
 	}
 	s, err := open(ctx, path)
@@ -36,51 +37,56 @@ type Checked struct {
 }
 
 // Check builds the index at path anew from the chain, up to the same block, in a
-// file beside it that it removes, and compares the two row by row. The index may
-// be written meanwhile: a copy of it is compared.
+// file of its own that it removes, and compares the two row by row. The index may
+// be written meanwhile: it is compared as it was when the check began.
 func Check(ctx context.Context, path string, chain Chain, log *slog.Logger) (c Checked, err error) {
-	dir, err := os.MkdirTemp(filepath.Dir(path), "check-")
+	dir, err := os.MkdirTemp("", "grange-check-")
 	if err != nil {
 		return c, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	old, err := copyOf(ctx, path, filepath.Join(dir, "old.db"))
+	old, err := View(ctx, path)
 	if err != nil {
 		return c, err
 	}
 	defer old.Close()
+	if c.Height, err = old.dumpTo(ctx, filepath.Join(dir, "old")); err != nil {
+		return c, err
+	}
+	from, err := old.From(ctx)
+	if err != nil {
+		return c, err
+	}
 	anew, _, err := Open(ctx, filepath.Join(dir, "new.db"), chain.ChainID())
 	if err != nil {
 		return c, err
 	}
 	defer anew.Close()
-	if err := rebuild(ctx, anew, chain, old.Height(), log); err != nil {
+	if from > 1 { // what is missing in both is no difference
+		if err := anew.Skip(ctx, from); err != nil {
+			return c, err
+		}
+	}
+	if err := rebuild(ctx, anew, chain, c.Height, log); err != nil {
 		return c, err
 	}
-	var a, b bytes.Buffer
-	if err := errors.Join(old.Dump(ctx, &a), anew.Dump(ctx, &b)); err != nil {
+	if _, err := anew.dumpTo(ctx, filepath.Join(dir, "new")); err != nil {
 		return c, err
 	}
-	if !bytes.Equal(a.Bytes(), b.Bytes()) {
-		return c, fmt.Errorf("index %s differs from the blocks at height %d: %s", path, old.Height(), difference(a.Bytes(), b.Bytes()))
+	if c.Rows, c.Hash, err = compare(filepath.Join(dir, "old"), filepath.Join(dir, "new")); err != nil {
+		return c, fmt.Errorf("index %s differs from the blocks at height %d: %w", path, c.Height, err)
 	}
-	sum := sha256.Sum256(a.Bytes())
-	return Checked{old.Height(), bytes.Count(a.Bytes(), []byte("\n")), hex.EncodeToString(sum[:])}, nil
+	return c, nil
 }
 
-// copyOf copies an index as of one moment.
-func copyOf(ctx context.Context, path, to string) (*Store, error) {
-	s, err := View(ctx, path)
+// dumpTo writes a dump into a file.
+func (s *Store) dumpTo(ctx context.Context, path string) (int64, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if _, err := s.write.ExecContext(ctx, "VACUUM INTO ?", to); err != nil {
-		return nil, errors.Join(fmt.Errorf("copy index %s: %w", path, err), s.Close())
-	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	return View(ctx, to)
+	height, err := s.Dump(ctx, f)
+	return height, errors.Join(err, f.Close())
 }
 
 // rebuild indexes blocks up to and with height.
@@ -115,13 +121,32 @@ func (u *until) WaitHeight(ctx context.Context, height int64) error {
 	return u.Chain.WaitHeight(ctx, height)
 }
 
-// difference is the first line in which two dumps differ.
-func difference(a, b []byte) string {
-	x, y := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
-	for i := range min(len(x), len(y)) {
-		if !bytes.Equal(x[i], y[i]) {
-			return fmt.Sprintf("it has %.300q, the blocks give %.300q", x[i], y[i])
-		}
+// compare reads two dumps side by side, and returns how many rows they have and
+// their hash.
+func compare(old, anew string) (rows int, hash string, err error) {
+	a, err := os.Open(old)
+	if err != nil {
+		return 0, "", err
 	}
-	return fmt.Sprintf("it has %d rows, the blocks give %d", len(x)-1, len(y)-1)
+	defer a.Close()
+	b, err := os.Open(anew)
+	if err != nil {
+		return 0, "", err
+	}
+	defer b.Close()
+	h := sha256.New()
+	x, y := bufio.NewReader(io.TeeReader(a, h)), bufio.NewReader(b)
+	for {
+		has, e1 := x.ReadString('\n')
+		wants, e2 := y.ReadString('\n')
+		switch {
+		case has != wants:
+			return rows, "", fmt.Errorf("row %d: it has %.300q, the blocks give %.300q", rows+1, has, wants)
+		case errors.Is(e1, io.EOF) && errors.Is(e2, io.EOF):
+			return rows, hex.EncodeToString(h.Sum(nil)), nil
+		case e1 != nil || e2 != nil:
+			return rows, "", errors.Join(e1, e2)
+		}
+		rows++
+	}
 }

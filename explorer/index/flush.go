@@ -11,22 +11,42 @@ import (
 // is the statement around it.
 const rowsPerInsert = 40
 
+// columns of every table.
+var columns = shapes()
+
 // insert writes rows of append-only tables.
-func (b *batch) insert(table string, columns, rows int, values func(int) []any) error {
+func (b *batch) insert(table string, rows int, values func(int) []any) error {
+	return b.write(table, "", rows, values)
+}
+
+// put replaces rows that were folded.
+func put[K comparable, R any](b *batch, t *table[K, R], name string, values func(K, *R) []any) error {
+	keys := make([]K, 0, len(t.dirty))
+	for k := range t.dirty { // in any order: each row has its own key
+		keys = append(keys, k)
+	}
+	err := b.write(name, columns[name].upsert, len(keys), func(i int) []any { return values(keys[i], t.dirty[keys[i]]) })
+	t.written()
+	return err
+}
+
+func (b *batch) write(table, conflict string, rows int, values func(int) []any) error {
 	if rows == 0 {
 		return nil
 	}
-	row := "(" + strings.TrimSuffix(strings.Repeat("?,", columns), ",") + ")"
+	row := "(" + strings.TrimSuffix(strings.Repeat("?,", columns[table].columns), ",") + ")"
 	statement := func(n int) string {
-		return "INSERT INTO " + table + " VALUES " + strings.TrimSuffix(strings.Repeat(row+",", n), ",")
+		return "INSERT INTO " + table + " VALUES " + strings.TrimSuffix(strings.Repeat(row+",", n), ",") + conflict
 	}
 	var full *sql.Stmt
-	args := make([]any, 0, rowsPerInsert*columns)
+	args := make([]any, 0, rowsPerInsert*columns[table].columns)
 	for at := 0; at < rows; {
 		n := min(rowsPerInsert, rows-at)
 		args = args[:0]
 		for i := at; i < at+n; i++ {
-			args = append(args, values(i)...)
+			for _, v := range values(i) {
+				args = append(args, clean(v))
+			}
 		}
 		at += n
 		if n < rowsPerInsert {
@@ -49,25 +69,6 @@ func (b *batch) insert(table string, columns, rows int, values func(int) []any) 
 	return nil
 }
 
-// put replaces rows that were folded.
-func put[K comparable, R any](b *batch, t *table[K, R], name string, columns int, values func(K, *R) []any) error {
-	if len(t.dirty) == 0 {
-		return nil
-	}
-	s, err := b.tx.PrepareContext(b.ctx, "INSERT OR REPLACE INTO "+name+" VALUES ("+strings.TrimSuffix(strings.Repeat("?,", columns), ",")+")")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	defer s.Close()
-	for k, r := range t.dirty { // in any order: each row has its own key
-		if _, err := s.ExecContext(b.ctx, values(k, r)...); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
-	}
-	t.written()
-	return nil
-}
-
 // flush writes everything folded since the last one.
 func (b *batch) flush() error {
 	err := errors.Join(b.flushLists(), b.flushMarket(), b.flushEpochs())
@@ -80,23 +81,23 @@ func (b *batch) flushLists() error {
 		return err
 	}
 	return errors.Join(
-		b.insert("blocks", 9, len(b.blocks), func(i int) []any {
+		b.insert("blocks", len(b.blocks), func(i int) []any {
 			r := &b.blocks[i]
 			return []any{r.height, r.time, r.hash, r.appHash, r.proposer, r.txs, r.events, r.epoch, r.body}
 		}),
-		b.insert("txs", 12, len(b.txs), func(i int) []any {
+		b.insert("txs", len(b.txs), func(i int) []any {
 			r := &b.txs[i]
 			return []any{r.id, r.hash, r.time, r.signer, r.kind, r.types, r.code, r.codespace, r.log, r.wanted, r.used, r.fee}
 		}),
-		b.insert("lease_states", 5, len(b.states), func(i int) []any {
+		b.insert("lease_states", len(b.states), func(i int) []any {
 			r := &b.states[i]
 			return []any{r.id, r.lease, r.time, r.state, r.reason}
 		}),
-		b.insert("receipts", 11, len(b.receipts), func(i int) []any {
+		b.insert("receipts", len(b.receipts), func(i int) []any {
 			r := &b.receipts[i]
 			return []any{r.id, r.lease, r.device, r.lane, r.units, r.used, r.paid, r.net, r.epoch, r.tx, r.time}
 		}),
-		b.insert("proofs", 9, len(b.proofs), func(i int) []any {
+		b.insert("proofs", len(b.proofs), func(i int) []any {
 			r := &b.proofs[i]
 			return []any{r.sequence, r.epoch, r.device, r.position, r.time, r.units, r.size, r.challenges, r.tx}
 		}))
@@ -108,7 +109,7 @@ func (b *batch) flushProposers() error {
 		made[string(b.blocks[i].proposer)]++
 	}
 	for p, n := range made {
-		_, err := b.tx.ExecContext(b.ctx, "INSERT INTO proposers VALUES (?, ?) ON CONFLICT (address) DO UPDATE SET blocks = blocks + excluded.blocks", []byte(p), n)
+		_, err := b.tx.ExecContext(b.ctx, "INSERT INTO proposers VALUES (?, ?) ON CONFLICT (address) DO UPDATE SET blocks = proposers.blocks + excluded.blocks", []byte(p), n)
 		if err != nil {
 			return fmt.Errorf("write proposers: %w", err)
 		}
@@ -118,38 +119,41 @@ func (b *batch) flushProposers() error {
 
 func (b *batch) flushMarket() error {
 	return errors.Join(
-		put(b, &b.devices, "devices", 19, func(_ [32]byte, d *deviceRow) []any {
+		put(b, &b.devices, "devices", func(_ [32]byte, d *deviceRow) []any {
 			return []any{d.n, d.id[:], d.did, d.owner, d.keyType, d.class, d.status, d.endpoint, d.capabilities, d.metadata, d.cell, d.place, d.latitude, d.longitude,
 				d.height, d.time, d.paid, d.net, d.slashed}
 		}),
-		put(b, &b.offers, "offers", 17, func(_ int64, o *offerRow) []any {
+		put(b, &b.offers, "offers", func(_ int64, o *offerRow) []any {
 			return []any{o.id, o.owner, o.device, o.kind, o.use.credits, o.use.per, o.hold.credits, o.hold.per, o.capacity, o.sold, o.bond, o.slashed,
 				o.leases, o.status, o.attributes, o.height, o.time}
 		}),
-		put(b, &b.leases, "leases", 27, func(_ [32]byte, l *leaseRow) []any {
+		put(b, &b.demands, "demands", func(_ int64, d *demandRow) []any {
+			return []any{d.id, d.buyer, d.kind, d.capacity, d.holdBudget, d.deposited, d.reason, d.lease, d.height, d.time}
+		}),
+		put(b, &b.leases, "leases", func(_ [32]byte, l *leaseRow) []any {
 			return []any{l.n, l.id[:], l.offer, l.device, l.owner, l.payer, l.kind, l.state, l.reason, l.height, l.time, l.capacity, l.held,
 				l.holdBudget, l.deposited, l.use.credits, l.use.per, l.hold.credits, l.hold.per, l.holdPaid, l.usePaid, l.net, l.receipts, l.faults,
 				l.lastEpoch, l.lastOutcome, l.changed}
 		}),
-		put(b, &b.lanes, "lanes", 4, func(k laneKey, units *int64) []any { return []any{k.lease, k.device, k.lane, *units} }),
-		put(b, &b.leaseEpochs, "lease_epochs", 10, func(k leaseEpochKey, r *leaseEpochRow) []any {
+		put(b, &b.lanes, "lanes", func(k laneKey, units *int64) []any { return []any{k.lease, k.device, k.lane, *units} }),
+		put(b, &b.leaseEpochs, "lease_epochs", func(k leaseEpochKey, r *leaseEpochRow) []any {
 			return []any{k.lease, k.epoch, r.device, r.outcome, r.held, r.holdPaid, r.used, r.usePaid, r.net, r.slashed}
 		}))
 }
 
 func (b *batch) flushEpochs() error {
 	return errors.Join(
-		put(b, &b.epochs, "epochs", 18, func(_ int64, e *epochRow) []any {
+		put(b, &b.epochs, "epochs", func(_ int64, e *epochRow) []any {
 			return []any{e.number, e.status, e.time, e.height, e.seed, e.reveals, e.revenue, e.burned, e.released, e.pool, e.mid, e.paid, e.net,
 				e.receipts, e.slashed, e.claimed, e.proofs, e.units}
 		}),
-		put(b, &b.rewards, "rewards", 8, func(k rewardKey, r *rewardRow) []any {
+		put(b, &b.rewards, "rewards", func(k rewardKey, r *rewardRow) []any {
 			return []any{k.device, k.epoch, r.holdPaid, r.usePaid, r.net, r.slashed, r.claimed, r.receipts}
 		}),
-		put(b, &b.reports, "reports", 7, func(k reportKey, r *reportRow) []any {
+		put(b, &b.reports, "reports", func(k reportKey, r *reportRow) []any {
 			return []any{k.vertical, k.epoch, r.root, r.total, r.payable, r.height, r.votes}
 		}),
-		put(b, &b.funds, "funds", 4, func(k fundKey, r *fundRow) []any { return []any{k.sender, k.recipient, r.ugrain, r.ucredit} }))
+		put(b, &b.funds, "funds", func(k fundKey, r *fundRow) []any { return []any{k.sender, k.recipient, r.ugrain, r.ucredit} }))
 }
 
 // loaded turns a missing row into nil.
@@ -174,6 +178,12 @@ func (b *batch) loadOffer(id int64) (*offerRow, error) {
 	o := &offerRow{id: id}
 	return loaded(o, b.row("SELECT owner, device, kind, use_credits, use_per, hold_credits, hold_per, capacity, sold, bond, slashed, leases, status, attributes, height, time FROM offers WHERE id = ?", id).
 		Scan(&o.owner, &o.device, &o.kind, &o.use.credits, &o.use.per, &o.hold.credits, &o.hold.per, &o.capacity, &o.sold, &o.bond, &o.slashed, &o.leases, &o.status, &o.attributes, &o.height, &o.time))
+}
+
+func (b *batch) loadDemand(id int64) (*demandRow, error) {
+	d := &demandRow{id: id}
+	return loaded(d, b.row("SELECT buyer, kind, capacity, hold_budget, deposited, reason, lease, height, time FROM demands WHERE id = ?", id).
+		Scan(&d.buyer, &d.kind, &d.capacity, &d.holdBudget, &d.deposited, &d.reason, &d.lease, &d.height, &d.time))
 }
 
 func (b *batch) loadLease(id [32]byte) (*leaseRow, error) {

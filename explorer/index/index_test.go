@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/grange-network/grange/explorer/chaintest"
+	"github.com/grange-network/grange/explorer/pgtest"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/client"
 )
@@ -34,15 +36,32 @@ func openAt(t testing.TB, path, chainID string) *Store {
 func dumpOf(t testing.TB, s *Store) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := s.Dump(context.Background(), &b); err != nil {
+	height, err := s.Dump(context.Background(), &b)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if height != s.Height() {
+		t.Fatalf("dump is of height %d, the index at %d", height, s.Height())
 	}
 	return b.String()
 }
 
-func filled(t testing.TB, blocks []client.Block) *Store {
+// fresh is where an empty index may be made.
+type fresh func(testing.TB) string
+
+func file(t testing.TB) string { return filepath.Join(t.TempDir(), "index.db") }
+
+// both runs a test with each database.
+func both(t *testing.T, f func(t *testing.T, at fresh)) {
+	t.Run("sqlite", func(t *testing.T) { f(t, file) })
+	t.Run("postgres", func(t *testing.T) { f(t, pgtest.Database) })
+}
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func filled(t testing.TB, at fresh, blocks []client.Block) *Store {
 	t.Helper()
-	s := openAt(t, filepath.Join(t.TempDir(), "index.db"), "test-1")
+	s := openAt(t, at(t), "test-1")
 	if _, err := s.Apply(context.Background(), blocks); err != nil {
 		t.Fatal(err)
 	}
@@ -51,25 +70,28 @@ func filled(t testing.TB, blocks []client.Block) *Store {
 
 // However the blocks were cut into batches, and however often the file was
 // closed or a batch given up between them, the content is the same.
-func TestRebuildIsByteEqual(t *testing.T) {
+func TestRebuildIsByteEqual(t *testing.T) { both(t, rebuildIsByteEqual) }
+
+func rebuildIsByteEqual(t *testing.T, at fresh) {
 	blocks := chaintest.History(t, 7, 120, devicesMade)
-	want := dumpOf(t, filled(t, blocks))
+	want := dumpOf(t, filled(t, file, blocks)) // whichever database: the same bytes
 	if n := strings.Count(want, "\n"); n < 300 {
 		t.Fatalf("dump has %d rows", n)
 	}
-	dir := t.TempDir()
-	n := 0
+	path := at(t)
+	n, most := 0, 25 // each opens files, or connections, which cost more
+	if isURL(path) {
+		most = 4
+	}
 	rapid.Check(t, func(r *rapid.T) {
-		n++
-		if n > 25 { // each opens files
+		if n++; n > most {
 			return
-		}
-		path := filepath.Join(dir, "index.db")
-		if err := Remove(path); err != nil {
-			r.Fatal(err)
 		}
 		s, _, err := Open(context.Background(), path, "test-1")
 		if err != nil {
+			r.Fatal(err)
+		}
+		if err := s.Reset(context.Background(), "test-1"); err != nil {
 			r.Fatal(err)
 		}
 		for at := 0; at < len(blocks); {
@@ -152,10 +174,12 @@ func awaitState(t *testing.T, f *Follower, state string) Progress {
 	return Progress{}
 }
 
-func TestFollow(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreAnyFunction("database/sql.(*DB).connectionOpener"), goleak.IgnoreAnyFunction("github.com/desertbit/timer.timerRoutine"))
+func TestFollow(t *testing.T) { both(t, following) }
+
+func following(t *testing.T, at fresh) {
+	defer goleak.VerifyNone(t, goleak.IgnoreAnyFunction("database/sql.(*DB).connectionOpener"), goleak.IgnoreAnyFunction("github.com/desertbit/timer.timerRoutine"), goleak.IgnoreCurrent())
 	blocks := chaintest.History(t, 7, 120, devicesMade)
-	path := filepath.Join(t.TempDir(), "index.db")
+	path := at(t)
 	s := openAt(t, path, "test-1")
 
 	c := chaintest.New("test-1", blocks[:50])
@@ -177,7 +201,7 @@ func TestFollow(t *testing.T) {
 		f, stop := follow(t, s, c)
 		await(t, f, 120)
 		stop()
-		if got, want := dumpOf(t, s), dumpOf(t, filled(t, blocks)); got != want {
+		if got, want := dumpOf(t, s), dumpOf(t, filled(t, at, blocks)); got != want {
 			t.Error(firstDifference(want, got))
 		}
 	})
@@ -202,12 +226,12 @@ func TestFollow(t *testing.T) {
 		if !f.Progress().Rebuilt {
 			t.Error("nobody was told of the rebuild")
 		}
-		if got, want := dumpOf(t, s), dumpOf(t, filled(t, other)); got != want {
+		if got, want := dumpOf(t, s), dumpOf(t, filled(t, at, other)); got != want {
 			t.Error(firstDifference(want, got))
 		}
 	})
 	t.Run("blocks that are pruned are stepped over, in words", func(t *testing.T) {
-		s := openAt(t, filepath.Join(t.TempDir(), "index.db"), "test-1")
+		s := openAt(t, at(t), "test-1")
 		c := chaintest.New("test-1", blocks)
 		c.Change(func(s *chaintest.State) { s.Earliest = 41 })
 		f, stop := follow(t, s, c)
@@ -225,8 +249,10 @@ func TestFollow(t *testing.T) {
 	s.Close()
 }
 
-func TestAnotherChainMakesTheFileAnew(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "index.db")
+func TestAnotherChainMakesTheFileAnew(t *testing.T) { both(t, anotherChainMakesTheFileAnew) }
+
+func anotherChainMakesTheFileAnew(t *testing.T, at fresh) {
+	path := at(t)
 	s := openAt(t, path, "test-1")
 	if _, err := s.Apply(context.Background(), chaintest.History(t, 1, 20, 3)); err != nil {
 		t.Fatal(err)
@@ -243,9 +269,11 @@ func TestAnotherChainMakesTheFileAnew(t *testing.T) {
 }
 
 // Fake capacity does not reach the headline: a hundred times the offers, no proof.
-func TestClaimedIsNotProven(t *testing.T) {
+func TestClaimedIsNotProven(t *testing.T) { both(t, claimedIsNotProven) }
+
+func claimedIsNotProven(t *testing.T, at fresh) {
 	blocks := chaintest.History(t, 7, 120, devicesMade)
-	s := filled(t, blocks)
+	s := filled(t, at, blocks)
 	before, err := s.Overview(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -273,8 +301,10 @@ func TestClaimedIsNotProven(t *testing.T) {
 }
 
 // The map and the list count the same devices, whatever the filter.
-func TestMapEqualsList(t *testing.T) {
-	s := filled(t, chaintest.History(t, 7, 120, devicesMade))
+func TestMapEqualsList(t *testing.T) { both(t, mapEqualsList) }
+
+func mapEqualsList(t *testing.T, at fresh) {
+	s := filled(t, at, chaintest.History(t, 7, 120, devicesMade))
 	ctx := context.Background()
 	for name, f := range map[string]DeviceFilter{
 		"all": {}, "owner": {Owner: "grange1owner1"}, "proven": {Outcome: "proven"}, "faulted": {Outcome: "faulted"}, "idle": {Outcome: "idle"},
@@ -323,8 +353,10 @@ func TestMapEqualsList(t *testing.T) {
 }
 
 // Every list walks through all its items, once each, in one order.
-func TestPages(t *testing.T) {
-	s := filled(t, chaintest.History(t, 7, 120, devicesMade))
+func TestPages(t *testing.T) { both(t, pages) }
+
+func pages(t *testing.T, at fresh) {
+	s := filled(t, at, chaintest.History(t, 7, 120, devicesMade))
 	ctx := context.Background()
 	walk(t, "blocks", 120, func(p Page) (List[Block], error) { return s.Blocks(ctx, false, p) }, func(b Block) string { return itoa(int(b.Height)) })
 	walk(t, "devices", devicesMade, func(p Page) (List[Device], error) { return s.Devices(ctx, DeviceFilter{}, p) }, func(d Device) string { return d.ID.String() })
@@ -376,8 +408,10 @@ func walk[T any](t *testing.T, name string, want int, ask func(Page) (List[T], e
 }
 
 // Sums agree wherever they are read from.
-func TestSumsAgree(t *testing.T) {
-	s := filled(t, chaintest.History(t, 7, 120, devicesMade))
+func TestSumsAgree(t *testing.T) { both(t, sumsAgree) }
+
+func sumsAgree(t *testing.T, at fresh) {
+	s := filled(t, at, chaintest.History(t, 7, 120, devicesMade))
 	ctx := context.Background()
 	o, err := s.Overview(ctx)
 	if err != nil {

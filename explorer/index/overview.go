@@ -47,7 +47,7 @@ func (s *Store) Overview(ctx context.Context) (o Overview, err error) {
 		return s.read.QueryRowContext(ctx, query, args...)
 	}
 	err = errors.Join(
-		row("SELECT count(*), coalesce(sum(status = 'active'), 0), count(DISTINCT owner), coalesce(sum(paid), 0), coalesce(sum(net), 0) FROM devices").
+		row("SELECT count(*), count(*) FILTER (WHERE status = 'active'), count(DISTINCT owner), coalesce(sum(paid), 0), coalesce(sum(net), 0) FROM devices").
 			Scan(&o.Registered, &o.Active, &o.Owners, &o.Paid, &o.Net),
 		row("SELECT coalesce(sum(capacity), 0), coalesce(sum(sold), 0) FROM offers WHERE status = 'open'").Scan(&o.Claimed, &o.Sold),
 		row("SELECT coalesce(sum(deposited), 0) FROM leases").Scan(&o.Deposited),
@@ -235,7 +235,7 @@ type Health struct {
 func (s *Store) Health(ctx context.Context, kind string) (h Health, err error) {
 	err = errors.Join(
 		s.read.QueryRowContext(ctx, "SELECT count(DISTINCT device) FROM offers WHERE kind = ?", kind).Scan(&h.Devices),
-		s.read.QueryRowContext(ctx, `SELECT count(DISTINCT device), coalesce(sum(held), 0), coalesce(sum(state = 'grace' OR last_outcome = 'faulted'), 0)
+		s.read.QueryRowContext(ctx, `SELECT count(DISTINCT device), coalesce(sum(held), 0), count(*) FILTER (WHERE state = 'grace' OR last_outcome = 'faulted')
 			FROM leases WHERE kind = ? AND state IN ('open', 'grace', 'closing') AND held > 0`, kind).Scan(&h.Holding, &h.Held, &h.AtRisk))
 	if err != nil {
 		return h, err
@@ -264,7 +264,7 @@ func (s *Store) Health(ctx context.Context, kind string) (h Health, err error) {
 }
 
 func (s *Store) faults(ctx context.Context, kind string) ([]Problem, error) {
-	q := query{from: `SELECT e.height, e.time, x.epoch, l.id, d.id, x.slashed FROM lease_epochs x INDEXED BY faults JOIN leases l ON l.n = x.lease JOIN devices d ON d.n = x.device
+	q := query{from: `SELECT e.height, e.time, x.epoch, l.id, d.id, x.slashed FROM lease_epochs x` + s.dialect.faults + ` JOIN leases l ON l.n = x.lease JOIN devices d ON d.n = x.device
 		JOIN epochs e ON e.number = x.epoch`, order: " ORDER BY x.epoch DESC"}
 	q.and("x.outcome = 'faulted' AND x.held > 0 AND l.kind = ?", kind)
 	l, err := list(ctx, s, q, 50, func(r *sql.Rows) (p Problem, at *string, err error) {

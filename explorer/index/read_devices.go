@@ -81,7 +81,7 @@ func (s *Store) decided(ctx context.Context) (e sql.NullInt64, err error) {
 	return e, err
 }
 
-func (f DeviceFilter) apply(q *query, decided sql.NullInt64) {
+func (f DeviceFilter) apply(q *query, dialect *dialect, decided sql.NullInt64) {
 	if f.Owner != "" {
 		q.and("d.owner = ?", f.Owner)
 	}
@@ -92,7 +92,7 @@ func (f DeviceFilter) apply(q *query, decided sql.NullInt64) {
 		q.and("d.status = ?", f.Status)
 	}
 	if f.Capability != "" {
-		q.and("EXISTS (SELECT 1 FROM json_each(d.capabilities) WHERE value = ?)", f.Capability)
+		q.and(dialect.has, f.Capability)
 	}
 	if f.Cell != 0 {
 		low, high := f.Cell.Within()
@@ -153,7 +153,7 @@ func (s *Store) Devices(ctx context.Context, f DeviceFilter, p Page) (List[Devic
 		return List[Device]{}, err
 	}
 	q := query{from: selectDevices, args: []any{e, e, e}}
-	f.apply(&q, e)
+	f.apply(&q, s.dialect, e)
 	if err := q.key("d.n", p.After, true); err != nil {
 		return List[Device]{}, err
 	}
@@ -206,10 +206,10 @@ func (s *Store) Cells(ctx context.Context, f DeviceFilter, resolution int) (cell
 	}
 	shift := 3 * (h3.MaxResolution - resolution)
 	q := query{from: `SELECT d.place >> ` + strconv.Itoa(shift) + `, min(d.place), count(*), count(DISTINCT d.owner),
-		sum(EXISTS (SELECT 1 FROM proofs p WHERE p.epoch = ? AND p.device = d.n)),
+		count(*) FILTER (WHERE EXISTS (SELECT 1 FROM proofs p WHERE p.epoch = ? AND p.device = d.n)),
 		sum((SELECT coalesce(sum(units), 0) FROM proofs p WHERE p.epoch = ? AND p.device = d.n)),
 		sum((SELECT coalesce(sum(capacity), 0) FROM offers o WHERE o.device = d.n AND o.status = 'open')) FROM devices d`, args: []any{e, e}}
-	f.apply(&q, e)
+	f.apply(&q, s.dialect, e)
 	q.order = " GROUP BY 1 ORDER BY 1"
 	rows, err := s.read.QueryContext(ctx, q.sql(), q.args...)
 	if err != nil {

@@ -44,7 +44,7 @@ type Offer struct {
 // OfferFilter selects offers; zero fields select all.
 type OfferFilter struct{ Kind, Device, Owner, Status string }
 
-const selectOffers = `SELECT o.id, o.owner, coalesce(d.id, x''), o.kind, o.use_credits, o.use_per, o.hold_credits, o.hold_per, o.capacity, o.sold, o.bond, o.slashed,
+const selectOffers = `SELECT o.id, o.owner, d.id, o.kind, o.use_credits, o.use_per, o.hold_credits, o.hold_per, o.capacity, o.sold, o.bond, o.slashed,
 	o.leases, o.status, o.attributes, o.height, o.time FROM offers o LEFT JOIN devices d ON d.n = o.device`
 
 func scanOffer(r *sql.Rows) (o Offer, at *string, err error) {

@@ -30,6 +30,16 @@ type offerRow struct {
 	height, time          int64
 }
 
+// demandRow is what a buyer asked bids for; the lease it becomes has its terms.
+type demandRow struct {
+	id                    int64
+	buyer, kind, reason   string
+	capacity              int64
+	holdBudget, deposited int64
+	lease                 []byte
+	height, time          int64
+}
+
 type priceRow struct{ credits, per sql.NullInt64 }
 
 type leaseRow struct {

@@ -1,7 +1,12 @@
 package index
 
+import (
+	"slices"
+	"strings"
+)
+
 // schemaVersion is stored in the file; another one makes the index anew.
-const schemaVersion = "1"
+const schemaVersion = "2"
 
 // Rows are numbered in the order the ledger made them: a position is the height
 // shifted by positionBits, plus the index in the block. Devices and leases have
@@ -36,6 +41,10 @@ CREATE TABLE offers (
 	leases INTEGER NOT NULL, status TEXT NOT NULL, attributes TEXT NOT NULL, height INTEGER NOT NULL, time INTEGER NOT NULL);
 CREATE INDEX offers_of_device ON offers (device, id);
 CREATE INDEX offers_of_kind ON offers (kind, id);
+
+CREATE TABLE demands (
+	id INTEGER PRIMARY KEY, buyer TEXT NOT NULL, kind TEXT NOT NULL, capacity INTEGER NOT NULL, hold_budget INTEGER NOT NULL,
+	deposited INTEGER NOT NULL, reason TEXT NOT NULL, lease BLOB NOT NULL, height INTEGER NOT NULL, time INTEGER NOT NULL);
 
 CREATE TABLE leases (
 	n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, offer INTEGER, device INTEGER, owner TEXT, payer TEXT NOT NULL, kind TEXT,
@@ -91,5 +100,39 @@ CREATE TABLE funds (sender TEXT NOT NULL, recipient TEXT NOT NULL, ugrain INTEGE
 	PRIMARY KEY (recipient, sender)) WITHOUT ROWID;
 `
 
-// tables in the order that Dump writes them.
-var tables = []string{"meta", "blocks", "proposers", "txs", "devices", "offers", "leases", "lease_states", "lanes", "lease_epochs", "receipts", "proofs", "epochs", "rewards", "reports", "funds"}
+// tables in the order that Dump writes them, each with its key.
+var tables = []struct{ name, key string }{
+	{"meta", "key"}, {"blocks", "height"}, {"proposers", "address"}, {"txs", "id"}, {"devices", "n"}, {"offers", "id"}, {"demands", "id"}, {"leases", "n"},
+	{"lease_states", "id"}, {"lanes", "lease, device, lane"}, {"lease_epochs", "lease, epoch"}, {"receipts", "id"}, {"proofs", "sequence"},
+	{"epochs", "number"}, {"rewards", "device, epoch"}, {"reports", "vertical, epoch"}, {"funds", "recipient, sender"},
+}
+
+// shape is how a table is written.
+type shape struct {
+	columns int
+	upsert  string // what replaces a row of the same key
+}
+
+// shapes reads the columns of every table out of the schema.
+func shapes() map[string]shape {
+	out := map[string]shape{}
+	for _, t := range tables {
+		_, rest, _ := strings.Cut(schema, "CREATE TABLE "+t.name+" (")
+		body, _, _ := strings.Cut(rest, ";")
+		body, _, _ = strings.Cut(body, "PRIMARY KEY (") // of several columns: what follows names no more
+		var set []string
+		columns := 0
+		for _, c := range strings.Split(body, ",") {
+			name, _, _ := strings.Cut(strings.TrimSpace(c), " ")
+			if name == "" || strings.HasPrefix(name, ")") {
+				continue
+			}
+			columns++
+			if !slices.Contains(strings.Split(t.key, ", "), name) {
+				set = append(set, name+" = excluded."+name)
+			}
+		}
+		out[t.name] = shape{columns, " ON CONFLICT (" + t.key + ") DO UPDATE SET " + strings.Join(set, ", ")}
+	}
+	return out
+}

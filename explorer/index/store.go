@@ -1,16 +1,14 @@
 package index
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"sync/atomic"
-
-	_ "modernc.org/sqlite" // the driver
 )
 
 // positionBits leave room for a million things in one block.
@@ -25,13 +23,15 @@ func place(position int64) (height int64, index int) {
 // readers is how many queries run at a time.
 const readers = 8
 
-// Store is an index file. One goroutine writes (Apply, Reset), any number read.
+// Store is an index. One goroutine of one process writes (Apply, Reset), any
+// number read.
 type Store struct {
-	path   string
-	write  *sql.DB
-	read   *sql.DB
-	height atomic.Int64
-	batch  *batch // of the writer; rows it has read or made
+	path    string
+	dialect *dialect
+	write   database
+	read    database
+	height  atomic.Int64
+	batch   *batch // of the writer; rows it has read or made
 }
 
 // Tip is the newest indexed block.
@@ -40,9 +40,10 @@ type Tip struct {
 	Hash, AppHash []byte // AppHash is of the state before the block
 }
 
-// Open opens the index of a chain at path, or makes an empty one. A file of
-// another chain, or of another version of this program, is made anew: nothing in
-// it cannot be read again from the ledger. The second result says so.
+// Open opens the index of a chain at path, a file of SQLite or the URL of a
+// PostgreSQL database, or makes an empty one. An index of another chain, or of
+// another version of this program, is made anew: nothing in it cannot be read
+// again from the ledger. The second result says so.
 func Open(ctx context.Context, path, chainID string) (*Store, bool, error) {
 	s, err := open(ctx, path)
 	if err != nil {
@@ -59,29 +60,10 @@ func Open(ctx context.Context, path, chainID string) (*Store, bool, error) {
 	return s, !fresh, nil
 }
 
-func open(ctx context.Context, path string) (*Store, error) {
-	const options = "?_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=busy_timeout(10000)&_pragma=cache_size(-65536)&_pragma=temp_store(memory)"
-	w, err := sql.Open("sqlite", "file:"+path+options+"&_txlock=immediate")
-	if err != nil {
-		return nil, fmt.Errorf("open index %s: %w", path, err)
-	}
-	w.SetMaxOpenConns(1)
-	if err := w.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open index %s: %w", path, err), w.Close())
-	}
-	r, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(10000)&_pragma=cache_size(-8192)&_pragma=query_only(1)")
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open index %s: %w", path, err), w.Close())
-	}
-	r.SetMaxOpenConns(readers)
-	r.SetMaxIdleConns(readers)
-	return &Store{path: path, write: w, read: r}, nil
-}
-
 // identity returns the chain and version a file is of; empty for a new file.
 func (s *Store) identity(ctx context.Context) (chainID, version string, err error) {
-	var n int
-	if err := s.write.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE name = 'meta'").Scan(&n); err != nil || n == 0 {
+	var made bool
+	if err := s.write.QueryRowContext(ctx, s.dialect.exists).Scan(&made); err != nil || !made {
 		return "", "", err
 	}
 	read := func(key string) (value string) {
@@ -102,17 +84,17 @@ func (s *Store) identity(ctx context.Context) (chainID, version string, err erro
 
 // Reset empties the index.
 func (s *Store) Reset(ctx context.Context, chainID string) error {
-	tx, err := s.write.BeginTx(ctx, nil)
+	tx, err := s.write.begin(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("empty index %s: %w", s.path, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
 	for i := len(tables) - 1; i >= 0; i-- {
-		if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+tables[i]); err != nil {
+		if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+tables[i].name); err != nil {
 			return fmt.Errorf("empty index %s: %w", s.path, err)
 		}
 	}
-	if _, err := tx.ExecContext(ctx, schema); err != nil {
+	if _, err := tx.ExecContext(ctx, s.dialect.schema()); err != nil {
 		return fmt.Errorf("make index %s: %w", s.path, err)
 	}
 	for _, kv := range [][2]string{{"chain_id", chainID}, {"version", schemaVersion}, {"from_height", "1"}} {
@@ -125,7 +107,7 @@ func (s *Store) Reset(ctx context.Context, chainID string) error {
 	return tx.Commit()
 }
 
-// Close closes the file.
+// Close closes it.
 func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
 
 // Height is the newest indexed block; 0 for none.
@@ -157,33 +139,37 @@ func (s *Store) Skip(ctx context.Context, height int64) error {
 	return err
 }
 
-// Dump writes every row of every table in order: equal for equal blocks.
-func (s *Store) Dump(ctx context.Context, w io.Writer) error {
+// Dump writes every row of every table in order, as of one moment: equal for
+// equal blocks, whichever database they are in. It returns the height.
+func (s *Store) Dump(ctx context.Context, w io.Writer) (height int64, err error) {
+	tx, err := s.read.begin(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.dialect.snapshot})
+	if err != nil {
+		return 0, fmt.Errorf("dump index: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it has only read
+	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(height), 0) FROM blocks").Scan(&height); err != nil {
+		return 0, fmt.Errorf("dump index: %w", err)
+	}
+	out := bufio.NewWriterSize(w, 1<<16)
 	for _, t := range tables {
-		if err := s.dump(ctx, w, t); err != nil {
-			return fmt.Errorf("dump table %s: %w", t, err)
+		if err := dump(ctx, tx, out, t.name, t.key); err != nil {
+			return 0, fmt.Errorf("dump table %s: %w", t.name, err)
 		}
 	}
-	return nil
+	return height, out.Flush()
 }
 
-func (s *Store) dump(ctx context.Context, w io.Writer, table string) error {
-	rows, err := s.read.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY 1, 2, 3")
-	if table == "meta" || table == "proposers" {
-		if err == nil {
-			rows.Close()
-		}
-		rows, err = s.read.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY 1")
-	}
+func dump(ctx context.Context, tx transaction, w *bufio.Writer, table, key string) error {
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY "+key)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	columns, err := rows.Columns()
+	names, err := rows.Columns()
 	if err != nil {
 		return err
 	}
-	values, at := make([]any, len(columns)), make([]any, len(columns))
+	values, at := make([]any, len(names)), make([]any, len(names))
 	for i := range values {
 		at[i] = &values[i]
 	}
@@ -191,30 +177,16 @@ func (s *Store) dump(ctx context.Context, w io.Writer, table string) error {
 		if err := rows.Scan(at...); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "%s", table); err != nil {
-			return err
-		}
+		w.WriteString(table)
 		for i, v := range values {
 			if b, ok := v.([]byte); ok {
 				v = fmt.Sprintf("x%x", b)
 			}
-			if _, err := fmt.Fprintf(w, " %s=%q", columns[i], fmt.Sprint(v)); err != nil {
-				return err
-			}
+			fmt.Fprintf(w, " %s=%q", names[i], fmt.Sprint(v))
 		}
-		if _, err := fmt.Fprintln(w); err != nil {
-			return err
+		if err := w.WriteByte('\n'); err != nil {
+			return err // of any write before too
 		}
 	}
 	return rows.Err()
-}
-
-// Remove deletes an index file with what SQLite keeps beside it.
-func Remove(path string) error {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !os.IsNotExist(err) {
-			return err
-		}
-	}
-	return nil
 }
