@@ -12,11 +12,17 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/mqttx"
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
+	"github.com/grange-network/grange/vertical/sensing/kinds"
+	"github.com/grange-network/grange/vertical/sensing/publish"
 )
 
 // Gateway takes batches in until its context ends.
@@ -24,6 +30,7 @@ type Gateway struct {
 	Dir        string // of its log and its secret
 	HTTP, MQTT net.Listener
 	Ledger     *client.Client
+	Archive    *evidence.Archive // where batches are published; nil: nowhere, nobody is rewarded
 	Logger     *slog.Logger
 }
 
@@ -36,7 +43,11 @@ func (g Gateway) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := ingest.Open(ingest.Config{Dir: filepath.Join(g.Dir, "observations"), ChainID: g.Ledger.ChainID(), Registry: NewRegistry(g.Ledger)})
+	all := kinds.All()
+	registry := NewRegistry(g.Ledger)
+	s, err := ingest.Open(ingest.Config{
+		Dir: filepath.Join(g.Dir, "observations"), ChainID: g.Ledger.ChainID(), Registry: registry, Formats: sensing.Formats(all),
+	})
 	if err != nil {
 		return err
 	}
@@ -46,7 +57,41 @@ func (g Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = broker.Close() }()
-	return serve(ctx, g.HTTP, s.Handler())
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	published := make(chan error, 1)
+	go func() {
+		defer cancel()
+		published <- g.publish(ctx, &publish.Publisher{
+			Log: s, Registry: registry, Archive: g.Archive, Dir: filepath.Join(g.Dir, "segments"), ChainID: g.Ledger.ChainID(), Kinds: all,
+		})
+	}()
+	err = serve(ctx, g.HTTP, s.Handler())
+	cancel()
+	return errors.Join(err, <-published)
+}
+
+// publish hands the batches of each epoch that ends to the verifiers, until ctx
+// ends. What fails is tried again with the next epoch, which reaches back.
+func (g Gateway) publish(ctx context.Context, p *publish.Publisher) error {
+	if g.Archive == nil {
+		<-ctx.Done()
+		return nil
+	}
+	port := ledgerport.New(g.Ledger, key.Key{}, nil)
+	for last := uint64(0); ; {
+		epoch, err := port.WaitEpoch(ctx, last)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil && last > 0 {
+			err = p.Publish(ctx, epoch-1, time.Now())
+		}
+		if err != nil && ctx.Err() == nil {
+			g.Logger.Error("observations are not published", "epoch", epoch-1, "err", err)
+		}
+		last = max(epoch, last)
+	}
 }
 
 // rate is what one address may ask; stations behind one address share it.

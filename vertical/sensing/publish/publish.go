@@ -57,15 +57,16 @@ type slot struct {
 	span time.Duration
 }
 
-// over reports whether an epoch that ended then weighs nothing of the slot. The
-// window is of whole hours, and a batch may have begun in the hour before.
-func (s slot) over(ended time.Time) bool {
-	return time.Unix(s.at, 0).Before(ended.Add(-s.span - runUp - 2*time.Hour))
+// over reports whether an epoch that ended then weighs nothing that was observed
+// until last. Windows are of whole hours.
+func (s slot) over(last, ended time.Time) bool {
+	return last.Before(ended.Add(-s.span - runUp - time.Hour))
 }
 
 // hour holds the batches whose first reading is of one hour.
 type hour struct {
 	seqs map[uint64]bool
+	last time.Time // reading
 	cuts []evidence.Cut
 	new  bool // there are batches that are not in cuts
 }
@@ -130,9 +131,9 @@ func (p *Publisher) read(ended time.Time) error {
 		if err != nil {
 			return fmt.Errorf("batch %d of the log: %w", e.Seq, err)
 		}
-		first, _, err := b.Times(formats)
+		first, last, err := b.Times(formats)
 		at := slot{first.Truncate(time.Hour).Unix(), p.span(b)}
-		if err != nil || at.span == 0 || at.over(ended) {
+		if err != nil || at.span == 0 || at.over(last, ended) {
 			continue // of a kind that there is no more, or too old
 		}
 		h := p.hours[at]
@@ -141,13 +142,16 @@ func (p *Publisher) read(ended time.Time) error {
 			p.hours[at] = h
 		}
 		h.seqs[e.Seq], h.new = true, true
+		if last.After(h.last) {
+			h.last = last
+		}
 	}
 	return nil
 }
 
 func (p *Publisher) forget(ended time.Time) {
 	for at, h := range p.hours { // order does not matter: all that are over go
-		if at.over(ended) {
+		if at.over(h.last, ended) {
 			h.drop()
 			delete(p.hours, at)
 		}
