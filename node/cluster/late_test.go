@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ import (
 	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/node/cluster"
 	"github.com/grange-network/grange/node/host"
+	"github.com/grange-network/grange/vertical/notary"
 )
 
 // A machine that joins later is this test's program with this word, a home and
@@ -162,10 +164,10 @@ func send(ctx context.Context, s *client.Signer, to sdk.AccAddress, ugrain int64
 // on one network of four.
 func TestLateRestoredAndTwoFaced(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts six processes")
+		t.Skip("starts ten processes")
 	}
 	o := options(t.TempDir())
-	o.Commit = 100 * time.Millisecond
+	o.Commit, o.Epoch, o.With = 100*time.Millisecond, 5*time.Second, []string{notary.Name}
 	r := start(t, o)
 	sup := r.net.Supervisor()
 	chainOf := func(i int) string { return filepath.Join(r.home, "data", r.name(i)) }
@@ -197,6 +199,15 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 		if err != nil || !got.Balance.Amount.Equal(math.NewInt(20)) {
 			t.Fatalf("received %v (%v), want 20", got, err)
 		}
+	})
+
+	var withheld uint64
+	r.run("four validators score what notaries published, and it is paid", func(t *testing.T) {
+		r.stamp()
+		x := r.unanimous(ledger, 1)
+		r.paid(ledger)
+		r.withhold(3, true)
+		withheld = x.Epoch
 	})
 
 	fifth := r.joins("fifth")
@@ -248,6 +259,28 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 			t.Fatalf("punished for signing twice: %v", got)
 		}
 	})
+	r.run("who cannot fetch evidence waits, votes for nothing wrong, and votes again", func(t *testing.T) {
+		fourth := validatorOf(t, r.net.Plan().Validators[3].Operator)
+		alone := 0
+		r.until(ledger, func() string {
+			for _, x := range accepted(t, ledger, withheld+1) {
+				agreed, dissented := votesOn(t, ledger, x)
+				if slices.Contains(dissented, fourth) {
+					t.Fatalf("voted against what was accepted for epoch %d", x.Epoch)
+				}
+				if !slices.Contains(agreed, fourth) && len(agreed) == 3 {
+					alone++
+				}
+			}
+			if alone == 0 {
+				return "no report was accepted without the fourth validator"
+			}
+			return ""
+		})
+		newest := accepted(t, ledger, 1)[0].Epoch
+		r.withhold(3, false)
+		r.unanimous(ledger, newest+1)
+	})
 	r.run("who signs twice is found out and the others go on", func(t *testing.T) {
 		r.must(r.signsTwice(3, filepath.Join(chainOf(3), "chain/config/priv_validator_key.json")))
 		for began := time.Now(); len(punished(t, ledger)) == 0; {
@@ -256,10 +289,7 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 			}
 			r.must(ledger.WaitHeight(t.Context(), r.height(0)+1))
 		}
-		address := r.net.Plan().Validators[3].Operator
-		account, err := sdk.AccAddressFromBech32(address)
-		r.must(err)
-		v, err := ledger.Staking.Validator(t.Context(), &stakingtypes.QueryValidatorRequest{ValidatorAddr: sdk.ValAddress(account).String()})
+		v, err := ledger.Staking.Validator(t.Context(), &stakingtypes.QueryValidatorRequest{ValidatorAddr: validatorOf(t, r.net.Plan().Validators[3].Operator)})
 		r.must(err)
 		if !v.Validator.Jailed || !v.Validator.Tokens.LT(math.NewInt(1_000_000_000_000)) {
 			t.Fatalf("validator-4 has %v and jailed is %v: want less than its stake and true", v.Validator.Tokens, v.Validator.Jailed)
@@ -310,6 +340,16 @@ func (r *running) signsTwice(i int, stolen string) error {
 	}
 	_, err = rpc.BroadcastEvidence(r.Context(), evidence)
 	return err
+}
+
+// validatorOf is the validator of an operator's account.
+func validatorOf(t *testing.T, operator string) string {
+	t.Helper()
+	account, err := sdk.AccAddressFromBech32(operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sdk.ValAddress(account).String()
 }
 
 // copyAll copies a folder with the modes of its files, which keys insist on.
