@@ -14,7 +14,7 @@ import (
 // Event types of the market and the attributes they carry.
 const (
 	EventLease  = "grange.market.lease"  // lease, device, payer, state, reason
-	EventSettle = "grange.market.settle" // lease, device, lane, units, paid, net
+	EventSettle = "grange.market.settle" // lease, device, lane (of a standing lease none), units, paid, net
 	EventAccrue = "grange.market.accrue" // lease, device, epoch, outcome, units, paid, net, slashed
 	EventOffer  = "grange.market.offer"  // offer, device, owner, status
 	EventDemand = "grange.market.demand" // demand, buyer, kind, reason, lease
@@ -22,7 +22,7 @@ const (
 
 	EventStanding  = "grange.market.standing"  // lease, payer, kind, state, reason
 	EventStatement = "grange.market.statement" // lease, epoch, root, size, total
-	EventDispute   = "grange.market.dispute"   // lease, device, state, until, short, paid, penalty
+	EventDispute   = "grange.market.dispute"   // lease, device, state, until, short, paid, penalty, net
 )
 
 func number[T ~uint64 | ~uint32](n T) string { return strconv.FormatUint(uint64(n), 10) }
@@ -64,7 +64,7 @@ func emitStanding(ctx context.Context, s lease.Standing) {
 		"state", s.State.String(), "reason", string(s.Reason))
 }
 
-func emitDispute(ctx context.Context, d lease.Dispute, state string, v lease.Verdict) {
+func emitDispute(ctx context.Context, d lease.Dispute, state string, v lease.Verdict, net money.Credit) {
 	emit(ctx, EventDispute, "lease", hex.EncodeToString(d.Standing[:]), "device", hex.EncodeToString(d.Device[:]),
-		"state", state, "until", number(d.Until), "short", number(v.Short), "paid", number(v.Paid()), "penalty", number(v.Penalty))
+		"state", state, "until", number(d.Until), "short", number(v.Short), "paid", number(v.Paid()), "penalty", number(v.Penalty), "net", number(net))
 }

@@ -159,12 +159,13 @@ func (s *settling) collect(ctx context.Context, msg marketpb.LeafItem) (money.Cr
 	if after == before {
 		return 0, nil
 	}
-	if err := s.keeper.payUse(ctx, id, device, l.Kind, s.epoch, paid, after.Units-before.Units); err != nil {
+	net, err := s.keeper.payUse(ctx, id, device, l.Kind, s.epoch, paid, after.Units-before.Units)
+	if err != nil {
 		return 0, err
 	}
 	s.standings[at] = l
 	emit(ctx, EventSettle, "lease", hex.EncodeToString(id[:]), "device", hex.EncodeToString(device[:]),
-		"units", number(after.Units), "paid", number(paid))
+		"units", number(after.Units), "paid", number(paid), "net", number(net))
 	return paid, s.keeper.storeAccount(ctx, id, after)
 }
 
@@ -195,6 +196,6 @@ func (s *settling) contest(ctx context.Context, c contest) error {
 	if err := s.keeper.DisputesDue.Set(ctx, collections.Join(d.Until+1, key)); err != nil {
 		return err
 	}
-	emitDispute(ctx, d, "filed", lease.Verdict{})
+	emitDispute(ctx, d, "filed", lease.Verdict{}, 0)
 	return s.keeper.Disputes.Set(ctx, collections.Join(c.standing[:], c.device[:]), disputePB(d))
 }

@@ -210,7 +210,7 @@ func (k *Keeper) turnDispute(ctx context.Context, key []byte, epoch uint64, rule
 	default:
 		k.logger.Error("drop dispute", "lease", fmt.Sprintf("%x", id), "device", fmt.Sprintf("%x", device), "epoch", epoch, "error", err)
 		s = s.Drop()
-		emitDispute(ctx, *d, "dropped", lease.Verdict{})
+		emitDispute(ctx, *d, "dropped", lease.Verdict{}, 0)
 	}
 	if err := k.Disputes.Remove(ctx, collections.Join(id[:], device[:])); err != nil {
 		return 0, err
@@ -228,27 +228,29 @@ func (k *Keeper) resolve(ctx context.Context, s lease.Standing, d lease.Dispute,
 	if err != nil {
 		return s, err
 	}
-	if err := k.payUse(ctx, s.ID, d.Device, s.Kind, epoch, v.Paid(), 0); err != nil {
+	net, err := k.payUse(ctx, s.ID, d.Device, s.Kind, epoch, v.Paid(), 0)
+	if err != nil {
 		return s, err
 	}
 	if err := k.payPenalty(ctx, s.ID, d.Device, epoch, v.Penalty); err != nil {
 		return s, err
 	}
-	emitDispute(ctx, d, "resolved", v)
+	emitDispute(ctx, d, "resolved", v, net)
 	if v.Paid() == 0 {
 		return s, nil
 	}
 	return s, k.storeAccount(ctx, s.ID, a)
 }
 
-// payUse pays a device for units under a standing lease and records it.
-func (k *Keeper) payUse(ctx context.Context, id, device [32]byte, kind string, epoch uint64, paid money.Credit, units uint64) error {
+// payUse pays a device for units under a standing lease and records it. It
+// returns what the payees got.
+func (k *Keeper) payUse(ctx context.Context, id, device [32]byte, kind string, epoch uint64, paid money.Credit, units uint64) (money.Credit, error) {
 	if paid == 0 {
-		return nil
+		return 0, nil
 	}
 	net, burned, err := k.pay(ctx, device, id, paid)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	err = k.addUsage(ctx, epoch, device, kind, func(u *marketpb.Usage) {
 		u.UsePaid += uint64(paid)
@@ -256,9 +258,9 @@ func (k *Keeper) payUse(ctx context.Context, id, device [32]byte, kind string, e
 		u.Net += uint64(net)
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return k.addLeaseEpoch(ctx, epoch, device, id, func(e *marketpb.LeaseEpoch) {
+	return net, k.addLeaseEpoch(ctx, epoch, device, id, func(e *marketpb.LeaseEpoch) {
 		e.UnitsUsed += units
 		e.UsePaid += uint64(paid)
 		e.Take += uint64(paid - net)
