@@ -78,6 +78,15 @@ table("sentences", [
   [f.words("change.token-price"), "change token price"],
 ]);
 
+test("units on one scale", () => {
+  assert.equal(f.baseOf("EiB"), f.baseOf("EB"));
+  assert.equal(f.baseOf("USD/d"), f.baseOf("USD/a"));
+  assert.notEqual(f.baseOf("USD"), f.baseOf("USD/mo"));
+  assert.notEqual(f.baseOf("1"), f.baseOf("USD"));
+  assert.equal(120 * f.scaleOf("USD/a"), 10);
+  assert.equal(f.scaleOf("EB"), 1e18);
+});
+
 table("places", [
   [f.coordinates(52.54, 13.279), `52.54°${joined}N, 13.28°${joined}E`],
   [f.coordinates(-23.556, -46.63), `23.56°${joined}S, 46.63°${joined}W`],

@@ -62,6 +62,11 @@ export function grain(ugrain: string | null | undefined): string {
   return scaled(ugrain, 6);
 }
 
+// amount names its unit, of which there are millionths: 1 credit, 0.5 credits.
+export function amount(micro: string | null | undefined, one: string): string {
+  return micro === null || micro === undefined ? missing : `${scaled(micro, 6)} ${micro === "1000000" ? one : `${one}s`}`;
+}
+
 const steps = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
 // bytes uses decimal multiples, as disks are sold.
@@ -139,6 +144,22 @@ export function claimValue(value: number | string | null | undefined, unit: stri
   return `${compact(number)} ${what}${tail}`;
 }
 
+const timeScale: Record<string, number> = { a: 1 / 12, mo: 1, d: 365 / 12, h: 730 };
+const byteScale: Record<string, number> = { B: 1, TB: 1e12, PB: 1e15, EB: 1e18, TiB: 2 ** 40, PiB: 2 ** 50, EiB: 2 ** 60 };
+
+// scaleOf is by what a value of a unit is multiplied to be in its base: bytes,
+// and a month for rates.
+export function scaleOf(unit: string): number {
+  const [what = "", time] = unit.split("/");
+  return (byteScale[what] ?? 1) * (time === undefined ? 1 : (timeScale[time] ?? 1));
+}
+
+// baseOf is what two units have in common when they can stand on one scale.
+export function baseOf(unit: string): string {
+  const [what = "", time] = unit.split("/");
+  return (what in byteScale ? "B" : what) + (time === undefined ? "" : time in timeScale ? "/mo" : `/${time}`);
+}
+
 const bounds: Record<string, string> = { "at-least": "at least ", "at-most": "at most ", about: "about " };
 
 type Figures = { value: number | string | null; low?: number | string | null; high?: number | string | null; text?: string; unit: string; bound?: string };
@@ -185,7 +206,7 @@ export function price(p: { credits_ucredit: string; per_units: string } | null |
   return `${scaled(String(pico), 12, 3)} / ${storage ? "GB" : "unit"}`;
 }
 
-const spelled: Record<string, string> = { tam: "addressable market", gpus: "GPUs", gpu: "GPU", hhi: "HHI", usd: "USD", gnss: "GNSS", cdn: "CDN", vpn: "VPN" };
+const spelled: Record<string, string> = { ai: "AI", iot: "IoT", wifi: "Wi-Fi", p2p: "peer-to-peer", tam: "addressable market", gpus: "GPUs", gpu: "GPU", hhi: "HHI", usd: "USD", gnss: "GNSS", cdn: "CDN", vpn: "VPN" };
 
 // words spells an id as a person would.
 export function words(text: string): string {
