@@ -17,6 +17,7 @@ import (
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/host"
 	"github.com/grange-network/grange/node/local"
+	"github.com/grange-network/grange/node/verticals"
 )
 
 // newHost returns the commands of one machine of a network of many.
@@ -50,6 +51,7 @@ func newInit(g *globals) *cobra.Command {
 	c.Flags().StringVar(&o.Address, "address", "", "host:port where the others reach this machine")
 	c.Flags().StringVar(&o.ChainID, "chain-id", "grange-many-1", "name of the chain, the same on every machine")
 	c.Flags().DurationVar(&o.Epoch, "epoch", time.Minute, "length of an epoch, the same on every machine")
+	c.Flags().StringSliceVar(&o.With, "with", nil, "verticals that the network has besides storage, the same on every machine: "+strings.Join(verticals.Optional(), ", "))
 	return c
 }
 
@@ -146,6 +148,8 @@ func newStart(g *globals) *cobra.Command {
 	f.StringVar(&o.Metrics, "metrics-listen", "127.0.0.1:26660", "where Prometheus metrics are shown (empty: nowhere)")
 	otlpFlag(c, &otlp)
 	f.Uint64Var(&o.Price, "price", 0, "price of a GRAIN to vote, in millionths of a USD (0: no votes)")
+	f.StringVar(&o.Evidence, "evidence", "", "where the evidence of verticals is: a directory, or http(s)://HOST/BUCKET[/PREFIX][?region=R] of any S3 with\nits keys in $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY (default: \"evidence\" in HOME/host.json)")
+	f.BoolVar(&o.RetainEvidence, "retain-evidence", false, "remove evidence that is too old; one of those who share a store does")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	return c
 }

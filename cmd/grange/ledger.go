@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -188,7 +187,7 @@ func newReward(g *globals) *cobra.Command {
 				if err != nil {
 					return missing(err, "grange device list"+g.homeFlag())
 				}
-				x.Evidence = evidenceTerms(shelfDir(filepath.Join(g.home, "data", "verifier", "epochs")), x.Device, epoch)
+				x.Evidence = evidenceTerms(shelfDir(publishedIn(g.home)), x.Device, epoch)
 				return g.out(c).Emit(x, func(w io.Writer) error { return writeExplanation(w, x) })
 			})
 		},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,12 +16,14 @@ import (
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/cluster"
 	"github.com/grange-network/grange/node/local"
+	"github.com/grange-network/grange/node/verticals"
 )
 
 type localnetFlags struct {
 	validators    int
 	ports         string
 	epoch, commit time.Duration
+	with          []string
 	verbose       bool
 }
 
@@ -33,6 +36,7 @@ func newLocalnet(g *globals) *cobra.Command {
 			"connections to each other pass through links that can be cut, healed and delayed while they run. The first\n" +
 			"start makes keys and chain in --home; later starts go on. Ctrl-C or SIGTERM stops it cleanly.",
 		Example: "grange localnet --validators 4 --home /tmp/four --ports auto\n" +
+			"grange localnet --with notary     # three notaries and their door, whose evidence all validators score\n" +
 			"grange localnet link cut validator-1 validator-2 --home /tmp/four\n" +
 			"grange local kill validator-4 --home /tmp/four\n" +
 			"grange local start validator-4 --home /tmp/four",
@@ -43,16 +47,17 @@ func newLocalnet(g *globals) *cobra.Command {
 	c.Flags().StringVar(&f.ports, "ports", "", "where to listen: auto (any free ports) or the first port of a block (default 24900, or as chosen before)")
 	c.Flags().DurationVar(&f.epoch, "epoch", 0, "length of an epoch (default 15s, fixed by the first start)")
 	c.Flags().DurationVar(&f.commit, "commit", 0, "pause between blocks (default 1s, fixed by the first start)")
+	c.Flags().StringSliceVar(&f.with, "with", nil, "verticals to have besides storage: "+strings.Join(verticals.Optional(), ", ")+" (fixed by the first start)")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log more to HOME/logs")
 	c.AddCommand(newLocalnetServe(g), newLocalnetLink(g))
 	return c
 }
 
-// newLocalnetServe is how localnet starts the process of one validator.
+// newLocalnetServe is how localnet starts the process of one role.
 func newLocalnetServe(g *globals) *cobra.Command {
 	var verbose bool
 	c := &cobra.Command{
-		Use: "serve NAME", Short: "Serve one validator (used by localnet)", Hidden: true, Args: args("the NAME of a validator"),
+		Use: "serve NAME", Short: "Serve one role (used by localnet)", Hidden: true, Args: args("the NAME of a role"),
 		RunE: func(c *cobra.Command, given []string) error {
 			return cluster.Serve(c.Context(), g.home, given[0], newLogger(os.Stderr, verbose))
 		},
@@ -78,7 +83,7 @@ func runLocalnet(c *cobra.Command, g *globals, f *localnetFlags) error {
 	p := newProgress(c.ErrOrStderr())
 	o := cluster.Options{
 		Home: g.home, Ports: cluster.PortChoice{Auto: ports.Auto, First: ports.First},
-		Validators: f.validators, Epoch: f.epoch, Commit: f.commit,
+		Validators: f.validators, Epoch: f.epoch, Commit: f.commit, With: f.with,
 		Program: []string{program, "localnet", "serve", "--home", g.home},
 		Log:     newLogger(logs, f.verbose), OnEvent: p.event,
 	}
@@ -95,7 +100,7 @@ func localnet(ctx context.Context, out io.Writer, g *globals, o cluster.Options,
 		return explainCluster(g, err)
 	}
 	defer n.Close()
-	p.expect(len(n.Plan().Validators))
+	p.expect(len(n.Roles()))
 	if n.Created() {
 		p.say("made keys and chain of a new ledger with %d validators", len(n.Plan().Validators))
 	}
@@ -136,6 +141,9 @@ func writeCluster(w io.Writer, g *globals, e cluster.Endpoints) error {
 	fmt.Fprintf(w, "\n%s\n\n", cliout.ColorsFor(w).Bold("The ledger is ready."))
 	if err := t.Write(w); err != nil {
 		return err
+	}
+	if e.Notary != "" {
+		fmt.Fprintf(w, "\nNotaries stamp whatever is sent: curl --data-binary hello %s/stamp\n", e.Notary)
 	}
 	_, err := fmt.Fprintf(w, "\nAn account with GRAIN to spend: %s\n\nTry, in another terminal:\n  grange local list%s\n  grange localnet link cut %s %s%s\n",
 		cluster.UserKeyPath(g.home), g.homeFlag(), e.Validators[0].Name, e.Validators[len(e.Validators)-1].Name, g.homeFlag())

@@ -17,6 +17,8 @@ import (
 
 	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/node/cluster"
+	"github.com/grange-network/grange/node/host"
 	"github.com/grange-network/grange/node/ledgerview"
 	"github.com/grange-network/grange/node/local"
 	"github.com/grange-network/grange/node/verticals"
@@ -86,7 +88,7 @@ func newVerify(g *globals) *cobra.Command {
 				return cliout.Failf(cliout.Usage, "grange verify --help", "read vertical %q: want a plain name", vertical)
 			}
 			if published == "" {
-				published = filepath.Join(g.home, "data", "verifier", "epochs")
+				published = publishedIn(g.home)
 			}
 			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
 				from, done, err := sources(g, store)
@@ -108,10 +110,22 @@ func newVerify(g *globals) *cobra.Command {
 	f := c.Flags()
 	f.Uint64Var(&epoch, "epoch", 0, "epoch to verify")
 	f.StringVar(&vertical, "vertical", "storage", "kind of work")
-	f.StringVar(&published, "published", "", "directory of published epochs, VERTICAL/EPOCH.json (default: the verifier's of --home)")
-	f.StringVar(&store, "evidence", "", "directory with the published evidence (default: the one of --home)")
+	f.StringVar(&published, "published", "", "directory of published epochs, VERTICAL/EPOCH.json (default: the verifier's of --home, of a localnet the first's)")
+	f.StringVar(&store, "evidence", "", "directory or http(s)://HOST/BUCKET[/PREFIX] with the published evidence (default: that of --home)")
 	f.BoolVar(&whole, "whole", false, "recompute all epochs from the first, whatever the ledger accepted of them")
 	return c
+}
+
+// publishedIn is where the verifier of a home publishes, in a localnet the first
+// validator's.
+func publishedIn(home string) string {
+	own := filepath.Join(home, "data", "verifier")
+	if _, err := os.Stat(own); err != nil {
+		if p, err := cluster.LoadPlan(home); err == nil {
+			own = cluster.VerifierPath(home, p.Validators[0].Name)
+		}
+	}
+	return filepath.Join(own, "epochs")
 }
 
 // shelfDir is a directory of published epochs.
@@ -147,16 +161,16 @@ func (s shelfDir) read(vertical string, epoch uint64) (verify.Published, error) 
 func sources(g *globals, store string) (from verify.Sources, done func(), err error) {
 	if store == "" {
 		store = local.EvidencePath(g.home)
+		if p, err := host.ReadPlan(g.home); err == nil && p.Evidence != "" {
+			store = p.Evidence
+		}
 	}
 	from = verify.Sources{Verticals: verticals.All()}
-	if _, err := os.Stat(store); errors.Is(err, fs.ErrNotExist) {
-		return from, func() {}, nil // only verticals with evidence miss it
-	}
-	dir, err := evidence.NewDir(store)
+	opened, err := evidence.Open(store)
 	if err != nil {
-		return from, nil, err
+		return from, nil, cliout.Fail(cliout.Usage, err, "grange verify --help")
 	}
-	from.Archive = evidence.New(dir)
+	from.Archive = evidence.New(opened)
 	from.Dir, err = os.MkdirTemp("", "grange-verify-")
 	return from, func() { os.RemoveAll(from.Dir) }, err
 }
