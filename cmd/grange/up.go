@@ -34,6 +34,7 @@ type upFlags struct {
 	hold      uint64
 	scrub     time.Duration
 	with      []string
+	demo      string
 	otlp      string
 }
 
@@ -58,7 +59,8 @@ func newUp(g *globals) *cobra.Command {
 	c.Flags().DurationVar(&f.epoch, "epoch", 0, "length of an epoch (default 15s, fixed by the first start)")
 	c.Flags().BoolVar(&f.noTopUp, "no-topup", false, "never add to the escrow of a lease: it runs dry, is readable for 4 epochs more, then ends (kept until given again)")
 	c.Flags().Uint64Var(&f.hold, "hold-epochs", 0, "epochs of holding 16 MiB that a lease's first escrow pays for (default 48 epochs of 1 GiB, kept until given again)")
-	c.Flags().StringSliceVar(&f.with, "with", nil, "verticals to have besides storage: notary (fixed by the first start)")
+	c.Flags().StringSliceVar(&f.with, "with", nil, "verticals to have besides storage and sensing: notary (fixed by the first start)")
+	c.Flags().StringVar(&f.demo, "demo", "", "weather: 12 stations replay 30 days of real observations (fixed by the first start)")
 	c.Flags().DurationVar(&f.scrub, "scrub", 0, "time in which a provider reads and checks all its pieces once (default 24h, kept until given again)")
 	otlpFlag(c, &f.otlp)
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log more to HOME/logs")
@@ -86,7 +88,7 @@ func runUp(c *cobra.Command, g *globals, f *upFlags) error {
 	p := newProgress(c.ErrOrStderr())
 	o := local.Options{
 		Home: g.home, Ports: ports, Listen: f.listen, Providers: f.providers, Epoch: f.epoch,
-		HoldEpochs: f.hold, Scrub: f.scrub, With: f.with, Log: newLogger(logs, f.verbose), OnEvent: p.event,
+		HoldEpochs: f.hold, Scrub: f.scrub, With: f.with, Demo: f.demo, Log: newLogger(logs, f.verbose), OnEvent: p.event,
 	}
 	if c.Flags().Changed("no-topup") {
 		o.NoTopUp = &f.noTopUp

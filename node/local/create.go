@@ -17,6 +17,7 @@ import (
 	"github.com/grange-network/grange/ledger/server"
 	"github.com/grange-network/grange/node/verticals"
 	"github.com/grange-network/grange/vertical/notary"
+	"github.com/grange-network/grange/vertical/sensing"
 )
 
 // Amounts of the first block, in ugrain.
@@ -58,9 +59,19 @@ const MaxProviders = 64
 // providerCapacity is what each provider offers.
 const providerCapacity = 64 << 30
 
+// founding is what a new network is made of.
+type founding struct {
+	providers int
+	epoch     time.Duration
+	listen    string
+	ports     PortChoice
+	with      []string // verticals besides storage
+	demo      string
+}
+
 // createPlan makes the keys and the chain of a new network and writes its plan
 // last, so that a half-made home is made again.
-func createPlan(ctx context.Context, home string, providers int, epoch time.Duration, listen string, ports PortChoice, with ...string) (*Plan, error) {
+func createPlan(ctx context.Context, home string, f founding) (*Plan, error) {
 	for _, dir := range []string{"keys", "devices", "data", "run", "logs"} {
 		if err := os.MkdirAll(filepath.Join(home, dir), 0o700); err != nil {
 			return nil, err
@@ -74,15 +85,15 @@ func createPlan(ctx context.Context, home string, providers int, epoch time.Dura
 	}
 	p := &Plan{
 		Version: planVersion, ChainID: ChainID, Created: time.Now().UTC().Truncate(time.Second),
-		EpochSeconds: uint32(epoch / time.Second), Listen: listen, S3Region: "us-east-1",
+		EpochSeconds: uint32(f.epoch / time.Second), Listen: f.listen, S3Region: "us-east-1",
 	}
-	if err := p.createAccounts(home, providers, with); err != nil {
+	if err := p.createAccounts(home, f); err != nil {
 		return nil, err
 	}
 	if err := createS3Keys(home); err != nil {
 		return nil, err
 	}
-	if err := p.choosePorts(ports); err != nil {
+	if err := p.choosePorts(f.ports); err != nil {
 		return nil, err
 	}
 	if err := p.createChain(ctx, home); err != nil {
@@ -118,7 +129,7 @@ func clearKeys(home string) error {
 	return nil
 }
 
-func (p *Plan) createAccounts(home string, providers int, with []string) error {
+func (p *Plan) createAccounts(home string, f founding) error {
 	m, err := newAccountMaker(home)
 	if err != nil {
 		return err
@@ -129,17 +140,22 @@ func (p *Plan) createAccounts(home string, providers int, with []string) error {
 	if p.Buyer, err = m.account("buyer"); err != nil {
 		return err
 	}
-	for i := range providers {
+	for i := range f.providers {
 		pr, err := m.provider(ProviderName(i + 1))
 		if err != nil {
 			return err
 		}
 		pr.Capacity, pr.Cell = providerCapacity, placeOf(i)
-		pr.Routed = providers > 1 && i == providers-1 // shows that a port is not needed
+		pr.Routed = f.providers > 1 && i == f.providers-1 // shows that a port is not needed
 		p.Providers = append(p.Providers, pr)
 	}
-	if slices.Contains(with, notary.Name) {
-		return p.createNotaries(home, m)
+	if slices.Contains(f.with, notary.Name) {
+		if err := p.createNotaries(home, m); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(f.with, sensing.Name) {
+		return p.createSensing(m, f.demo)
 	}
 	return nil
 }

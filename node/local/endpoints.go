@@ -25,7 +25,13 @@ type Endpoints struct {
 	Verify string `json:"verify"`
 	// Notary is the door of the notaries, http URL; empty without them.
 	Notary string `json:"notary,omitempty"`
-	S3     S3Door `json:"s3"`
+	// Data takes observations in and gives them out, http URL; MQTT does too,
+	// host:port; Station is where a weather console reports, http URL. Empty in a
+	// network from before there were any.
+	Data    string `json:"data,omitempty"`
+	MQTT    string `json:"mqtt,omitempty"`
+	Station string `json:"station,omitempty"`
+	S3      S3Door `json:"s3"`
 	// Metrics are where each process shows its metrics.
 	Metrics []MetricsEndpoint `json:"metrics"`
 }
@@ -75,6 +81,9 @@ func (p *Plan) endpoints(k s3Keys) Endpoints {
 	}
 	if p.Notary != nil {
 		e.Notary = "http://" + p.addr(p.Notary.Port)
+	}
+	if s := p.Sensing; s != nil {
+		e.Data, e.MQTT, e.Station = p.dataURL(), p.addr(s.MQTT), "http://"+p.addr(s.Station.Port)
 	}
 	return e
 }

@@ -73,6 +73,12 @@ func (p *Plan) roles() []planned {
 		}
 		out = append(out, planned{NotaryDoorName, KindGateway, stageDoors, true})
 	}
+	if s := p.Sensing; s != nil {
+		out = append(out, planned{SensingName, KindGateway, stageDoors, true})
+		for _, pr := range append([]ProviderPlan{s.Station}, s.Replayed...) {
+			out = append(out, planned{pr.Name, KindStation, stageDoors, true})
+		}
+	}
 	return append(out, planned{GatewayName, KindGateway, stageDoors, false}, planned{ExplorerName, KindExplorer, stageDoors, true})
 }
 
@@ -90,6 +96,9 @@ func (e *env) role(name string) (node.Role, error) {
 		if name == NotaryDoorName {
 			return e.notaryDoor(), nil
 		}
+	}
+	if r := e.sensingRole(name); r != nil {
+		return r, nil
 	}
 	switch name {
 	case ValidatorName:

@@ -113,7 +113,7 @@ func TestLoadPlan(t *testing.T) {
 
 func TestCreatePlanMakesKeysThatLoad(t *testing.T) {
 	home := t.TempDir()
-	p, err := createPlan(t.Context(), home, 2, 15*time.Second, DefaultListen, PortChoice{Auto: true})
+	p, err := createPlan(t.Context(), home, founding{providers: 2, epoch: 15 * time.Second, listen: DefaultListen, ports: PortChoice{Auto: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestDataWithoutPlanIsNotOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pe *PlanError
-	if _, err := createPlan(t.Context(), home, 2, 15*time.Second, DefaultListen, PortChoice{Auto: true}); !errors.As(err, &pe) {
+	if _, err := createPlan(t.Context(), home, founding{providers: 2, epoch: 15 * time.Second, listen: DefaultListen, ports: PortChoice{Auto: true}}); !errors.As(err, &pe) {
 		t.Errorf("create over data: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/verticals"
+	"github.com/grange-network/grange/vertical/sensing"
 )
 
 // Options say how a network runs. What the plan of an existing home fixes, such
@@ -27,8 +28,10 @@ type Options struct {
 	NoTopUp *bool
 	// HoldEpochs is how many epochs a lease's first escrow pays for; 0: as planned.
 	HoldEpochs uint64
-	// With names verticals that a new network has besides storage.
+	// With names verticals that a new network has besides storage and sensing.
 	With []string
+	// Demo is what a new network demonstrates: DemoWeather, or nothing.
+	Demo string
 	// Scrub is how long a provider takes to read all its pieces once; 0: as planned.
 	Scrub time.Duration
 	// Program is the command that serves one role, the role's name appended
@@ -130,11 +133,14 @@ func (n *Network) create(ctx context.Context) (*Plan, error) {
 	if listen == "" {
 		listen = DefaultListen
 	}
-	with, err := verticals.Chosen(n.opts.With)
+	if d := n.opts.Demo; d != "" && d != DemoWeather {
+		return nil, &PlanError{fmt.Sprintf("demonstrate %q: want %s", d, DemoWeather)}
+	}
+	with, err := verticals.Chosen(append([]string{sensing.Name}, n.opts.With...))
 	if err != nil {
 		return nil, &PlanError{err.Error()}
 	}
-	return createPlan(ctx, n.home, providers, epoch, listen, n.opts.Ports, with...)
+	return createPlan(ctx, n.home, founding{providers, epoch, listen, n.opts.Ports, with, n.opts.Demo})
 }
 
 func (n *Network) recheck(p *Plan) error {
@@ -145,6 +151,9 @@ func (n *Network) recheck(p *Plan) error {
 		if !slices.Contains(p.with(), name) {
 			return &PlanError{fmt.Sprintf("start %s with %s: it was made without", n.home, name)}
 		}
+	}
+	if n.opts.Demo != "" && (p.Sensing == nil || len(p.Sensing.Replayed) == 0) {
+		return &PlanError{fmt.Sprintf("start %s with the demonstration %s: it was made without", n.home, n.opts.Demo)}
 	}
 	if want := n.opts.Epoch; want != 0 && want != time.Duration(p.EpochSeconds)*time.Second {
 		return &PlanError{fmt.Sprintf("start %s with epochs of %v: it was made with %d s", n.home, want, p.EpochSeconds)}

@@ -28,6 +28,7 @@ const (
 	KindGateway   = "gateway"
 	KindExplorer  = "explorer"
 	KindStatus    = "status"
+	KindStation   = "station"
 )
 
 // ChainID is the chain of a network on one machine.
@@ -53,14 +54,19 @@ type Plan struct {
 	Lease        LeasePlan      `json:"lease"`
 	ScrubSeconds uint32         `json:"scrub_seconds,omitempty"` // one reading of all pieces takes that long; 0: a day
 	Notary       *NotaryPlan    `json:"notary,omitempty"`        // nil: without notaries
+	Sensing      *SensingPlan   `json:"sensing,omitempty"`       // nil: without sensing
 }
 
 // all lists the providers of every vertical.
 func (p *Plan) all() []ProviderPlan {
-	if p.Notary == nil {
-		return p.Providers
+	out := slices.Clone(p.Providers)
+	if p.Notary != nil {
+		out = append(out, p.Notary.Providers...)
 	}
-	return append(slices.Clone(p.Providers), p.Notary.Providers...)
+	if p.Sensing != nil {
+		out = append(append(out, p.Sensing.Station), p.Sensing.Replayed...)
+	}
+	return out
 }
 
 // LeasePlan is how the gateway buys: the engine's own way where a field is zero.

@@ -49,11 +49,16 @@ func (p *Plan) assign(first int) {
 		}
 		p.Providers[i].Port = port
 	}
+	next := first + fixedPorts + len(p.Providers)
 	if n := p.Notary; n != nil {
-		n.Port = first + fixedPorts + len(p.Providers)
+		n.Port = next
 		for i := range n.Providers {
 			n.Providers[i].Port = n.Port + 1 + i
 		}
+		next += 1 + len(n.Providers)
+	}
+	if s := p.Sensing; s != nil {
+		s.Data, s.MQTT, s.Station.Port = next, next+1, next+2
 	}
 }
 
@@ -83,6 +88,9 @@ func (p *Plan) uses() []use {
 			out = append(out, use{&n.Providers[i].Port, n.Providers[i].Name})
 		}
 	}
+	if s := p.Sensing; s != nil {
+		out = append(out, use{&s.Data, SensingName}, use{&s.MQTT, "mqtt"}, use{&s.Station.Port, s.Station.Name})
+	}
 	return out
 }
 
@@ -104,7 +112,7 @@ func (p *Plan) checkPorts() error {
 
 // pickPorts gives the plan a free block of ports.
 func (p *Plan) pickPorts() error {
-	n := fixedPorts + len(p.all()) + 1
+	n := fixedPorts + len(p.all()) + 4
 	for range 200 {
 		p.assign(autoFirst + rand.IntN(autoLast-autoFirst-n))
 		if p.checkPorts() == nil {

@@ -1,12 +1,21 @@
 package local
 
-import "github.com/grange-network/grange/vertical/notary"
+import (
+	"slices"
+
+	"github.com/grange-network/grange/vertical/notary"
+	"github.com/grange-network/grange/vertical/sensing"
+)
 
 // with are the verticals that the network has besides those that every network
-// has.
-func (p *Plan) with() []string {
-	if p.Notary == nil {
-		return nil
+// has, sorted.
+func (p *Plan) with() (names []string) {
+	if p.Notary != nil {
+		names = append(names, notary.Name)
 	}
-	return []string{notary.Name}
+	if p.Sensing != nil {
+		names = append(names, sensing.Name)
+	}
+	slices.Sort(names)
+	return names
 }

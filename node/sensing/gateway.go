@@ -32,6 +32,7 @@ type Gateway struct {
 	Ledger     *client.Client
 	Archive    *evidence.Archive // where batches are published; nil: nowhere, nobody is rewarded
 	Logger     *slog.Logger
+	Ready      func() // called when both doors are open; may be nil
 }
 
 // bodyTimeout is how long a request may take to arrive.
@@ -66,6 +67,9 @@ func (g Gateway) Run(ctx context.Context) error {
 			Log: s, Registry: registry, Archive: g.Archive, Dir: filepath.Join(g.Dir, "segments"), ChainID: g.Ledger.ChainID(), Kinds: all,
 		})
 	}()
+	if g.Ready != nil {
+		g.Ready()
+	}
 	err = serve(ctx, g.HTTP, s.Handler())
 	cancel()
 	return errors.Join(err, <-published)

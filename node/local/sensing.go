@@ -1,0 +1,182 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/ledger/api/devicepb"
+	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/node/sensing"
+	"github.com/grange-network/grange/node/sensing/beijing"
+)
+
+// Roles of the sensing vertical.
+const (
+	SensingName = "sensing-gateway"
+	StationName = "station-01"
+)
+
+// DemoWeather is the demonstration with 12 weather stations.
+const DemoWeather = "weather"
+
+// SensingPlan is the sensing vertical of a network that has it.
+type SensingPlan struct {
+	Data int `json:"data_port"` // observations in, data out
+	MQTT int `json:"mqtt_port"`
+	// Station signs for a weather console; its port is where the console reports.
+	Station ProviderPlan `json:"station"`
+	// Replayed are the stations of the demonstration, and when their series began.
+	Replayed []ProviderPlan `json:"replayed,omitempty"`
+	Began    time.Time      `json:"replay_began,omitzero"`
+}
+
+// createSensing makes the keys of the sensing vertical.
+func (p *Plan) createSensing(m *accountMaker, demo string) (err error) {
+	s := new(SensingPlan)
+	if s.Station, err = m.provider(StationName); err != nil {
+		return err
+	}
+	s.Station.Cell = placeOf(0)
+	if demo == DemoWeather {
+		if err := s.createReplays(m); err != nil {
+			return err
+		}
+	}
+	p.Sensing = s
+	return nil
+}
+
+func (s *SensingPlan) createReplays(m *accountMaker) error {
+	stations, err := beijing.Stations()
+	if err != nil {
+		return err
+	}
+	for _, st := range stations {
+		pr, err := m.provider("beijing-" + st.Name)
+		if err != nil {
+			return err
+		}
+		pr.Cell = uint64(h3.At(st.Lat, st.Lon, h3.PublishedResolution))
+		s.Replayed = append(s.Replayed, pr)
+	}
+	s.Began = time.Now().UTC().Truncate(time.Hour).Add(-sensing.Past)
+	return nil
+}
+
+// sensingRole makes a role of the sensing vertical, nil for another's name.
+func (e *env) sensingRole(name string) node.Role {
+	s := e.plan.Sensing
+	if s == nil {
+		return nil
+	}
+	switch name {
+	case SensingName:
+		return e.sensingGateway()
+	case s.Station.Name:
+		return e.station(s.Station)
+	}
+	for i, pr := range s.Replayed {
+		if pr.Name == name {
+			return e.replay(i, pr)
+		}
+	}
+	return nil
+}
+
+// sensingGateway takes observations in and publishes them.
+func (e *env) sensingGateway() node.Role {
+	return node.NewFunc(SensingName, func(ctx context.Context, r *node.Func) error {
+		web, err := net.Listen("tcp", e.plan.listenAddr(e.plan.Sensing.Data))
+		if err != nil {
+			return err
+		}
+		defer web.Close()
+		mqtt, err := net.Listen("tcp", e.plan.listenAddr(e.plan.Sensing.MQTT))
+		if err != nil {
+			return err
+		}
+		defer mqtt.Close()
+		g := sensing.Gateway{Dir: filepath.Join(e.home, "data", SensingName), HTTP: web, MQTT: mqtt, Logger: e.log.With("role", SensingName), Ready: r.MarkReady}
+		if g.Ledger, err = e.ledger(ctx); err != nil {
+			return err
+		}
+		if g.Archive, err = e.archive(); err != nil {
+			return err
+		}
+		return g.Run(ctx)
+	})
+}
+
+// enter registers a station's device.
+func (e *env) enter(ctx context.Context, c *client.Client, pr ProviderPlan) (k sensing.Key, err error) {
+	private, err := loadDeviceKey(filepath.Join(e.home, pr.DeviceKey))
+	if err != nil {
+		return k, err
+	}
+	owner, sponsor, err := e.sponsored(ctx, c, pr.Owner)
+	if err != nil {
+		return k, err
+	}
+	_, err = ledgerport.New(c, owner, sponsor).Register(ctx, private, devicepb.Profile{
+		Class: devicepb.CLASS_PRN, Cell: pr.Cell, Capabilities: []string{"weather-station"}, Status: devicepb.STATUS_ACTIVE,
+	})
+	if err != nil {
+		return k, fmt.Errorf("register %s: %w", pr.Name, err)
+	}
+	return sensing.NewKey(private)
+}
+
+// dataURL is where devices hand observations in.
+func (p *Plan) dataURL() string { return "http://" + p.addr(p.Sensing.Data) }
+
+// station answers a weather console and signs for it.
+func (e *env) station(pr ProviderPlan) node.Role {
+	return node.NewFunc(pr.Name, func(ctx context.Context, r *node.Func) error {
+		l, err := net.Listen("tcp", e.plan.listenAddr(pr.Port))
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		c, err := e.ledger(ctx)
+		if err != nil {
+			return err
+		}
+		k, err := e.enter(ctx, c, pr)
+		if err != nil {
+			return err
+		}
+		r.MarkReady()
+		return sensing.Station{
+			Dir: filepath.Join(e.home, pr.Data), Key: k, ChainID: e.plan.ChainID, Gateway: e.plan.dataURL(), Listen: l, Logger: e.log.With("role", pr.Name),
+		}.Run(ctx)
+	})
+}
+
+// replay is a station of the demonstration.
+func (e *env) replay(i int, pr ProviderPlan) node.Role {
+	return node.NewFunc(pr.Name, func(ctx context.Context, r *node.Func) error {
+		all, err := beijing.Stations()
+		if err != nil {
+			return err
+		}
+		c, err := e.ledger(ctx)
+		if err != nil {
+			return err
+		}
+		k, err := e.enter(ctx, c, pr)
+		if err != nil {
+			return err
+		}
+		r.MarkReady()
+		return sensing.Replay{
+			Dir: filepath.Join(e.home, pr.Data), Key: k, ChainID: e.plan.ChainID, Gateway: e.plan.dataURL(), Station: all[i], Began: e.plan.Sensing.Began,
+			Faulty: i == len(all)-1, Logger: e.log.With("role", pr.Name),
+		}.Run(ctx)
+	})
+}
