@@ -114,7 +114,7 @@ func start(t testing.TB, change func(*Config)) (base string, grow func(n int), l
 	done := make(chan struct{}, 2)
 	go func() { _ = f.Run(ctx); done <- struct{}{} }()
 	server := httptest.NewServer(s)
-	wait, stop := context.WithTimeout(ctx, time.Minute)
+	wait, stop := context.WithTimeout(ctx, 3*time.Minute)
 	defer stop()
 	if err := f.Await(wait, height); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -79,7 +80,7 @@ func (b *batch) block(in client.Block) error {
 			}
 		}
 		if tx.Code == 0 {
-			if err := b.sends(s); err != nil {
+			if err := errors.Join(b.sends(s), b.funded(s)); err != nil {
 				return err
 			}
 		}
@@ -172,6 +173,10 @@ func (b *batch) event(h happening) error {
 		return b.offer(h)
 	case "grange.market.lease":
 		return b.lease(h)
+	case "grange.market.demand":
+		return b.demand(h)
+	case "grange.market.dispute":
+		return b.dispute(h)
 	case "grange.market.standing":
 		return b.standing(h)
 	case "grange.market.settle":
@@ -226,7 +231,11 @@ func (b *batch) device(h happening) error {
 var keyNames = map[devicepb.KeyType]string{devicepb.KEY_TYPE_ED25519: "ed25519", devicepb.KEY_TYPE_P256: "p256", devicepb.KEY_TYPE_SECP256K1: "secp256k1"}
 
 func (d *deviceRow) profile(p devicepb.Profile) error {
-	list, err := json.Marshal(append([]string{}, p.Capabilities...))
+	capabilities := make([]string, len(p.Capabilities))
+	for i, c := range p.Capabilities {
+		capabilities[i] = printable(c)
+	}
+	list, err := json.Marshal(capabilities)
 	if err != nil {
 		return err
 	}
@@ -266,8 +275,8 @@ func (b *batch) offer(h happening) error {
 	if err != nil {
 		return err
 	}
-	o.kind, o.use, o.hold, o.capacity, o.attributes = m.Kind, priceOf(m.Use), priceOf(m.Hold), int64(m.Capacity), string(text)
-	o.bond += int64(m.Bond)
+	o.kind, o.use, o.hold, o.capacity, o.attributes = m.Kind, priceOf(m.Use), priceOf(m.Hold), whole(m.Capacity), string(text)
+	o.bond = sum(o.bond, whole(m.Bond))
 	return nil
 }
 
@@ -275,7 +284,7 @@ func priceOf(p marketpb.Price) priceRow {
 	if p.Per == 0 {
 		return priceRow{}
 	}
-	return priceRow{some(int64(p.Credits)), some(int64(p.Per))}
+	return priceRow{some(whole(p.Credits)), some(whole(p.Per))}
 }
 
 func newTxRow(id, time int64, in client.Tx, s signed) txRow {

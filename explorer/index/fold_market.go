@@ -2,6 +2,7 @@ package index
 
 import (
 	"database/sql"
+	"math"
 
 	"github.com/grange-network/grange/ledger/api/marketpb"
 )
@@ -24,9 +25,6 @@ func (b *batch) lease(h happening) error {
 	}
 	before := l.state
 	l.state, l.reason, l.changed = h.Get("state"), h.Get("reason"), b.time
-	if m, ok := h.message.(*marketpb.MsgFund); ok {
-		l.fund(m)
-	}
 	b.states = append(b.states, stateRow{h.position, l.n, b.time, l.state, l.reason})
 	if l.state == "closed" && before != "closed" {
 		return b.release(l)
@@ -55,14 +53,18 @@ func (b *batch) opened(l *leaseRow, h happening) error {
 	}
 	l.use, l.hold = priceOf(m.Use), priceOf(m.Hold)
 	l.offer = some(int64(m.OfferId))
-	if m.Bid != 0 { // OfferId is a demand, whose capacity and deposit its own message had
+	if m.Bid != 0 { // OfferId is a demand, which has the capacity and the deposit
 		l.offer = some(int64(m.Bid))
-	} else {
-		l.capacity, l.holdBudget = some(int64(m.Capacity)), some(int64(m.HoldBudget))
-		l.deposited = some(int64(m.HoldBudget))
-		for _, a := range m.Lanes {
-			add(&l.deposited, int64(a.Cap))
+		d, err := b.demands.find(int64(m.OfferId), b.loadDemand)
+		if err != nil {
+			return err
 		}
+		if d != nil {
+			l.capacity, l.holdBudget, l.deposited = some(d.capacity), some(d.holdBudget), some(d.deposited)
+		}
+	} else {
+		l.capacity, l.holdBudget = some(whole(m.Capacity)), some(whole(m.HoldBudget))
+		l.deposited = some(deposit(m.HoldBudget, m.Lanes))
 	}
 	o, err := b.offers.change(l.offer.Int64, b.loadOffer, func() *offerRow { return &offerRow{id: l.offer.Int64, attributes: "{}"} })
 	if err != nil {
@@ -70,19 +72,73 @@ func (b *batch) opened(l *leaseRow, h happening) error {
 	}
 	l.kind = word(o.kind)
 	o.leases++
-	o.sold += l.capacity.Int64
+	o.sold = sum(o.sold, l.capacity.Int64)
 	return nil
 }
 
-func (l *leaseRow) fund(m *marketpb.MsgFund) {
-	if !l.deposited.Valid {
-		return
+// whole is a number of the ledger in a column, which has 63 bits: a capacity may
+// be claimed to be anything.
+func whole(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+
+// sum is a + b of two that are not negative, or the most there is.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
 	}
-	add(&l.holdBudget, int64(m.HoldBudget))
-	add(&l.deposited, int64(m.HoldBudget))
-	for _, a := range m.Lanes {
-		add(&l.deposited, int64(a.Cap))
+	return a + b
+}
+
+// deposit is a hold budget with the caps of lanes.
+func deposit(budget uint64, lanes []marketpb.Lane) int64 {
+	total := whole(budget)
+	for _, a := range lanes {
+		total = sum(total, whole(a.Cap))
 	}
+	return total
+}
+
+// funded folds what transactions add to leases. There is an event only of a fund
+// that changes the state of its lease.
+func (b *batch) funded(s signed) error {
+	for _, m := range s.messages {
+		m, ok := m.(*marketpb.MsgFund)
+		if !ok || len(m.LeaseId) != 32 {
+			continue
+		}
+		id := [32]byte(m.LeaseId)
+		l, err := b.leases.find(id, b.loadLease)
+		if err != nil {
+			return err
+		}
+		if l == nil || !l.deposited.Valid {
+			continue
+		}
+		if l, err = b.leases.change(id, b.loadLease, nil); err != nil {
+			return err
+		}
+		if l.holdBudget.Valid { // a standing lease has none
+			l.holdBudget = some(sum(l.holdBudget.Int64, whole(m.HoldBudget)))
+		}
+		l.deposited, l.changed = some(sum(l.deposited.Int64, deposit(m.HoldBudget, m.Lanes))), b.time
+	}
+	return nil
+}
+
+// demand folds what a buyer asked bids for.
+func (b *batch) demand(h happening) error {
+	id := h.number("demand")
+	d, err := b.demands.change(id, b.loadDemand, func() *demandRow { return &demandRow{id: id, height: b.height, time: b.time} })
+	if err != nil {
+		return err
+	}
+	d.buyer, d.kind, d.reason = h.Get("buyer"), h.Get("kind"), h.Get("reason")
+	if id, ok := id32(h.Get("lease")); ok {
+		d.lease = id[:]
+	}
+	if m, ok := h.message.(*marketpb.MsgPost); ok && m.OfferId == 0 {
+		d.capacity, d.holdBudget, d.deposited = whole(m.Capacity), whole(m.HoldBudget), deposit(m.HoldBudget, m.Lanes)
+	}
+	return nil
 }
 
 // release gives the capacity of a closed lease back to its offer.
@@ -111,11 +167,7 @@ func (b *batch) standing(h happening) error {
 	if l.state == "" {
 		l.payer, l.kind, l.height, l.time = h.Get("payer"), word(h.Get("kind")), b.height, b.time
 		if m, ok := h.message.(*marketpb.MsgPost); ok {
-			l.use = priceOf(m.Use)
-			l.deposited = some(0)
-			for _, a := range m.Lanes {
-				add(&l.deposited, int64(a.Cap))
-			}
+			l.use, l.deposited = priceOf(m.Use), some(deposit(0, m.Lanes))
 		}
 	}
 	l.state, l.reason, l.changed = h.Get("state"), h.Get("reason"), b.time
@@ -153,13 +205,35 @@ func (b *batch) settle(h happening) error {
 	r.used = some(units - *last)
 	*last = units
 	b.receipts = append(b.receipts, r)
-	l.usePaid, l.net, l.receipts, l.changed = l.usePaid+paid, l.net+net, l.receipts+1, b.time
-	d.paid, d.net = d.paid+paid, d.net+net
-	return b.settled(l, d, r)
+	l.receipts++
+	return b.settled(l, d, r, 1)
 }
 
-// settled adds a receipt to its epoch: the lease's, the device's, everybody's.
-func (b *batch) settled(l *leaseRow, d *deviceRow, r receiptRow) error {
+// dispute folds what the end of a dispute paid for receipts that no statement
+// had. The penalty on top is no payment for use, and only in the event.
+func (b *batch) dispute(h happening) error {
+	lease, ok := id32(h.Get("lease"))
+	device, ok2 := id32(h.Get("device"))
+	paid := h.number("paid")
+	if !ok || !ok2 || h.Get("state") != "resolved" || paid == 0 {
+		return nil
+	}
+	l, err := b.leases.change(lease, b.loadLease, func() *leaseRow { return b.newLease(lease) })
+	if err != nil {
+		return err
+	}
+	d, err := b.devices.change(device, b.loadDevice, func() *deviceRow { return b.newDevice(device) })
+	if err != nil {
+		return err
+	}
+	return b.settled(l, d, receiptRow{used: some(0), paid: paid, net: h.number("net")}, 0)
+}
+
+// settled adds a payment for use to its lease, device and epoch: the lease's, the
+// device's, everybody's. receipts is how many it was for.
+func (b *batch) settled(l *leaseRow, d *deviceRow, r receiptRow, receipts int64) error {
+	l.usePaid, l.net, l.changed = l.usePaid+r.paid, l.net+r.net, b.time
+	d.paid, d.net = d.paid+r.paid, d.net+r.net
 	if !b.epoch.Valid {
 		return nil
 	}
@@ -174,12 +248,12 @@ func (b *batch) settled(l *leaseRow, d *deviceRow, r receiptRow) error {
 	if err != nil {
 		return err
 	}
-	w.usePaid, w.net, w.receipts = w.usePaid+r.paid, w.net+r.net, w.receipts+1
+	w.usePaid, w.net, w.receipts = w.usePaid+r.paid, w.net+r.net, w.receipts+receipts
 	e, err := b.current()
 	if err != nil {
 		return err
 	}
-	e.paid, e.net, e.receipts = e.paid+r.paid, e.net+r.net, e.receipts+1
+	e.paid, e.net, e.receipts = e.paid+r.paid, e.net+r.net, e.receipts+receipts
 	return nil
 }
 

@@ -83,8 +83,11 @@ func (f *Follower) Moved() <-chan struct{} {
 	return f.moved
 }
 
+// errWrite marks a failure of the database rather than of the node.
+var errWrite = errors.New("the database of the index does not take blocks")
+
 // Run indexes until ctx ends, and returns nil then. A node that fails is asked
-// again; only the file's own failure ends it.
+// again, and so is a database server; only a file's own failure ends it.
 func (f *Follower) Run(ctx context.Context) error {
 	defer f.say("stopped", "the index is no longer kept up to date")
 	if err := f.check(ctx); err != nil {
@@ -105,11 +108,15 @@ func (f *Follower) Run(ctx context.Context) error {
 		}
 		blocks, err := f.fetch(ctx, next)
 		if len(blocks) > 0 {
-			if _, err := f.store.Apply(ctx, blocks); err != nil {
-				return ended(ctx, err)
+			switch _, e := f.store.Apply(ctx, blocks); {
+			case e == nil:
+				f.advance()
+				wait = 50 * time.Millisecond
+			case !isURL(f.store.path) || ctx.Err() != nil:
+				return ended(ctx, e)
+			default:
+				err = errors.Join(errWrite, e)
 			}
-			f.advance()
-			wait = 50 * time.Millisecond
 		}
 		if err == nil {
 			continue
@@ -205,7 +212,11 @@ func (f *Follower) fetch(ctx context.Context, next int64) ([]client.Block, error
 // pruned.
 func (f *Follower) stall(ctx context.Context, err error) {
 	next := max(f.store.Height()+1, f.from)
-	f.log.Warn("read blocks failed, trying again", "height", next, "error", err)
+	f.log.Warn("index blocks failed, trying again", "height", next, "error", err)
+	if errors.Is(err, errWrite) {
+		f.say("stalled", fmt.Sprintf("the database of the index does not take blocks since block %d: what is shown is as of that block", next-1))
+		return
+	}
 	earliest, e := f.chain.Earliest(ctx)
 	if e != nil {
 		f.say("stalled", fmt.Sprintf("the node does not answer since block %d: what is shown is as of that block", next-1))

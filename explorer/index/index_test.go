@@ -156,7 +156,7 @@ func follow(t *testing.T, s *Store, c Chain) (*Follower, func()) {
 
 func await(t *testing.T, f *Follower, height int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	if err := f.Await(ctx, height); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func await(t *testing.T, f *Follower, height int64) {
 
 func awaitState(t *testing.T, f *Follower, state string) Progress {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if p := f.Progress(); p.State == state {
 			return p
 		}

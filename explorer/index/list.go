@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -47,6 +48,29 @@ func (a Amount) MarshalJSON() ([]byte, error) {
 
 // String is the number in decimal.
 func (a Amount) String() string { return strconv.FormatInt(int64(a), 10) }
+
+// claimed scans a sum of what is claimed. Anybody may claim anything: the sum is
+// made in floating point, exact to 9 PB, and ends where 63 bits do.
+type claimed struct{ to *Amount }
+
+// Scan reads a float.
+func (c claimed) Scan(v any) error {
+	switch n := v.(type) {
+	case int64:
+		*c.to = Amount(n)
+	case float64:
+		*c.to = math.MaxInt64
+		if n < math.MaxInt64 {
+			*c.to = Amount(n)
+		}
+	default:
+		return fmt.Errorf("scan sum: %T is no number", v)
+	}
+	return nil
+}
+
+// sumOf is the SQL of such a sum.
+func sumOf(column string) string { return "coalesce(sum(CAST(" + column + " AS DOUBLE PRECISION)), 0)" }
 
 func amount(v sql.NullInt64) *Amount {
 	if !v.Valid {

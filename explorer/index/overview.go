@@ -49,7 +49,7 @@ func (s *Store) Overview(ctx context.Context) (o Overview, err error) {
 	err = errors.Join(
 		row("SELECT count(*), count(*) FILTER (WHERE status = 'active'), count(DISTINCT owner), coalesce(sum(paid), 0), coalesce(sum(net), 0) FROM devices").
 			Scan(&o.Registered, &o.Active, &o.Owners, &o.Paid, &o.Net),
-		row("SELECT coalesce(sum(capacity), 0), coalesce(sum(sold), 0) FROM offers WHERE status = 'open'").Scan(&o.Claimed, &o.Sold),
+		row("SELECT "+sumOf("capacity")+", "+sumOf("sold")+" FROM offers WHERE status = 'open'").Scan(claimed{&o.Claimed}, claimed{&o.Sold}),
 		row("SELECT coalesce(sum(deposited), 0) FROM leases").Scan(&o.Deposited),
 		row("SELECT coalesce(sum(receipts), 0) FROM epochs").Scan(&o.Receipts),
 		row("SELECT max(number), (SELECT revenue FROM epochs WHERE revenue IS NOT NULL ORDER BY number DESC LIMIT 1) FROM epochs WHERE revenue IS NOT NULL").Scan(&lastEpoch, &lastRevenue))
@@ -89,7 +89,7 @@ func (s *Store) leaseStates(ctx context.Context, o *Overview) error {
 }
 
 func (s *Store) kinds(ctx context.Context, o *Overview, decided sql.NullInt64) error {
-	rows, err := s.read.QueryContext(ctx, `SELECT kind, count(DISTINCT device), count(*), coalesce(sum(leases), 0), coalesce(sum(capacity), 0), coalesce(sum(sold), 0),
+	rows, err := s.read.QueryContext(ctx, `SELECT kind, count(DISTINCT device), count(*), coalesce(sum(leases), 0), `+sumOf("capacity")+`, `+sumOf("sold")+`,
 		(SELECT sum(p.units) FROM proofs p WHERE p.epoch = ? AND p.device IN (SELECT device FROM offers k WHERE k.kind = o.kind)),
 		(SELECT coalesce(sum(l.hold_paid + l.use_paid), 0) FROM leases l WHERE l.kind = o.kind)
 		FROM offers o WHERE status = 'open' GROUP BY kind ORDER BY kind`, decided)
@@ -101,7 +101,7 @@ func (s *Store) kinds(ctx context.Context, o *Overview, decided sql.NullInt64) e
 	for rows.Next() {
 		var k KindTotals
 		var proven sql.NullInt64
-		if err := rows.Scan(&k.Kind, &k.Devices, &k.Offers, &k.Leases, &k.Claimed, &k.Sold, &proven, &k.Paid); err != nil {
+		if err := rows.Scan(&k.Kind, &k.Devices, &k.Offers, &k.Leases, claimed{&k.Claimed}, claimed{&k.Sold}, &proven, &k.Paid); err != nil {
 			return err
 		}
 		k.Proven = amount(proven)

@@ -111,11 +111,11 @@ func (f DeviceFilter) apply(q *query, dialect *dialect, decided sql.NullInt64) {
 	}
 }
 
-const selectDevices = `SELECT d.id, d.did, d.owner, d.key_type, d.class, d.status, d.endpoint, d.capabilities, d.metadata, d.place, d.cell, d.latitude, d.longitude,
+var selectDevices = `SELECT d.id, d.did, d.owner, d.key_type, d.class, d.status, d.endpoint, d.capabilities, d.metadata, d.place, d.cell, d.latitude, d.longitude,
 	d.height, d.time, d.paid, d.net, d.slashed, ` + outcomeOf + `,
 	(SELECT sum(units) FROM proofs p WHERE p.epoch = ? AND p.device = d.n),
-	(SELECT coalesce(sum(capacity), 0) FROM offers o WHERE o.device = d.n AND o.status = 'open'),
-	(SELECT coalesce(sum(sold), 0) FROM offers o WHERE o.device = d.n),
+	(SELECT ` + sumOf("capacity") + ` FROM offers o WHERE o.device = d.n AND o.status = 'open'),
+	(SELECT ` + sumOf("sold") + ` FROM offers o WHERE o.device = d.n),
 	(SELECT count(*) FROM leases l WHERE l.device = d.n AND l.state <> 'closed'),
 	(SELECT epoch FROM proofs p WHERE p.device = d.n ORDER BY sequence DESC LIMIT 1), d.n FROM devices d`
 
@@ -128,7 +128,7 @@ func (s *Store) scanDevice(decided sql.NullInt64) func(*sql.Rows) (Device, *stri
 		var index, ns, n int64
 		var lat, lng sql.NullFloat64
 		err := r.Scan((*[]byte)(&d.ID), &d.DID, &d.Owner, &key, &class, &d.Status, &endpoint, &capabilities, &metadata, &at, &index, &lat, &lng,
-			&d.Height, &ns, &d.Paid, &d.Net, &d.Slashed, &outcome, &proven, &d.Claimed, &d.Sold, &d.Leases, &last, &n)
+			&d.Height, &ns, &d.Paid, &d.Net, &d.Slashed, &outcome, &proven, claimed{&d.Claimed}, claimed{&d.Sold}, &d.Leases, &last, &n)
 		if err != nil {
 			return d, nil, err
 		}
@@ -208,7 +208,7 @@ func (s *Store) Cells(ctx context.Context, f DeviceFilter, resolution int) (cell
 	q := query{from: `SELECT d.place >> ` + strconv.Itoa(shift) + `, min(d.place), count(*), count(DISTINCT d.owner),
 		count(*) FILTER (WHERE EXISTS (SELECT 1 FROM proofs p WHERE p.epoch = ? AND p.device = d.n)),
 		sum((SELECT coalesce(sum(units), 0) FROM proofs p WHERE p.epoch = ? AND p.device = d.n)),
-		sum((SELECT coalesce(sum(capacity), 0) FROM offers o WHERE o.device = d.n AND o.status = 'open')) FROM devices d`, args: []any{e, e}}
+		sum((SELECT ` + sumOf("capacity") + ` FROM offers o WHERE o.device = d.n AND o.status = 'open')) FROM devices d`, args: []any{e, e}}
 	f.apply(&q, s.dialect, e)
 	q.order = " GROUP BY 1 ORDER BY 1"
 	rows, err := s.read.QueryContext(ctx, q.sql(), q.args...)
@@ -219,7 +219,7 @@ func (s *Store) Cells(ctx context.Context, f DeviceFilter, resolution int) (cell
 	for rows.Next() {
 		var c CellCount
 		var group, least sql.NullInt64
-		if err := rows.Scan(&group, &least, &c.Devices, &c.Owners, &c.Proven, &c.ProvenUnits, &c.Claimed); err != nil {
+		if err := rows.Scan(&group, &least, &c.Devices, &c.Owners, &c.Proven, &c.ProvenUnits, claimed{&c.Claimed}); err != nil {
 			return nil, 0, err
 		}
 		if !least.Valid {

@@ -177,7 +177,7 @@ func dump(ctx context.Context, tx transaction, w *bufio.Writer, table, key strin
 		if err := rows.Scan(at...); err != nil {
 			return err
 		}
-		w.WriteString(table)
+		fmt.Fprint(w, table)
 		for i, v := range values {
 			if b, ok := v.([]byte); ok {
 				v = fmt.Sprintf("x%x", b)
