@@ -13,7 +13,7 @@ import (
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/node/sensing"
-	"github.com/grange-network/grange/node/sensing/beijing"
+	"github.com/grange-network/grange/vertical/sensing/beijing"
 )
 
 // Roles of the sensing vertical.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grange-network/grange/node/sensing/beijing"
+	"github.com/grange-network/grange/vertical/sensing/beijing"
 	"github.com/grange-network/grange/vertical/sensing/senml"
 	"github.com/grange-network/grange/vertical/sensing/sidecar"
 )
