@@ -64,7 +64,8 @@ func (d Door) open(ctx context.Context) (*notary.Gateway, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.Lanes = append(g.Lanes, notary.Lane{Payer: prepaid.Payer{Terms: terms, Dir: d.Dir, Key: d.Session}, Notary: s.Target})
+		g.Pool.Payers = append(g.Pool.Payers, prepaid.Payer{Terms: terms, Dir: d.Dir, Key: d.Session})
+		g.Notaries = append(g.Notaries, s.Target)
 	}
 	g.Dialer, err = tunnel.NewDialer(d.Session, tunnel.Options{MaxBackoff: maxBackoff, Log: d.Log})
 	return g, err

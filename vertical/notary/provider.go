@@ -3,6 +3,7 @@ package notary
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ type Provider struct {
 
 // Handler answers gateways and other notaries, over the tunnel.
 func (p *Provider) Handler() http.Handler {
-	return tunnel.Answers(stampRequest, map[string]func(context.Context, []byte) ([]byte, error){"/sight": p.sight, "/stamp": p.stamp})
+	return tunnel.Answers(receipt.Size+sha256.Size, map[string]func(context.Context, []byte) ([]byte, error){"/sight": p.sight, "/stamp": p.stamp})
 }
 
 func (p *Provider) sight(ctx context.Context, raw []byte) ([]byte, error) {
@@ -53,32 +54,16 @@ func (p *Provider) sight(ctx context.Context, raw []byte) ([]byte, error) {
 	return ed25519.Sign(p.Key, message("answer", witness, at)), nil
 }
 
-const stampRequest = receipt.Size + 32
-
 // stamp gives one stamp for a receipt that pays for it.
 func (p *Provider) stamp(ctx context.Context, raw []byte) ([]byte, error) {
-	r, hash, err := decodeStamp(raw)
-	if err != nil {
-		return nil, err
-	}
 	epoch, err := p.Ledger.Epoch(ctx)
-	if err == nil {
-		r, err = p.Payee.Take(ctx, r, epoch, 1)
-	}
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now().Unix()
-	out := binary.BigEndian.AppendUint64(r.Encode(), uint64(now))
-	return append(out, ed25519.Sign(p.Key, message("stamp", hash, now))...), nil
-}
-
-func decodeStamp(raw []byte) (r receipt.Receipt, hash [32]byte, err error) {
-	if len(raw) != stampRequest {
-		return r, hash, fmt.Errorf("decode stamp: %d bytes, want %d", len(raw), stampRequest)
-	}
-	r, err = receipt.Decode(raw[:receipt.Size])
-	return r, [32]byte(raw[receipt.Size:]), err
+	return p.Payee.Sell(ctx, raw, sha256.Size, epoch, 1, func(hash []byte) []byte {
+		now := time.Now().Unix()
+		return append(binary.BigEndian.AppendUint64(nil, uint64(now)), ed25519.Sign(p.Key, message("stamp", [32]byte(hash), now))...)
+	})
 }
 
 // Run looks at the other notaries once a slot; when an epoch is over it publishes
@@ -89,7 +74,8 @@ func (p *Provider) Run(ctx context.Context) {
 	for last := uint64(0); ; {
 		epoch, err := p.Ledger.Epoch(ctx)
 		if err == nil && epoch > last {
-			err = errors.Join(p.publish(ctx, last), p.Ledger.Settle(ctx, p.Payee.Newest()))
+			err = errors.Join(
+				evidence.PublishRows(ctx, p.Archive, Name, last, p.Cutter, Sight.segment, p.sights), p.Ledger.Settle(ctx, p.Payee.Newest()))
 			last, p.sights = epoch, nil
 		}
 		if err = errors.Join(err, p.look(ctx)); err != nil && ctx.Err() == nil {
@@ -119,8 +105,4 @@ func (p *Provider) look(ctx context.Context) error {
 		err = errors.Join(err, e)
 	}
 	return err
-}
-
-func (p *Provider) publish(ctx context.Context, epoch uint64) error {
-	return evidence.PublishRows(ctx, p.Archive, Name, epoch, p.Cutter, Sight.segment, p.sights)
 }
