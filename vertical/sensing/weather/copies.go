@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
-	"slices"
 
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/vertical"
@@ -19,9 +18,13 @@ const (
 	gramHourly  = 12
 	leastChange = 4 // a gram has at least gram/leastChange different samples
 
-	leastCommon = 20    // moments at which two residuals are compared
-	leastGroup  = 5     // stations whose median is taken off
-	tooAlike    = 0.999 // correlation of residuals
+	leastCommon = 20  // moments at which two series are compared
+	leastSpread = 0.5 // K, standard deviation: what stands still is judged elsewhere
+
+	// Standard deviations of the difference of two series that count as one.
+	alikeT  = 0.15 // K
+	alikeRH = 1.5  // %
+	alikeP  = 0.15 // hPa
 )
 
 // copies says for each station how many devices signed its series: the same
@@ -136,9 +139,9 @@ func different(run []byte, size int) int {
 	return n
 }
 
-// alike finds series that are equal but for noise: what is left of temperature,
-// humidity and pressure when the median of the stations nearby is taken off goes
-// together to more than neighbours' ever does.
+// alike finds series that are equal but for a little noise. Two honest stations
+// are as alike only where they stand side by side, and then the second is worth
+// nothing more.
 func alike(all []*record, same sets) {
 	groups := map[h3.Cell][]int{}
 	for i, r := range all {
@@ -147,111 +150,64 @@ func alike(all []*record, same sets) {
 		}
 	}
 	for _, group := range groups { // groups do not touch each other
-		if len(group) >= leastGroup {
-			alikeIn(all, group, same)
-		}
-	}
-}
-
-func alikeIn(all []*record, group []int, same sets) {
-	residuals := make([][]float64, len(group))
-	for _, v := range []qod.Variable{qod.Temperature, qod.Humidity, qod.Pressure} {
-		for k, r := range residualsOf(all, group, v) {
-			residuals[k] = append(residuals[k], r...)
-		}
-	}
-	for a := range group {
-		for b := range a {
-			if same.find(group[a]) != same.find(group[b]) && correlation(residuals[a], residuals[b]) > tooAlike {
-				same.join(group[a], group[b])
+		series := make([]map[int64][3]float64, len(group))
+		for k, i := range group {
+			series[k] = moments(all[i])
+			for j := range k {
+				if same.find(i) != same.find(group[j]) && close(series[k], series[j]) {
+					same.join(i, group[j])
+				}
 			}
 		}
 	}
 }
 
-// residualsOf are the differences to the group's median at every ten minutes of
-// the series, standardised; NaN for none.
-func residualsOf(all []*record, group []int, v qod.Variable) [][]float64 {
-	const every = 600 // seconds
-	low, high := int64(math.MaxInt64), int64(math.MinInt64)
-	for _, i := range group {
-		if n := len(all[i].samples); n > 0 {
-			low, high = min(low, all[i].samples[0].Time.Unix()/every), max(high, all[i].samples[n-1].Time.Unix()/every)
-		}
-	}
-	out := make([][]float64, len(group))
-	if low > high {
-		return out
-	}
-	for k, i := range group {
-		out[k] = slices.Repeat([]float64{math.NaN()}, int(high-low+1))
-		for s := range all[i].samples {
-			out[k][all[i].samples[s].Time.Unix()/every-low] = all[i].samples[s].Value[v]
-		}
-	}
-	var column []float64
-	for t := range out[0] {
-		column = column[:0]
-		for k := range out {
-			if x := out[k][t]; !math.IsNaN(x) {
-				column = append(column, x)
-			}
-		}
-		slices.Sort(column)
-		for k := range out {
-			if len(column) < leastGroup {
-				out[k][t] = math.NaN()
-			} else {
-				out[k][t] -= column[len(column)/2]
-			}
-		}
-	}
-	for k := range out {
-		standardise(out[k])
+// moments are the last samples of every ten minutes.
+func moments(r *record) map[int64][3]float64 {
+	out := make(map[int64][3]float64, 200)
+	for i := range r.samples {
+		v := &r.samples[i].Value
+		out[r.samples[i].Time.Unix()/600] = [3]float64{v[qod.Temperature], v[qod.Humidity], v[qod.Pressure]}
 	}
 	return out
 }
 
-// region is the cell of resolution 3, about 12,000 km², that a station is in.
-func region(r *record) h3.Cell { return h3.Cell(r.Cell).Parent(3) }
-
-// standardise brings a series to mean 0 and deviation 1; a constant one to
-// nothing.
-func standardise(x []float64) {
-	var n, mean, square float64
-	for _, v := range x {
-		if !math.IsNaN(v) {
-			n++
-			mean += v
-		}
-	}
-	mean /= n
-	for _, v := range x {
-		if !math.IsNaN(v) {
-			square += float64((v - mean) * (v - mean))
-		}
-	}
-	deviation := math.Sqrt(square / n)
-	for i := range x {
-		if x[i] = (x[i] - mean) / deviation; math.IsInf(x[i], 0) {
-			x[i] = math.NaN()
-		}
-	}
-}
-
-func correlation(a, b []float64) float64 {
-	var n, sa, sb, aa, bb, ab float64
-	for i := range min(len(a), len(b)) {
-		x, y := a[i], b[i]
-		if math.IsNaN(x) || math.IsNaN(y) {
+// close compares two series at the moments that both have.
+func close(a, b map[int64][3]float64) bool {
+	var n float64
+	var sum, square, own, ownSquare [3]float64
+	for at, x := range a { // the order does not matter: sums are exact
+		y, both := b[at]
+		if !both || !sane(x) || !sane(y) {
 			continue
 		}
 		n++
-		sa, sb = sa+x, sb+y
-		aa, bb, ab = aa+float64(x*x), bb+float64(y*y), ab+float64(x*y)
+		for i := range x {
+			// Whole thousandths add up the same in any order.
+			d, v := math.Round(1000*(x[i]-y[i])), math.Round(1000*x[i])
+			sum[i], square[i] = sum[i]+d, square[i]+float64(d*d)
+			own[i], ownSquare[i] = own[i]+v, ownSquare[i]+float64(v*v)
+		}
 	}
 	if n < leastCommon {
-		return 0
+		return false
 	}
-	return (float64(n*ab) - float64(sa*sb)) / math.Sqrt(float64((float64(n*aa)-float64(sa*sa))*(float64(n*bb)-float64(sb*sb))))
+	for i, limit := range [3]float64{alikeT, alikeRH, alikeP} {
+		if variance(n, sum[i], square[i]) > float64(float64(1e6*limit)*limit) {
+			return false
+		}
+	}
+	return variance(n, own[0], ownSquare[0]) > 1e6*leastSpread*leastSpread
 }
+
+// sane reports whether a sample is whole and small enough for exact sums.
+func sane(x [3]float64) bool {
+	return math.Abs(x[0]) < 2000 && math.Abs(x[1]) < 2000 && math.Abs(x[2]) < 2000 // false for NaN
+}
+
+func variance(n, sum, square float64) float64 {
+	return float64(square/n) - float64(float64(sum/n)*float64(sum/n))
+}
+
+// region is the cell of resolution 3, about 12,000 km², that a station is in.
+func region(r *record) h3.Cell { return h3.Cell(r.Cell).Parent(3) }

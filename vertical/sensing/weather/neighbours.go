@@ -10,6 +10,11 @@ import (
 	"github.com/grange-network/grange/vertical/sensing/weather/spatial"
 )
 
+// buddies are the parameters of the comparison. They are titanlib's usual ones but
+// for the radius and the number of neighbours, which are those of a network that
+// is still thin.
+var buddies = spatial.Buddies{Radius: 50_000, Least: 3, Threshold: 3, Gradient: -0.0065, LeastStd: 1, Rounds: 2}
+
 // leastJudged is how many hours neighbours must have judged before their verdict
 // counts.
 const leastJudged = 6
@@ -33,7 +38,7 @@ func (r *record) hourlyMeans(w sensing.Window, v qod.Variable) []float64 {
 }
 
 // neighbours compares the temperature of each hour with the stations of other
-// owners within 30 km. Where there are too few the verdict is neutral.
+// owners within 50 km. A station that nobody can confirm counts half.
 func neighbours(w sensing.Window, all []*record) []vertical.Term {
 	places := make([]spatial.Station, len(all))
 	means := make([][]float64, len(all))
@@ -47,12 +52,12 @@ func neighbours(w sensing.Window, all []*record) []vertical.Term {
 		for i := range all {
 			values[i] = means[i][h]
 		}
-		verdicts, err := spatial.DefaultBuddies.Check(places, values)
+		verdicts, err := buddies.Check(places, values)
 		if err != nil {
 			panic(err) // the lists have one length
 		}
 		for i, v := range verdicts {
-			if !math.IsNaN(values[i]) && v.Neighbours >= spatial.DefaultBuddies.Least {
+			if !math.IsNaN(values[i]) && v.Neighbours >= buddies.Least {
 				judged[i]++
 				if !v.Flagged {
 					agreed[i]++
@@ -64,7 +69,7 @@ func neighbours(w sensing.Window, all []*record) []vertical.Term {
 	for i := range all {
 		out[i] = vertical.Term{Name: "hours its neighbours agree with", Value: agreed[i], Of: judged[i]}
 		if judged[i] < leastJudged {
-			out[i] = vertical.Term{Name: "too few neighbours to judge", Value: 1, Of: 1}
+			out[i] = vertical.Term{Name: "too few neighbours to confirm it", Value: 1, Of: 2}
 		}
 	}
 	return out
