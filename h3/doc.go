@@ -3,6 +3,5 @@
 // Where devices are assigned to cells and where cells are drawn, it is this code.
 //
 // Indexing and centres come from Kl1mn/h3-go (pure Go); the rest is bit arithmetic
-// on the index and geometry on the icosahedron's faces. It finds no neighbours
-// and measures no distances.
+// on the index and geometry on the icosahedron's faces. It finds no neighbours.
 package h3

@@ -4,12 +4,13 @@ package kinds
 
 import (
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/air"
 	"github.com/grange-network/grange/vertical/sensing/weather"
 )
 
 // All are the kinds by name.
 func All() []sensing.Kind {
-	return []sensing.Kind{weather.Kind{}}
+	return []sensing.Kind{air.Kind{}, weather.Kind{}}
 }
 
 // Vertical is the sensing vertical with all kinds.

@@ -1,0 +1,247 @@
+package air
+
+import (
+	"math"
+	"slices"
+
+	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/vertical"
+	"github.com/grange-network/grange/vertical/sensing/copies"
+)
+
+// Parameters of the comparison with others.
+const (
+	radius      = 20_000.0 // metres within which air is much the same
+	leastOthers = 3        // owners to compare with
+	leastHours  = 12       // to judge by
+	much        = 3.0      // times more or less than the others'
+	little      = 10.0     // µg/m³ added before, since little is measured badly
+	inCommon    = 0.7      // correlation with the others' course from which nothing is missing
+	lively      = 0.2      // spread of the others' course below which there is none
+	alike       = 0.97     // correlation of changes from hour to hour
+	closer      = 0.03     // mean difference, in parts of the value
+)
+
+// town is what stations are compared in.
+type town struct {
+	all   []*record
+	near  [][]int
+	alike copies.Sets
+}
+
+// neighbourhoods lists for each station the others within the radius, by their ids.
+func neighbourhoods(all []*record) [][]int {
+	byCell := map[h3.Cell][]int{}
+	const coarse = 4 // about 50 km across
+	for i, r := range all {
+		if r.Cell != 0 {
+			c := h3.Cell(r.Cell).Parent(coarse)
+			byCell[c] = append(byCell[c], i)
+		}
+	}
+	out := make([][]int, len(all))
+	for i, r := range all {
+		if r.Cell == 0 {
+			continue
+		}
+		for _, c := range around(r.lat, r.lon, coarse) {
+			for _, k := range byCell[c] {
+				if k != i && h3.Distance(r.lat, r.lon, all[k].lat, all[k].lon) <= radius {
+					out[i] = append(out[i], k)
+				}
+			}
+		}
+		slices.SortFunc(out[i], func(a, b int) int { return slices.Compare(all[a].ID[:], all[b].ID[:]) })
+	}
+	return out
+}
+
+// around are the cells that lie within the radius of a place: those of the place
+// and of eight points on the circle, which cells of that size do not slip through.
+func around(lat, lon float64, resolution int) []h3.Cell {
+	out := []h3.Cell{h3.At(lat, lon, resolution)}
+	const metre = 1 / 111_195.0 // degrees of latitude
+	for _, d := range [8][2]float64{{1, 0}, {-1, 0}, {0, 1}, {0, -1}, {0.7071, 0.7071}, {0.7071, -0.7071}, {-0.7071, 0.7071}, {-0.7071, -0.7071}} {
+		north := max(-90, min(90, lat+float64(d[0]*radius*metre)))
+		east := lon + float64(d[1]*radius*metre)/max(0.01, math.Cos(float64(lat*math.Pi/180)))
+		if c := h3.At(north, math.Remainder(east, 360), resolution); !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// others are the medians, hour by hour, of a variable among the neighbours, one
+// voice for each owner and for each set of stations that are too alike; NaN where
+// fewer than leastOthers were heard.
+func (t town) others(i, v int) [hours]float64 {
+	var out [hours]float64
+	for h := range hours {
+		owners, sets := map[string]bool{t.all[i].Owner: true}, map[int]bool{t.alike.Find(i): true}
+		var values []float64
+		for _, k := range t.near[i] {
+			o := t.all[k]
+			if set := t.alike.Find(k); !owners[o.Owner] && !sets[set] && o.good[v][h] {
+				owners[o.Owner], sets[set] = true, true
+				values = append(values, o.mean[v][h])
+			}
+		}
+		out[h] = math.NaN()
+		if len(values) >= leastOthers {
+			out[h] = median(values)
+		}
+	}
+	return out
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return float64((values[(len(values)-1)/2] + values[len(values)/2]) / 2)
+}
+
+// agreement compares the main variable of each hour with the others' median: by
+// how much it differs, and whether it goes up and down with theirs. Where there
+// are too few others the verdict is neutral.
+func (t town) agreement(i int) vertical.Term {
+	r := t.all[i]
+	main := r.main()
+	theirs := t.others(i, main)
+	var mine, them []float64
+	var agreed uint64
+	for h := range hours {
+		if x, m := r.mean[main][h], theirs[h]; !math.IsNaN(x) && !math.IsNaN(m) {
+			a, b := math.Log(max(0, x)+little), math.Log(m+little)
+			mine, them = append(mine, a), append(them, b)
+			if math.Abs(a-b) <= math.Log(much) {
+				agreed++
+			}
+		}
+	}
+	switch {
+	case len(mine) < leastHours:
+		return vertical.Term{Name: "too few neighbours to judge", Value: 1, Of: 1}
+	case spread(them) > lively:
+		together := max(0, min(inCommon, correlation(mine, them)))
+		agreed = uint64(math.Round(float64(float64(agreed) * together / inCommon * whole)))
+		return vertical.Term{Name: "hours and course as its neighbours'", Value: agreed, Of: uint64(len(mine)) * whole}
+	}
+	return vertical.Term{Name: "hours its neighbours agree with", Value: agreed, Of: uint64(len(mine))}
+}
+
+// main is the variable that a station is compared by.
+func (r *record) main() int {
+	if r.measures(pm25) {
+		return pm25
+	}
+	for v := range temperature {
+		if r.measures(v) {
+			return v
+		}
+	}
+	return pm25
+}
+
+// Parameters of the search for sensors indoors.
+const (
+	indoorRange = 1.0  // °C in a day that no weather keeps to
+	indoorLow   = 15.0 // °C of rooms
+	indoorHigh  = 30.0
+	indoorPart  = 0.35 // of the others' range
+	indoorApart = 8.0  // °C from the others all day, by which a room shows in winter
+	leastSpan   = 18   // hours to judge by
+)
+
+// outdoors judges by the temperature, which in a room changes little and in winter
+// is far from the others'.
+func (t town) outdoors(i int) vertical.Term {
+	temperatures := t.all[i].mean[temperature]
+	indoors := false
+	if mine := known(temperatures); len(mine) >= leastSpan && slices.Min(mine) >= indoorLow && slices.Max(mine) <= indoorHigh {
+		swing := slices.Max(mine) - slices.Min(mine)
+		indoors = swing < indoorRange
+		them := t.others(i, temperature)
+		if theirs := known(them); len(theirs) >= leastSpan {
+			indoors = indoors || swing < float64(indoorPart*(slices.Max(theirs)-slices.Min(theirs))) || apartOf(temperatures, them) > indoorApart
+		}
+	}
+	if indoors {
+		return vertical.Term{Name: "outdoors, by its temperature", Value: 0, Of: 1}
+	}
+	return vertical.Term{Name: "outdoors, by its temperature", Value: 1, Of: 1}
+}
+
+// apartOf is the mean difference of two courses; 0 where they share no hour.
+func apartOf(a, b [hours]float64) float64 {
+	var sum, n float64
+	for h := range hours {
+		if d := math.Abs(a[h] - b[h]); !math.IsNaN(d) {
+			sum += d
+			n++
+		}
+	}
+	return sum / max(1, n)
+}
+
+func known(hourly [hours]float64) []float64 {
+	var out []float64
+	for _, x := range hourly {
+		if !math.IsNaN(x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// tooAlike reports whether what two stations measure is, or changes from hour to
+// hour, as that of two places never does: between the stations of Beijing changes
+// of PM2.5 correlate by up to 0.95, and values differ by more than 10 %.
+func tooAlike(a, b *record) bool {
+	v := a.main()
+	if v != b.main() {
+		return false
+	}
+	var x, y []float64
+	var level, differ, n float64
+	for h := range hours {
+		p, q := a.mean[v][h], b.mean[v][h]
+		if math.IsNaN(p) || math.IsNaN(q) {
+			continue
+		}
+		level, differ, n = level+(p+q)/2, differ+math.Abs(p-q), n+1
+		if h > 0 && !math.IsNaN(a.mean[v][h-1]) && !math.IsNaN(b.mean[v][h-1]) {
+			x, y = append(x, p-a.mean[v][h-1]), append(y, q-b.mean[v][h-1])
+		}
+	}
+	// Air that is clean all day is alike everywhere.
+	close := n >= leastSpan && level/n > little && differ < float64(closer*level)
+	return close || len(x) >= leastSpan && correlation(x, y) > alike
+}
+
+// spread is the standard deviation.
+func spread(x []float64) float64 {
+	var mean, square float64
+	for _, v := range x {
+		mean += v / float64(len(x))
+	}
+	for _, v := range x {
+		square += float64((v-mean)*(v-mean)) / float64(len(x))
+	}
+	return math.Sqrt(square)
+}
+
+// correlation of two series; 0 where one stands still.
+func correlation(a, b []float64) float64 {
+	var ma, mb, aa, bb, ab float64
+	n := float64(len(a))
+	for i := range a {
+		ma, mb = ma+a[i]/n, mb+b[i]/n
+	}
+	for i := range a {
+		x, y := a[i]-ma, b[i]-mb
+		aa, bb, ab = aa+float64(x*x), bb+float64(y*y), ab+float64(x*y)
+	}
+	if aa == 0 || bb == 0 {
+		return 0
+	}
+	return ab / math.Sqrt(float64(aa*bb))
+}

@@ -1,0 +1,163 @@
+// Package copies finds series of readings that several devices signed, or one
+// device twice: equal runs of samples. It knows nothing of what was measured, and
+// finds no copy that was changed on the way.
+package copies
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+
+	"github.com/grange-network/grange/vertical"
+)
+
+// Sample is one moment of a series.
+type Sample struct {
+	At     int64  // Unix seconds
+	Digest uint64 // of what was measured
+}
+
+// Digest is of values to the hundredth; NaN for one that is missing.
+func Digest(values ...float64) uint64 {
+	b := make([]byte, 0, 64)
+	for _, v := range values {
+		if math.IsNaN(v) || math.Abs(v) > 1e12 {
+			v = -1e12
+		}
+		b = binary.LittleEndian.AppendUint64(b, uint64(int64(math.Round(v*100))))
+	}
+	sum := sha256.Sum256(b)
+	return binary.LittleEndian.Uint64(sum[:])
+}
+
+// Verdict is about one series.
+type Verdict struct {
+	Devices uint64 // that have the same samples at the same times, itself included
+	Late    bool   // another device had its samples at an earlier time
+	Repeats bool   // it has a run of samples twice
+}
+
+// Term is a verdict as a factor of a weight: devices that sign one series share
+// what it is worth, a later copy and one that repeats itself are worth nothing.
+func (v Verdict) Term() vertical.Term {
+	switch {
+	case v.Repeats:
+		return vertical.Term{Name: "series does not repeat itself", Value: 0, Of: 1}
+	case v.Late:
+		return vertical.Term{Name: "series is not another's of earlier", Value: 0, Of: 1}
+	}
+	return vertical.Term{Name: "one of the devices with this series", Value: 1, Of: v.Devices}
+}
+
+// Sets are disjoint sets of devices that count as one.
+type Sets []int
+
+// NewSets are n sets of one.
+func NewSets(n int) Sets {
+	s := make(Sets, n)
+	for i := range s {
+		s[i] = i
+	}
+	return s
+}
+
+// Find names the set of i.
+func (s Sets) Find(i int) int {
+	for s[i] != i {
+		s[i] = s[s[i]]
+		i = s[i]
+	}
+	return i
+}
+
+// Join makes one set of those of i and j.
+func (s Sets) Join(i, j int) { s[s.Find(i)] = s.Find(j) }
+
+// Sizes are the sizes of each member's set.
+func (s Sets) Sizes() []uint64 {
+	n := map[int]uint64{}
+	for i := range s {
+		n[s.Find(i)]++
+	}
+	out := make([]uint64, len(s))
+	for i := range s {
+		out[i] = n[s.Find(i)]
+	}
+	return out
+}
+
+// Rule says which runs are too long to be equal by chance.
+type Rule struct {
+	Run       int // samples in a row
+	Different int // least different samples of a run; a constant proves nothing
+}
+
+// Find compares series, each in the order of time. alike holds what is already
+// known to be one, and gets what is found; nil for nothing.
+func Find(r Rule, series [][]Sample, alike Sets) []Verdict {
+	if alike == nil {
+		alike = NewSets(len(series))
+	}
+	out := make([]Verdict, len(series))
+	first := earliest(r, series)
+	for i, s := range series {
+		for at, run := range r.runs(s) {
+			switch f := first[run]; {
+			case f.at == at && f.series != i:
+				alike.Join(i, f.series)
+			case f.at != at && f.only == i:
+				out[i].Repeats = true
+			case f.at != at:
+				out[i].Late = true
+			}
+		}
+	}
+	for i, n := range alike.Sizes() {
+		out[i].Devices = n
+	}
+	return out
+}
+
+// origin is where a run was first.
+type origin struct {
+	at     int64
+	series int
+	only   int // the one series that has the run at that time; -1 for several
+}
+
+func earliest(r Rule, series [][]Sample) map[[sha256.Size]byte]origin {
+	first := map[[sha256.Size]byte]origin{}
+	for i, s := range series {
+		for at, run := range r.runs(s) {
+			f, known := first[run]
+			switch {
+			case !known || at < f.at:
+				first[run] = origin{at, i, i}
+			case at == f.at && f.series != i:
+				f.only = -1
+				first[run] = f
+			}
+		}
+	}
+	return first
+}
+
+// runs yields the time of the first sample and the hash of each run.
+func (r Rule) runs(s []Sample) func(yield func(int64, [sha256.Size]byte) bool) {
+	return func(yield func(int64, [sha256.Size]byte) bool) {
+		b := make([]byte, 0, 8*r.Run)
+		for k := 0; k+r.Run <= len(s); k++ {
+			b = b[:0]
+			different := 1
+			for n, x := range s[k : k+r.Run] {
+				b = binary.LittleEndian.AppendUint64(b, x.Digest)
+				if n > 0 && x.Digest != s[k+n-1].Digest {
+					different++
+				}
+			}
+			if different >= r.Different && !yield(s[k].At, sha256.Sum256(b)) {
+				return
+			}
+		}
+	}
+}
