@@ -2,41 +2,24 @@ package sensing
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
-	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/vertical/sensing/senml"
+	"github.com/grange-network/grange/vertical/sensing/sensingtest"
 )
 
 const chain = "test-1"
-
-type signer struct{ private ed25519.PrivateKey }
-
-func newSigner(seed byte) signer {
-	return signer{ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))}
-}
-
-func (s signer) PublicKey() device.PublicKey {
-	k, err := device.NewPublicKey(device.Ed25519, s.private.Public().(ed25519.PublicKey))
-	if err != nil {
-		panic(err)
-	}
-	return k
-}
-
-func (s signer) Sign(p []byte) ([]byte, error) { return ed25519.Sign(s.private, p), nil }
 
 func readings(v float64) []senml.Record {
 	return []senml.Record{{Name: "temperature", Unit: "Cel", Time: time.Unix(1_700_000_000, 0).UTC(), Value: v}}
 }
 
 func TestSealAndOpen(t *testing.T) {
-	s := newSigner(1)
+	s := sensingtest.NewSigner(1)
 	first, err := Seal(s, chain, 1, Hash{}, readings(20))
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +34,7 @@ func TestSealAndOpen(t *testing.T) {
 	if _, err := Open(second.Raw, s.PublicKey(), "another-chain"); !errors.Is(err, ErrSignature) {
 		t.Errorf("on another network: %v", err)
 	}
-	if _, err := Open(second.Raw, newSigner(2).PublicKey(), chain); !errors.Is(err, ErrSignature) {
+	if _, err := Open(second.Raw, sensingtest.NewSigner(2).PublicKey(), chain); !errors.Is(err, ErrSignature) {
 		t.Errorf("with another key: %v", err)
 	}
 	for name, err := range map[string]error{
@@ -67,7 +50,7 @@ func TestSealAndOpen(t *testing.T) {
 
 // Whatever is changed on the way, a batch is refused or says the same.
 func TestTamper(t *testing.T) {
-	s := newSigner(1)
+	s := sensingtest.NewSigner(1)
 	b, err := Seal(s, chain, 1, Hash{}, readings(20))
 	if err != nil {
 		t.Fatal(err)

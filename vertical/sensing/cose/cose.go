@@ -9,6 +9,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/vertical/sensing/internal/strictcbor"
 )
 
 // MaxSize is the most bytes of a message.
@@ -59,20 +60,11 @@ func (m *Message) KeyID() []byte {
 }
 
 var (
-	decode = must(cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: 8, MaxArrayElements: 1 << 16, MaxMapPairs: 1 << 12,
-		IndefLength: cbor.IndefLengthForbidden, IntDec: cbor.IntDecConvertSignedOrFail, TagsMd: cbor.TagsAllowed,
-		UTF8: cbor.UTF8RejectInvalid,
-	}.DecMode())
-	encode = must(cbor.CoreDetEncOptions().EncMode())
+	decode = strictcbor.Decoder(cbor.DecOptions{
+		MaxNestedLevels: 8, MaxArrayElements: 1 << 16, MaxMapPairs: 1 << 12, IntDec: cbor.IntDecConvertSignedOrFail, TagsMd: cbor.TagsAllowed,
+	})
+	encode = strictcbor.Encoder(cbor.CoreDetEncOptions())
 )
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	return v
-}
 
 // wire is the array of a message.
 type wire struct {

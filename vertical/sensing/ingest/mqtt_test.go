@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"github.com/grange-network/grange/vertical/sensing/sensingtest"
 	"log/slog"
 	"net"
 	"os/exec"
@@ -49,7 +50,7 @@ func wait(token paho.Token) error {
 
 // A device signs in with a token or its key, publishes, and is told what was wrong.
 func TestMQTT(t *testing.T) {
-	a := newSigner(1)
+	a := sensingtest.NewSigner(1)
 	s := open(t, t.TempDir(), nil, a)
 	addr := broker(t, s)
 	id := a.PublicKey().ID()
@@ -91,7 +92,7 @@ func TestMQTT(t *testing.T) {
 }
 
 func TestMQTTRefuses(t *testing.T) {
-	a, b := newSigner(1), newSigner(2)
+	a, b := sensingtest.NewSigner(1), sensingtest.NewSigner(2)
 	s := open(t, t.TempDir(), nil, a, b)
 	addr := broker(t, s)
 	idA, idB := a.PublicKey().ID(), b.PublicKey().ID()
@@ -134,7 +135,7 @@ func TestMosquitto(t *testing.T) {
 	if err != nil {
 		t.Skip("mosquitto_pub is not installed (Debian package mosquitto-clients)")
 	}
-	a := newSigner(1)
+	a := sensingtest.NewSigner(1)
 	s := open(t, t.TempDir(), nil, a)
 	host, port, err := net.SplitHostPort(broker(t, s))
 	if err != nil {

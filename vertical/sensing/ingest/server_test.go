@@ -3,7 +3,6 @@ package ingest
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,28 +20,13 @@ import (
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/senml"
+	"github.com/grange-network/grange/vertical/sensing/sensingtest"
 )
 
 const chainID = "test-1"
 
 // clock of the tests.
 var clock = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-type signer struct{ private ed25519.PrivateKey }
-
-func newSigner(seed byte) signer {
-	return signer{ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))}
-}
-
-func (s signer) PublicKey() device.PublicKey {
-	k, err := device.NewPublicKey(device.Ed25519, s.private.Public().(ed25519.PublicKey))
-	if err != nil {
-		panic(err)
-	}
-	return k
-}
-
-func (s signer) Sign(p []byte) ([]byte, error) { return ed25519.Sign(s.private, p), nil }
 
 // registry holds the keys of the tests' devices.
 type registry map[device.ID]device.PublicKey
@@ -55,7 +39,7 @@ func (r registry) Key(_ context.Context, id device.ID) (device.PublicKey, error)
 	return k, nil
 }
 
-func registered(signers ...signer) registry {
+func registered(signers ...sensingtest.Signer) registry {
 	r := registry{}
 	for _, s := range signers {
 		r[s.PublicKey().ID()] = s.PublicKey()
@@ -63,7 +47,7 @@ func registered(signers ...signer) registry {
 	return r
 }
 
-func open(t testing.TB, dir string, change func(*Config), signers ...signer) *Server {
+func open(t testing.TB, dir string, change func(*Config), signers ...sensingtest.Signer) *Server {
 	t.Helper()
 	cfg := Config{Dir: dir, ChainID: chainID, Registry: registered(signers...), Now: func() time.Time { return clock }}
 	if change != nil {
@@ -78,7 +62,7 @@ func open(t testing.TB, dir string, change func(*Config), signers ...signer) *Se
 }
 
 // series makes n chained batches.
-func series(t testing.TB, s signer, n int) []*sensing.Batch {
+func series(t testing.TB, s sensingtest.Signer, n int) []*sensing.Batch {
 	t.Helper()
 	var out []*sensing.Batch
 	var previous sensing.Hash
@@ -89,7 +73,7 @@ func series(t testing.TB, s signer, n int) []*sensing.Batch {
 	return out
 }
 
-func seal(t testing.TB, s signer, counter uint64, previous sensing.Hash, v float64, at time.Time) *sensing.Batch {
+func seal(t testing.TB, s sensingtest.Signer, counter uint64, previous sensing.Hash, v float64, at time.Time) *sensing.Batch {
 	t.Helper()
 	b, err := sensing.Seal(s, chainID, counter, previous, []senml.Record{{Name: "temperature", Unit: "Cel", Time: at, Value: v}})
 	if err != nil {
@@ -107,7 +91,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestAccept(t *testing.T) {
-	a, b := newSigner(1), newSigner(2)
+	a, b := sensingtest.NewSigner(1), sensingtest.NewSigner(2)
 	dir := t.TempDir()
 	s := open(t, dir, nil, a)
 	batches := series(t, a, 5)
@@ -157,7 +141,7 @@ func TestAccept(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	a := newSigner(1)
+	a := sensingtest.NewSigner(1)
 	now := clock
 	s := open(t, t.TempDir(), func(c *Config) { c.Burst, c.Now = 3, func() time.Time { return now } }, a)
 	batches := series(t, a, 5)
@@ -175,7 +159,7 @@ func TestRate(t *testing.T) {
 
 // The same batch from many connections at once is stored once.
 func TestDuplicatesCountOnce(t *testing.T) {
-	a := newSigner(1)
+	a := sensingtest.NewSigner(1)
 	s := open(t, t.TempDir(), nil, a)
 	b := series(t, a, 1)[0]
 	var wg sync.WaitGroup
@@ -193,7 +177,7 @@ func TestDuplicatesCountOnce(t *testing.T) {
 }
 
 func TestHTTP(t *testing.T) {
-	a := newSigner(1)
+	a := sensingtest.NewSigner(1)
 	s := open(t, t.TempDir(), nil, a)
 	h := s.Handler()
 	post := func(raw []byte) (int, answer) {
@@ -224,7 +208,7 @@ func TestHTTP(t *testing.T) {
 // flood is the other process of TestKill: it accepts batches and prints each
 // counter once it is acknowledged.
 func flood(dir string) {
-	a := newSigner(1)
+	a := sensingtest.NewSigner(1)
 	s, err := Open(Config{Dir: dir, ChainID: chainID, Registry: registered(a), Now: func() time.Time { return clock }, Burst: 1 << 30})
 	if err != nil {
 		fmt.Println("open:", err)
@@ -279,7 +263,7 @@ func TestKill(t *testing.T) {
 		acknowledged = n
 	}
 	_ = cmd.Wait() // killed
-	s := open(t, dir, nil, newSigner(1))
+	s := open(t, dir, nil, sensingtest.NewSigner(1))
 	var newest uint64
 	for e, err := range s.Entries(0) {
 		if err != nil || e.Counter != newest+1 {
@@ -294,9 +278,9 @@ func TestKill(t *testing.T) {
 
 func BenchmarkAccept(b *testing.B) {
 	const devices, readings = 64, 50
-	var signers []signer
+	var signers []sensingtest.Signer
 	for i := range devices {
-		signers = append(signers, newSigner(byte(i+1)))
+		signers = append(signers, sensingtest.NewSigner(byte(i+1)))
 	}
 	s := open(b, b.TempDir(), func(c *Config) { c.Burst = 1 << 30 }, signers...)
 	rounds := b.N/devices + 1

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/grange-network/grange/vertical/sensing/internal/strictcbor"
 )
 
 // Limits of a pack.
@@ -126,19 +128,9 @@ func checkFields(raw []byte) error {
 }
 
 var (
-	decode = must(cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: 4, MaxArrayElements: MaxRecords + 16,
-		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, UTF8: cbor.UTF8RejectInvalid,
-	}.DecMode())
-	encode = must(cbor.EncOptions{Sort: cbor.SortCoreDeterministic, ShortestFloat: cbor.ShortestFloat16, IndefLength: cbor.IndefLengthForbidden}.EncMode())
+	decode = strictcbor.Decoder(cbor.DecOptions{MaxNestedLevels: 4, MaxArrayElements: MaxRecords + 16, TagsMd: cbor.TagsForbidden})
+	encode = strictcbor.Encoder(cbor.EncOptions{Sort: cbor.SortCoreDeterministic, ShortestFloat: cbor.ShortestFloat16, IndefLength: cbor.IndefLengthForbidden})
 )
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	return v
-}
 
 // ParseCBOR reads a pack in CBOR.
 func ParseCBOR(raw []byte) ([]Record, error) {

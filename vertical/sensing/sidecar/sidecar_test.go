@@ -1,9 +1,7 @@
 package sidecar
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,6 +16,7 @@ import (
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
 	"github.com/grange-network/grange/vertical/sensing/senml"
+	"github.com/grange-network/grange/vertical/sensing/sensingtest"
 )
 
 const chainID = "test-1"
@@ -25,22 +24,6 @@ const chainID = "test-1"
 var clock = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-type signer struct{ private ed25519.PrivateKey }
-
-func newSigner() signer {
-	return signer{ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))}
-}
-
-func (s signer) PublicKey() device.PublicKey {
-	k, err := device.NewPublicKey(device.Ed25519, s.private.Public().(ed25519.PublicKey))
-	if err != nil {
-		panic(err)
-	}
-	return k
-}
-
-func (s signer) Sign(p []byte) ([]byte, error) { return ed25519.Sign(s.private, p), nil }
 
 // registry knows the device once it is registered.
 type registry struct {
@@ -116,7 +99,7 @@ func TestConvert(t *testing.T) {
 // A station reports while the gateway is down, then does not know the device;
 // restarts in between; at last everything arrives in order, once.
 func TestNothingIsLost(t *testing.T) {
-	s := newSigner()
+	s := sensingtest.NewSigner(7)
 	reg := &registry{}
 	server, err := ingest.Open(ingest.Config{Dir: t.TempDir(), ChainID: chainID, Registry: reg, Now: func() time.Time { return clock }})
 	if err != nil {
