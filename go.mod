@@ -27,6 +27,7 @@ require (
 	github.com/cosmos/gogogateway v1.2.0
 	github.com/cosmos/gogoproto v1.7.2
 	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1
+	github.com/esimov/pigo v1.4.6
 	github.com/gofiber/fiber/v3 v3.5.0
 	github.com/golang/protobuf v1.5.4
 	github.com/gorilla/websocket v1.5.3
@@ -58,7 +59,9 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/paulmach/orb v0.14.0 // indirect
+require (
+	github.com/paulmach/orb v0.14.0 // indirect
+)
 
 require (
 	charm.land/bubbletea/v2 v2.1.1
