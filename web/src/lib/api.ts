@@ -1,3 +1,5 @@
+import { outage } from "./outage.svelte.ts";
+
 export class ApiError extends Error {
   constructor(
     message: string,
@@ -27,8 +29,10 @@ async function ask<T>(url: string, init: RequestInit): Promise<T> {
     response = await fetch(url, init);
   } catch (cause) {
     if (init.signal?.aborted) throw cause;
+    outage.failed();
     throw new ApiError("The explorer does not answer. It may have been stopped, or the connection is gone.", "unreachable", null);
   }
+  outage.answered();
   return answer<T>(response);
 }
 

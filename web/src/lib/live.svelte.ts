@@ -1,4 +1,5 @@
 import { get } from "./api.ts";
+import { outage } from "./outage.svelte.ts";
 import type { Status } from "./types.ts";
 
 const least = 2500; // ms between two refreshes of what is shown
@@ -43,7 +44,10 @@ class Live {
     this.state = "connecting";
     const source = new EventSource("/v1/events?type=block");
     this.#source = source;
-    source.addEventListener("open", () => (this.state = "live"));
+    source.addEventListener("open", () => {
+      this.state = "live";
+      if (outage.since !== null) outage.retry();
+    });
     source.addEventListener("error", () => (this.state = "broken"));
     source.addEventListener("block", (event) => {
       this.state = "live";

@@ -1,4 +1,5 @@
 import { ApiError, get } from "./api.ts";
+import { outage } from "./outage.svelte.ts";
 
 const seen = new Map<string, { value: unknown; at: number }>();
 const keep = 60;
@@ -30,6 +31,7 @@ export class Query<T> {
     $effect(() => {
       const next = url();
       again?.();
+      void outage.again;
       this.#ask(next);
     });
     $effect(() => () => this.#abort?.abort());
