@@ -10,6 +10,9 @@ import (
 
 // writeExplanation writes the terms in the order in which they make the payment.
 func writeExplanation(w io.Writer, x ledgerview.Explanation) error {
+	if x.Outcome.Outcome == ledgerview.Idle && len(x.Leases) == 0 && len(x.Evidence) > 0 {
+		return writeObserved(w, x)
+	}
 	c := cliout.ColorsFor(w)
 	fmt.Fprintf(w, "%s\n", c.Bold(fmt.Sprintf("device %s in epoch %d: %s", cliout.Short(x.Device), x.Epoch, x.Outcome.Outcome)))
 	for _, r := range x.Reasons {

@@ -44,10 +44,12 @@ func newUp(g *globals) *cobra.Command {
 		Use:   "up",
 		Short: "Start a network on this machine",
 		Long: "Start a network on this machine: one validator, storage providers with a device key, an owner account and a\n" +
-			"data directory each, one S3 gateway, and a status page. The first start makes keys and chain in --home; later\n" +
+			"data directory each, one S3 gateway, a gateway for observations with a weather station, an explorer and a status\n" +
+			"page. The first start makes keys and chain in --home; later\n" +
 			"starts go on with the same chain and data. Ctrl-C or SIGTERM stops it cleanly.",
 		Example: "grange up\n" +
 			"grange up --home /tmp/net --ports auto --providers 20\n" +
+			"grange up --home /tmp/demo --ports auto --demo weather\n" +
 			"grange up --processes             # every role its own process: kill -9 is real",
 		Args: args(),
 		RunE: func(c *cobra.Command, _ []string) error { return runUp(c, g, f) },
@@ -162,6 +164,8 @@ func welcome(w io.Writer, g *globals, e local.Endpoints) {
 		[2]string{"S3 region", e.S3.Region},
 		[2]string{"S3 access key", e.S3.AccessKey},
 		[2]string{"S3 secret key", e.S3.SecretKey},
+		[2]string{"observations", e.Data + "  mqtt://" + e.MQTT},
+		[2]string{"weather console", "reports to " + e.Station},
 		[2]string{"ledger RPC", e.RPC},
 		[2]string{"ledger REST", e.REST},
 		[2]string{"ledger gRPC", e.GRPC})
@@ -169,6 +173,7 @@ func welcome(w io.Writer, g *globals, e local.Endpoints) {
 	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n", e.S3.AccessKey, e.S3.SecretKey, e.S3.Region)
 	fmt.Fprintf(w, "  aws --endpoint-url %s s3 mb s3://first && aws --endpoint-url %s s3 cp --recursive . s3://first/\n", e.S3.URL, e.S3.URL)
 	fmt.Fprintf(w, "  %s lease list%s\n", program(), g.homeFlag())
+	fmt.Fprintf(w, "  curl '%s/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50&windspeedmph=5'\n", e.Station)
 	fmt.Fprintf(w, "\n%s\n", c.Dim("Ctrl-C stops it. Keys and phrase are in "+filepath.Join(g.home, "keys")+"."))
 }
 
