@@ -24,6 +24,7 @@ import (
 // explorerFlags say which ledger is explored, and into which file.
 type explorerFlags struct {
 	rpc, path, listen string
+	published         string
 	rate, burst       int
 	verbose           bool
 }
@@ -113,7 +114,7 @@ func newExplorerServe(g *globals) *cobra.Command {
 			}
 			defer ledger.Close()
 			return explorer.Run(c.Context(), explorer.Config{
-				Ledger: ledger, Path: path, Listener: l, Web: web.Handler(), Rate: f.rate, Burst: f.burst, Log: newLogger(os.Stderr, f.verbose),
+				Ledger: ledger, Path: path, Listener: l, Published: f.published, Web: web.Handler(), Rate: f.rate, Burst: f.burst, Log: newLogger(os.Stderr, f.verbose),
 			}, func(func() explorer.Status) {
 				at := map[string]string{"chain_id": ledger.ChainID(), "explorer": "http://" + l.Addr().String()}
 				_ = g.out(c).Emit(at, func(w io.Writer) error {
@@ -124,6 +125,7 @@ func newExplorerServe(g *globals) *cobra.Command {
 	}
 	f.add(c)
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:24780", "address of the API and the web app")
+	c.Flags().StringVar(&f.published, "published", "", "directory of a verifier's published epochs, for the evidence behind rewards")
 	c.Flags().IntVar(&f.rate, "rate", 0, "requests a second of one address in the long run (default 50)")
 	c.Flags().IntVar(&f.burst, "burst", 0, "requests of one address at once (default 200)")
 	return c

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,6 +26,8 @@ import (
 	"github.com/grange-network/grange/explorer/index"
 	"github.com/grange-network/grange/explorer/live"
 	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/verify"
+	"github.com/grange-network/grange/vertical"
 )
 
 const (
@@ -81,7 +84,7 @@ func (l *ledger) Clock(context.Context) (live.Clock, error) {
 	return told(l, live.Clock{Ends: time.Unix(1, 0).UTC(), Seconds: 60})
 }
 
-func (l *ledger) Bonus(context.Context, string, string, uint64) (live.Bonus, error) {
+func (l *ledger) Bonus(context.Context, string, uint64) (live.Bonus, error) {
 	return told(l, live.Bonus{Price: "1", Released: "1", Pool: "1", Rebate: 8000, Burned: "10", BurnedAll: "20", Cap: "8", ProRata: "9", Bonus: "8", Formula: "f"})
 }
 
@@ -91,6 +94,23 @@ func (l *ledger) Validators(context.Context) ([]live.Validator, error) {
 
 func (l *ledger) Consensus(context.Context) (live.Consensus, error) {
 	return told(l, live.Consensus{Height: 121, Step: "propose"})
+}
+
+// evidence is a directory in which epoch 5 is published with some of device0.
+func evidence(t testing.TB) *live.Published {
+	t.Helper()
+	p := verify.Published{Version: 2, Vertical: "sensing", Epoch: 5, Previous: 4, Terms: verify.PublishedTerms{Grant: 300}, Evidence: &verify.PublishedEvidence{},
+		Usage: []verify.PublishedUse{{Device: chaintest.ID("device0"), Weight: 18, Penalty: 250, Granted: 180, Bonus: 190,
+			Parts: []vertical.Part{{Name: "hours", Terms: []vertical.Term{{Name: "hours", Value: 24}, {Name: "quality", Value: 3, Of: 4}}}}}}}
+	raw, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "sensing"), 0o700), os.WriteFile(filepath.Join(dir, "sensing", "5.json"), raw, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return live.NewPublished(dir)
 }
 
 // start serves a filled index; grow adds blocks to it.
@@ -105,7 +125,7 @@ func start(t testing.TB, change func(*Config)) (base string, grow func(n int), l
 	log := slog.New(slog.DiscardHandler)
 	f := index.NewFollower(store, chain, false, log)
 	l = &ledger{}
-	c := Config{ChainID: chainID, Index: store, Follower: f, Ledger: l, Catalog: atlas.Embedded(), Log: log, Rate: 100_000, Burst: 100_000}
+	c := Config{ChainID: chainID, Published: evidence(t), Index: store, Follower: f, Ledger: l, Catalog: atlas.Embedded(), Log: log, Rate: 100_000, Burst: 100_000}
 	if change != nil {
 		change(&c)
 	}

@@ -106,6 +106,7 @@ type whyAnswer struct {
 	Receipts []index.Receipt    `json:"receipts"`
 	Take     *whyTake           `json:"take"`
 	Bonus    *live.Bonus        `json:"bonus"`
+	Evidence []live.Evidence    `json:"evidence"`
 	Height   int64              `json:"height"`
 }
 
@@ -134,9 +135,12 @@ func (s *Server) why(r *request) (any, error) {
 		a.Take = &whyTake{m.Take.Burn, m.Take.Validators, m.Take.Treasury}
 	}
 	if a.Ended {
-		if b, err := ask(s, ctx, func(ctx context.Context) (live.Bonus, error) { return s.Ledger.Bonus(ctx, storage, device, uint64(n)) }); err == nil {
+		if b, err := ask(s, ctx, func(ctx context.Context) (live.Bonus, error) { return s.Ledger.Bonus(ctx, device, uint64(n)) }); err == nil {
 			a.Bonus = &b
 		}
+	}
+	if a.Evidence, err = s.Published.Evidence(device, uint64(n)); err != nil {
+		s.Log.Warn("published epoch cannot be read", "epoch", n, "error", err)
 	}
 	a.Reasons = a.sentences()
 	return a, nil
@@ -187,6 +191,12 @@ func (a whyAnswer) sentences() []string {
 	default:
 		say("It burned %s ugrain, for which the bonus is %s ugrain: the smaller of %d.%02d %% of that and its part of the pool.",
 			a.Bonus.Burned, a.Bonus.Bonus, a.Bonus.Rebate/100, a.Bonus.Rebate%100)
+	}
+	for _, e := range a.Evidence {
+		say("Its evidence for %s weighs %s of %s, for which it gets %s ugrain of a grant of %s.", e.Vertical, e.Weight, e.WeightAll, e.Granted, e.Grant)
+		if e.Penalty > 0 {
+			say("Its evidence for %s costs it %d.%02d %% of the bonus on usage there.", e.Vertical, e.Penalty/100, e.Penalty%100)
+		}
 	}
 	return out
 }

@@ -24,7 +24,7 @@ type Ledger interface {
 	Messages(ctx context.Context, height int64, index int) ([]json.RawMessage, error)
 	Money(ctx context.Context) (live.Money, error)
 	Clock(ctx context.Context) (live.Clock, error)
-	Bonus(ctx context.Context, vertical, device string, epoch uint64) (live.Bonus, error)
+	Bonus(ctx context.Context, device string, epoch uint64) (live.Bonus, error)
 	Validators(ctx context.Context) ([]live.Validator, error)
 	Consensus(ctx context.Context) (live.Consensus, error)
 }
@@ -42,6 +42,8 @@ type Config struct {
 	Follower Follower
 	Ledger   Ledger
 	Catalog  *atlas.Catalog
+	// Published are the epochs of a verifier; nil for none.
+	Published *live.Published
 	// Web serves the web app at every path that is not the API's; nil for none.
 	Web http.Handler
 	Log *slog.Logger
@@ -87,6 +89,9 @@ func New(c Config) *Server {
 	}
 	if c.Burst == 0 {
 		c.Burst = DefaultBurst
+	}
+	if c.Published == nil {
+		c.Published = live.NewPublished("")
 	}
 	if c.Streams == 0 {
 		c.Streams = MaxStreams

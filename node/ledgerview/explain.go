@@ -5,15 +5,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 
-	"github.com/grange-network/grange/core/money"
-	"github.com/grange-network/grange/core/score"
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 	"github.com/grange-network/grange/verify"
-	"github.com/grange-network/grange/vertical"
 )
 
 // Explanation is why a device was, or was not, paid for an epoch.
@@ -30,8 +26,8 @@ type Explanation struct {
 	Settled Settled      `json:"settled"`
 	Bonus   BonusTerms   `json:"bonus"`
 	// Evidence is what verifiers published, by vertical, where the reader has it.
-	Evidence []EvidenceTerms `json:"evidence,omitempty"`
-	Reasons  []string        `json:"reasons"` // the same in sentences
+	Evidence []verify.EvidenceTerms `json:"evidence,omitempty"`
+	Reasons  []string               `json:"reasons"` // the same in sentences
 }
 
 // LeaseTerms is what an epoch did to one lease.
@@ -67,36 +63,12 @@ type Settled struct {
 	Net      uint64 `json:"net_ucredit"`
 }
 
-// BonusTerms are what the GRAIN bonus on an epoch's usage is computed from: a part
-// of the pool in proportion to what the device's usage burned, never more than
-// the rebate of that burn. A device that was used in several verticals has the
-// sums. What evidence adds, or costs, is in the verifiers' published epochs.
+// BonusTerms are what the GRAIN bonus on an epoch's usage is computed from, and
+// what became of it.
 type BonusTerms struct {
-	Price      uint64 `json:"price_ucredit_per_grain"`
-	Stale      bool   `json:"price_stale"`
-	Released   uint64 `json:"released_ugrain"`
-	Pool       uint64 `json:"pool_ugrain"`       // of all verticals
-	ShareBPS   uint32 `json:"share_bps"`         // of the pool for the verticals the device was used in
-	RebateBPS  uint32 `json:"rebate_bps"`        // most of a burn that comes back
-	Burned     uint64 `json:"burned_ugrain"`     // by this device's usage, at the epoch's price
-	BurnedAll  uint64 `json:"burned_all_ugrain"` // by everybody's, in those verticals
-	Cap        uint64 `json:"cap_ugrain"`        // rebate of Burned
-	ProRata    uint64 `json:"pro_rata_ugrain"`   // part of those verticals' pools
-	Bonus      uint64 `json:"bonus_ugrain"`      // the smaller of both
-	ReportedIn uint64 `json:"reported_epoch"`    // newest accepted report; 0 for none yet
-	Claimed    uint64 `json:"claimed_ugrain"`    // lifetime, all verticals
-}
-
-// EvidenceTerms are what a device's evidence of one vertical was worth in an
-// epoch.
-type EvidenceTerms struct {
-	Vertical  string          `json:"vertical"`
-	Weight    uint64          `json:"weight"` // the sum of the parts
-	WeightAll uint64          `json:"weight_all"`
-	Parts     []vertical.Part `json:"parts"`
-	Penalty   uint32          `json:"penalty_bps"` // part of the bonus on usage that is lost
-	Grant     uint64          `json:"grant_ugrain"`
-	Granted   uint64          `json:"granted_ugrain"` // part of the grant
+	verify.BonusTerms
+	ReportedIn uint64 `json:"reported_epoch"` // newest accepted report; 0 for none yet
+	Claimed    uint64 `json:"claimed_ugrain"` // lifetime, all verticals
 }
 
 // Explain lists, term by term, what an epoch paid a device and why.
@@ -196,7 +168,8 @@ func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
 	if err != nil {
 		return v.explain(fmt.Sprintf("read usage of epoch %d", x.Epoch), err)
 	}
-	return b.fill(&r.Record, used.Usage, x.Device)
+	b.BonusTerms, err = verify.ExplainBonus(r.Record, used.Usage, x.Device)
+	return err
 }
 
 // reportedIn is the newest epoch with an accepted report, of any vertical.
@@ -211,57 +184,6 @@ func (v *View) reportedIn(ctx context.Context) (newest uint64) {
 		}
 	}
 	return newest
-}
-
-// fill computes the bonus with the rules the verifiers compute it with.
-func (b *BonusTerms) fill(r *creditpb.EpochRecord, used []marketpb.Usage, device string) error {
-	b.Price, b.Stale, b.Released, b.Pool = r.Quote.High, r.Stale, r.Released, r.DemandPool
-	b.RebateBPS = r.RebateBps
-	var verticals []string
-	for _, u := range used {
-		if name := vertical.Of(u.Kind); hex.EncodeToString(u.Device) == device && !slices.Contains(verticals, name) {
-			verticals = append(verticals, name)
-		}
-	}
-	var pools money.Grain
-	for _, name := range verticals {
-		recorded, err := verify.Record(name, *r, used)
-		if err != nil {
-			return err
-		}
-		pools += recorded.Terms.Pool
-		bonuses, err := score.Compute(recorded.Terms, recorded.Burns())
-		if err != nil {
-			return fmt.Errorf("compute bonuses of epoch %d: %w", r.Epoch, err)
-		}
-		b.add(bonuses, device)
-	}
-	if b.Pool > 0 {
-		bps, _, _ := money.MulDiv(uint64(pools), uint64(money.Whole), b.Pool)
-		b.ShareBPS = uint32(bps)
-	}
-	return nil
-}
-
-// add adds one vertical's bonuses, of which one is the device's.
-func (b *BonusTerms) add(bonuses []score.Bonus, device string) {
-	for _, x := range bonuses {
-		b.BurnedAll += b.grains(x.Burned)
-		if hex.EncodeToString(x.Device[:]) == device {
-			b.Burned += b.grains(x.Burned)
-			b.Cap += uint64(x.Cap)
-			b.ProRata += uint64(x.Share)
-			b.Bonus += uint64(x.Amount)
-		}
-	}
-}
-
-func (b *BonusTerms) grains(c money.Credit) uint64 {
-	if b.Price == 0 {
-		return 0
-	}
-	g, _, _ := money.MulDiv(uint64(c), 1_000_000, b.Price)
-	return g
 }
 
 // sentences says the same as the terms, for a person.

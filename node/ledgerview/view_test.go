@@ -9,8 +9,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
+	"github.com/grange-network/grange/verify"
 )
 
 func TestPickByTheBeginningOfAnID(t *testing.T) {
@@ -82,42 +82,6 @@ func TestLeaseAddsUp(t *testing.T) {
 	}
 }
 
-func usage(device byte, burned uint64) marketpb.Usage {
-	id := [32]byte{device}
-	return marketpb.Usage{Epoch: 7, Device: id[:], Kind: "storage", Burned: burned}
-}
-
-func TestBonusIsWhatTheVerifiersCompute(t *testing.T) {
-	record := creditpb.EpochRecord{
-		Epoch: 7, Quote: creditpb.Quote{Low: 900_000, Mid: 950_000, High: 1_000_000}, DemandPool: 50, RebateBps: 8000,
-	}
-	device := "01" + strings.Repeat("00", 31)
-	for _, c := range []struct {
-		name           string
-		used           []marketpb.Usage
-		burned, all    uint64
-		cap, pro, want uint64
-	}{
-		{"nobody burned", nil, 0, 0, 0, 0, 0},
-		{"only others burned", []marketpb.Usage{usage(2, 10)}, 0, 0, 0, 0, 0},
-		{"bound by the rebate", []marketpb.Usage{usage(1, 10)}, 10, 10, 8, 50, 8},
-		{"bound by the pool", []marketpb.Usage{usage(1, 100), usage(2, 100)}, 100, 200, 80, 25, 25},
-	} {
-		var b BonusTerms
-		if err := b.fill(&record, c.used, device); err != nil {
-			t.Fatal(err)
-		}
-		if b.Burned != c.burned || b.BurnedAll != c.all || b.Cap != c.cap || b.ProRata != c.pro || b.Bonus != c.want {
-			t.Errorf("%s: %+v", c.name, b)
-		}
-	}
-	b := BonusTerms{RebateBPS: 8000}
-	record.Quote = creditpb.Quote{}
-	if err := b.fill(&record, []marketpb.Usage{usage(1, 10)}, device); err != nil || b.Bonus != 0 {
-		t.Errorf("without a price: %+v, %v", b, err)
-	}
-}
-
 func TestReasons(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -131,7 +95,7 @@ func TestReasons(t *testing.T) {
 		{"idle", Explanation{}, "No lease of the device held anything"},
 		{"running", Explanation{}, "has not ended"},
 		{"burned nothing", Explanation{Ended: true}, "burned nothing"},
-		{"bonus", Explanation{Ended: true, Settled: Settled{Burned: 10}, Bonus: BonusTerms{Bonus: 8, RebateBPS: 8000}}, "the bonus is 8 ugrain"},
+		{"bonus", Explanation{Ended: true, Settled: Settled{Burned: 10}, Bonus: BonusTerms{BonusTerms: verify.BonusTerms{Bonus: 8, RebateBPS: 8000}}}, "the bonus is 8 ugrain"},
 		{"dry", Explanation{Leases: []LeaseTerms{{Lease: "ab", Accrued: true, HoldOwed: 5, HoldPaid: 3}}}, "owed 5 ucredit for what was held but had only 3"},
 		{"waiting", Explanation{Leases: []LeaseTerms{{Lease: "ab", UnitsHeld: 5}}}, "has not settled that yet"},
 	} {

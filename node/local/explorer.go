@@ -23,7 +23,7 @@ func (e *env) explorer() node.Role {
 			return err
 		}
 		return explorer.Run(ctx, explorer.Config{
-			Ledger: c, Path: filepath.Join(e.home, "data", "explorer", "index.db"), Listener: l, Web: web.Handler(), Log: e.log,
+			Ledger: c, Path: filepath.Join(e.home, "data", "explorer", "index.db"), Published: filepath.Join(e.home, "data", "verifier", "epochs"), Listener: l, Web: web.Handler(), Log: e.log,
 		}, func(status func() explorer.Status) {
 			r.SetStatus(func() any { return status() })
 			r.MarkReady()
