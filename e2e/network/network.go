@@ -25,7 +25,9 @@ type Endpoints struct {
 	REST   string `json:"rest"`
 	GRPC   string `json:"grpc"`
 	Status string `json:"status"`
-	S3     struct {
+	// Station is where a weather console reports.
+	Station string `json:"station"`
+	S3      struct {
 		URL       string `json:"url"`
 		Region    string `json:"region"`
 		AccessKey string `json:"access_key"`
