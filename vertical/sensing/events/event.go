@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/grange-network/grange/vertical/sensing/internal/strictcbor"
 )
 
 // Content is the media type of batches of events.
@@ -103,16 +105,7 @@ const version = 1
 // sane bounds times, in ms: years 1970 to 2514.
 const sane = 1 << 44
 
-var decoding = func() cbor.DecMode {
-	m, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		MaxNestedLevels: 4, MaxArrayElements: MaxEvents, MaxMapPairs: 16,
-	}.DecMode()
-	if err != nil {
-		panic(err) // the options are constant
-	}
-	return m
-}()
+var decoding = strictcbor.Decoder(cbor.DecOptions{TagsMd: cbor.TagsForbidden, MaxNestedLevels: 4, MaxArrayElements: MaxEvents, MaxMapPairs: 16})
 
 // Encode writes events as the payload of a batch.
 func Encode(events []Event) ([]byte, error) {

@@ -1,19 +1,17 @@
 package events
 
 import (
-	"bytes"
-	"crypto/ed25519"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/segment"
 	"github.com/grange-network/grange/vertical"
 	"github.com/grange-network/grange/vertical/conformance"
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/sensingtest"
 	"github.com/grange-network/grange/vertical/sensing/track"
 	"github.com/grange-network/grange/vertical/sensing/track/drive"
 )
@@ -172,7 +170,7 @@ func world(t *testing.T, k int) conformance.World {
 	w := conformance.World{Epoch: 5, Began: window.Began.Unix(), Ended: window.Ended.Add(sensing.Settle).Unix()}
 	var rows []sensing.Row
 	add := func(seed byte, owner string, events []Event) [32]byte {
-		s := signer{ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))}
+		s := sensingtest.NewSigner(seed)
 		id := s.PublicKey().ID()
 		w.Devices = append(w.Devices, vertical.Device{ID: id, Owner: owner, Class: vertical.PRN})
 		var previous sensing.Hash
@@ -189,26 +187,14 @@ func world(t *testing.T, k int) conformance.World {
 		return id
 	}
 	split := make([][]Event, k)
-	for i, e := range trip(1, 0) {
+	for i, e := range trip(1, 0)[:300] {
 		split[i%k] = append(split[i%k], e)
 		split[(i+1)%k] = append(split[(i+1)%k], e) // and tells some twice
 	}
 	for i := range split {
 		w.Subject = append(w.Subject, add(byte(10+i), "farmer", split[i]))
 	}
-	add(1, "other", trip(1, 90*time.Second))
+	add(1, "other", trip(1, 90*time.Second)[:300])
 	w.Evidence = []conformance.Rows{conformance.Of(sensing.Batches, func(sensing.Row) segment.Name { return segment.Name{Day: segment.DayOf(began)} }, rows...)}
 	return w
 }
-
-type signer struct{ private ed25519.PrivateKey }
-
-func (s signer) PublicKey() device.PublicKey {
-	k, err := device.NewPublicKey(device.Ed25519, s.private.Public().(ed25519.PublicKey))
-	if err != nil {
-		panic(err)
-	}
-	return k
-}
-
-func (s signer) Sign(p []byte) ([]byte, error) { return ed25519.Sign(s.private, p), nil }
