@@ -88,8 +88,10 @@ func prepareChain(cmd *cobra.Command, g *globals, c client.Context) error {
 	if g.json {
 		setDefault(f, flags.FlagOutput, flags.OutputFormatJSON)
 	}
-	if err := importKeys(c.Keyring, g.home); err != nil {
-		return err
+	if f.Lookup(flags.FlagFrom) != nil { // a query needs no keys
+		if err := importKeys(c.Keyring, g.home); err != nil {
+			return err
+		}
 	}
 	c = c.WithOutput(cmd.OutOrStdout()).WithHomeDir(g.home).WithCmdContext(cmd.Context())
 	return client.SetCmdClientContextHandler(c, cmd)
@@ -104,9 +106,9 @@ func setDefault(f *pflag.FlagSet, name, value string) {
 
 // importKeys makes the accounts of the home usable by name: --from buyer.
 func importKeys(ring keyring.Keyring, home string) error {
-	accounts, err := local.Accounts(home)
+	accounts, err := accountsIn(home)
 	if err != nil {
-		return nil // a home without network has no keys; --keyring-backend may name others
+		return explainKey("FILE", err)
 	}
 	for name, k := range accounts {
 		if err := ring.ImportPrivKeyHex(name, hex.EncodeToString(k.Private().Key), "secp256k1"); err != nil {
@@ -126,7 +128,9 @@ func describeChain(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		if s, ok := chainTrees[c.Name()]; ok {
 			c.Short = s
-			c.Example = "grange query market leases\ngrange query bank balances ADDRESS\ngrange tx credit buy 1000000 --from sponsor --yes"
+			c.Long = c.Short + ". The keys are those of --home: of grange up the names above, of grange\nlocalnet user and validator-1, ..., of grange start operator."
+			c.Example = "grange query market leases\ngrange query bank balances ADDRESS\ngrange tx credit buy 1000000 --from sponsor --yes\n" +
+				"grange tx bank send operator ADDRESS 1000000000ugrain --yes"
 		}
 	}
 }

@@ -17,8 +17,8 @@ func newDoctor(g *globals) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check this machine and its roles, and say what to do",
 		Long: "Check this machine and the roles that run from --home: files, disk, ports, clock, ledger, price, escrow, whether\n" +
-			"providers are reached through what they announced, and their proofs. It works for a home of grange up and for one\n" +
-			"of grange start, running or not. Exit code 0 when nothing failed, 1 when something did.",
+			"providers are reached through what they announced, and their proofs. It works for a home of grange up, grange\n" +
+			"localnet or grange start, running or not. Exit code 0 when nothing failed, 1 when something did.",
 		Example: "grange doctor\ngrange doctor --all                # also what is well\ngrange doctor --json | jq '.findings[] | select(.state != \"pass\")'",
 		Args:    args(),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/ledger/key"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/host"
 	"github.com/grange-network/grange/node/local"
@@ -103,7 +104,11 @@ func joined(g *globals, c *cobra.Command, hash string, founders int, role string
 		if founders > 0 {
 			pairs = append(pairs, [2]string{"validators", fmt.Sprint(founders)})
 		}
-		return cliout.Pairs(w, append(pairs, [2]string{"next", "grange start --role " + role + g.homeFlag()})...)
+		next := "grange start --role " + role
+		if role == "validator" {
+			next += " --price MILLIONTHS_OF_A_USD"
+		}
+		return cliout.Pairs(w, append(pairs, [2]string{"next", next + g.homeFlag()})...)
 	})
 }
 
@@ -183,7 +188,7 @@ func newValidator(g *globals) *cobra.Command {
 			}
 			e, err := local.LoadEndpoints(g.home)
 			if err != nil {
-				return cliout.Failf(cliout.Unavailable, "grange start --role full"+g.homeFlag(), "no node is running at %s (%w)", g.home, err)
+				return cliout.Failf(cliout.Unavailable, "grange start --role full"+g.homeFlag(), "no node is running at %s", g.home)
 			}
 			height, hash, err := host.CreateValidator(c.Context(), g.home, client.Endpoints{GRPC: e.GRPC, RPC: strings.TrimPrefix(e.RPC, "http://")}, stake*1_000_000)
 			if err != nil {
@@ -208,6 +213,8 @@ func explainHost(g *globals, err error) error {
 	switch {
 	case errors.As(err, &tx):
 		return cliout.Fail(cliout.Refused, err, "")
+	case errors.Is(err, key.ErrSealed), errors.Is(err, key.ErrPassphrase):
+		return cliout.Fail(cliout.Refused, err, passphraseEnv+"=FILE grange start --role validator"+g.homeFlag())
 	case errors.As(err, &refused):
 		return cliout.Fail(cliout.Refused, err, "")
 	case errors.As(err, &held):

@@ -114,6 +114,8 @@ func (g *globals) explainControl(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, node.ErrNotRunning) && kindOf(g.home) == homeHost:
+		return cliout.Failf(cliout.Refused, "grange status"+g.homeFlag(), "%s is the home of one machine of many: its one role runs as grange start does", g.home)
 	case errors.Is(err, node.ErrNotRunning):
 		return g.notRunning(err)
 	case errors.Is(err, node.ErrUnknownRole), errors.Is(err, node.ErrWrongState):

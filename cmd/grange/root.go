@@ -113,7 +113,7 @@ func (g *globals) view() (*ledgerview.View, error) {
 }
 
 func (g *globals) notRunning(err error) error {
-	return cliout.Failf(cliout.Unavailable, "grange up"+g.homeFlag(), "no network is running at %s (%w)", g.home, err)
+	return cliout.Failf(cliout.Unavailable, g.startCommand(), "no network is running at %s (%w)", g.home, err)
 }
 
 // classify gives errors of the packages below their exit code; commands that

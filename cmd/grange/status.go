@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/host"
 	"github.com/grange-network/grange/node/ledgerview"
 	"github.com/grange-network/grange/node/local"
 )
@@ -70,6 +72,9 @@ func newStatus(g *globals) *cobra.Command {
 
 func (s *statusInfo) readNode(ctx context.Context, g *globals) error {
 	var err error
+	if kindOf(g.home) == homeHost {
+		return s.readHost(g)
+	}
 	if s.Roles, s.Problems, _, err = node.NewClient(g.home).List(ctx); err != nil {
 		return g.explainControl(err)
 	}
@@ -79,6 +84,22 @@ func (s *statusInfo) readNode(ctx context.Context, g *globals) error {
 		e.S3.SecretKey = ""
 		s.Endpoints = &e
 	}
+	return nil
+}
+
+// readHost is readNode for a machine of grange start, which is one role.
+func (s *statusInfo) readHost(g *globals) error {
+	p, err := host.ReadPlan(g.home)
+	if err != nil {
+		return err
+	}
+	pid := host.RunningAs(g.home)
+	e, err := local.LoadEndpoints(g.home)
+	if pid == 0 || err != nil {
+		return g.notRunning(cmp.Or(err, node.ErrNotRunning))
+	}
+	s.Running, s.Endpoints = true, &e
+	s.Roles = []node.Info{{Name: p.Name, Kind: local.KindValidator, State: node.Ready, PID: pid}}
 	return nil
 }
 
@@ -107,8 +128,10 @@ func (s *statusInfo) readLedger(ctx context.Context, v *ledgerview.View) error {
 
 func (s *statusInfo) write(w io.Writer) error {
 	pairs := [][2]string{{"home", s.Home}}
-	if e := s.Endpoints; e != nil {
+	if e := s.Endpoints; e != nil && e.Status != "" {
 		pairs = append(pairs, [2]string{"status page", e.Status}, [2]string{"S3", e.S3.URL})
+	} else if e != nil {
+		pairs = append(pairs, [2]string{"ledger RPC", e.RPC}, [2]string{"ledger REST", e.REST}, [2]string{"ledger gRPC", e.GRPC})
 	}
 	if c := s.Chain; c != nil {
 		pairs = append(pairs,

@@ -125,3 +125,26 @@ func (p *Plan) modules() (map[string]json.RawMessage, error) {
 		"market": state(`{"params":{"min_bond":"%d"}}`, minBond),
 	}, nil
 }
+
+// Accounts returns the account keys of a cluster by name: user, and the operator
+// of each validator by the validator's name.
+func Accounts(home string) (map[string]key.Key, error) {
+	p, err := LoadPlan(home)
+	if err != nil {
+		return nil, err
+	}
+	paths := map[string]string{"user": UserKeyPath(home)}
+	for _, v := range p.Validators {
+		paths[v.Name] = server.OperatorKeyPath(chainHome(home, v.Name))
+	}
+	for _, name := range p.notaries() {
+		paths[name] = accountPath(home, name)
+	}
+	out := map[string]key.Key{}
+	for name, path := range paths {
+		if out[name], err = key.Load(path); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

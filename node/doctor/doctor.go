@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/node"
+	"github.com/grange-network/grange/node/cluster"
 	"github.com/grange-network/grange/node/local"
 )
 
@@ -33,8 +34,9 @@ type Finding struct {
 
 // Kinds of home directories.
 const (
-	KindUp   = "up"   // of grange up
-	KindHost = "host" // of grange start
+	KindUp       = "up"       // of grange up
+	KindHost     = "host"     // of grange start
+	KindLocalnet = "localnet" // of grange localnet
 )
 
 // Report is all findings about one home.
@@ -82,10 +84,10 @@ func Run(ctx context.Context, home string, o Options) (Report, error) {
 	}
 	d.keys()
 	d.disk()
-	if d.Kind == KindUp {
-		d.control(ctx)
-	} else {
+	if d.Kind == KindHost {
 		d.lockHolder()
+	} else {
+		d.control(ctx)
 	}
 	d.ports()
 	d.ledger(ctx)
@@ -98,6 +100,7 @@ type doctor struct {
 	o    Options
 	plan *local.Plan // of grange up; else nil
 	host hostPlan
+	many *cluster.Plan   // of grange localnet; else nil
 	pid  int             // of the running node; 0 when unknown
 	down map[string]bool // roles that do not run: what follows from it is not said
 }
@@ -119,11 +122,15 @@ func (d *doctor) identify() error {
 	if !errors.Is(err, local.ErrNoNetwork) {
 		return err
 	}
+	if d.many, err = cluster.LoadPlan(d.Home); !errors.Is(err, cluster.ErrNoCluster) {
+		d.Kind = KindLocalnet
+		return err
+	}
 	if err := readJSON(filepath.Join(d.Home, "host.json"), &d.host); err == nil {
 		d.Kind = KindHost
 		return nil
 	}
-	return fmt.Errorf("look at %s: neither network.json nor host.json: %w", d.Home, ErrNoHome)
+	return fmt.Errorf("look at %s: neither network.json, cluster.json nor host.json: %w", d.Home, ErrNoHome)
 }
 
 // control asks the running node about its roles.
@@ -132,7 +139,7 @@ func (d *doctor) control(ctx context.Context) {
 	defer cancel()
 	roles, _, pid, err := node.NewClient(d.Home).List(ctx)
 	if err != nil {
-		d.add("running", "", Fail, "grange up --home "+d.Home, "%v", err)
+		d.add("running", "", Fail, "grange "+d.Kind+" --home "+d.Home, "%v", err)
 		return
 	}
 	d.Running, d.pid = true, pid

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -19,8 +20,6 @@ import (
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/client"
-	"github.com/grange-network/grange/ledger/key"
-	"github.com/grange-network/grange/ledger/server"
 	"github.com/grange-network/grange/node/ledgerview"
 	"github.com/grange-network/grange/tunnel"
 )
@@ -49,7 +48,7 @@ func (d *doctor) ledger(ctx context.Context) {
 	qctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	d.price(qctx, c)
-	d.validator(qctx, c)
+	d.validators(qctx, c)
 	v, err := ledgerview.Dial(grpc)
 	if err != nil {
 		d.add("ledger", "", Fail, "", "%v", err)
@@ -120,18 +119,27 @@ func (d *doctor) price(ctx context.Context, c *client.Client) {
 		d.add("price", "", Fail, "validators vote it: grange start --price, or the verifier's log",
 			"the price of GRAIN is %s old: nobody can buy or redeem credits; leases go on", time.Duration(r.AgeSeconds)*time.Second)
 	default:
-		d.add("price", "", Pass, "", "%s for a GRAIN, %s old, %d votes", cliout.Credits(r.Price.Last), time.Duration(r.AgeSeconds)*time.Second, len(r.Votes))
+		d.add("price", "", Pass, "", "%s for a GRAIN, %s old, %d votes in the open round", cliout.Credits(r.Price.Last), time.Duration(r.AgeSeconds)*time.Second, len(r.Votes))
 	}
 }
 
-// validator checks this home's own validator.
-func (d *doctor) validator(ctx context.Context, c *client.Client) {
-	name, operator := d.host.Name, ""
-	if d.plan != nil {
-		name, operator = "validator", d.plan.Validator.Address
-	} else if k, err := key.Load(server.OperatorKeyPath(filepath.Join(d.Home, "chain"))); err == nil {
-		operator = k.Address().String()
+// validators checks this home's own validators.
+func (d *doctor) validators(ctx context.Context, c *client.Client) {
+	switch {
+	case d.plan != nil:
+		d.validator(ctx, c, "validator", d.plan.Validator.Address)
+	case d.many != nil:
+		for _, v := range d.many.Validators {
+			d.validator(ctx, c, v.Name, v.Operator)
+		}
+	default:
+		var card struct{ Operator string }
+		_ = readJSON(filepath.Join(d.Home, "card.json"), &card) // its absence is said below
+		d.validator(ctx, c, d.host.Name, card.Operator)
 	}
+}
+
+func (d *doctor) validator(ctx context.Context, c *client.Client, name, operator string) {
 	addr, err := sdk.AccAddressFromBech32(operator)
 	if err != nil {
 		d.add("validator", name, Fail, "", "its operator is not known: %v", err)
@@ -139,10 +147,12 @@ func (d *doctor) validator(ctx context.Context, c *client.Client) {
 	}
 	r, err := c.Staking.Validator(ctx, &stakingtypes.QueryValidatorRequest{ValidatorAddr: sdk.ValAddress(addr).String()})
 	switch {
+	case errors.Is(err, client.ErrNotFound):
+		d.add("validator", name, Pass, "", "this machine is none; grange validator create makes it one")
 	case err != nil:
 		d.add("validator", name, Fail, "", "%v", err)
 	case r.Validator.Jailed:
-		d.add("validator", name, Fail, "once the cause is gone: grange tx slashing unjail", "it is jailed: it earns nothing and does not vote")
+		d.add("validator", name, Fail, "once the cause is gone: grange tx slashing unjail --from operator --yes --home "+d.Home, "it is jailed: it earns nothing and does not vote")
 	case r.Validator.Status != stakingtypes.Bonded:
 		d.add("validator", name, Warn, "stake more with it", "it is not among those that vote (%s)", r.Validator.Status)
 	default:

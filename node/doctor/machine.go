@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/node/cluster"
 )
 
 // hostPlan is what we need of a host's host.json.
@@ -135,6 +136,9 @@ func syncTime(dir string) (time.Duration, error) {
 type door struct{ role, what, addr string }
 
 func (d *doctor) doors() []door {
+	if d.many != nil {
+		return d.doorsOfMany()
+	}
 	if d.plan == nil {
 		out := []door{{d.host.Name, "p2p", net.JoinHostPort(d.host.Host, d.host.Port)}}
 		var e map[string]any
@@ -164,6 +168,21 @@ func (d *doctor) doors() []door {
 		if !pr.Routed {
 			out = append(out, door{pr.Name, "tunnel", at(pr.Port)})
 		}
+	}
+	return out
+}
+
+// doorsOfMany are the validators' of a localnet that is ready.
+func (d *doctor) doorsOfMany() (out []door) {
+	var e cluster.Endpoints
+	if readJSON(cluster.EndpointsPath(d.Home), &e) != nil {
+		return nil
+	}
+	for _, v := range e.Validators {
+		out = append(out, door{v.Name, "rpc", hostOf(v.RPC)}, door{v.Name, "rest", hostOf(v.REST)}, door{v.Name, "grpc", hostOf(v.GRPC)})
+	}
+	if e.Notary != "" {
+		out = append(out, door{"notary-door", "stamps", hostOf(e.Notary)})
 	}
 	return out
 }

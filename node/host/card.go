@@ -203,6 +203,9 @@ func newOperator(home string, show func(string)) error {
 	return nil
 }
 
+// OperatorKeyPath is where the key of a machine's operator is.
+func OperatorKeyPath(home string) string { return server.OperatorKeyPath(chainHome(home)) }
+
 func chainHome(home string) string { return filepath.Join(home, "chain") }
 
 // CardPath is where a machine's own card is.

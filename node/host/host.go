@@ -158,6 +158,19 @@ func Join(home string, cards []Card) (string, error) {
 	return digest(document), writeJSON(planPath(home), p)
 }
 
+// RunningAs is the process that runs the machine of home, 0 when none does.
+func RunningAs(home string) (pid int) {
+	release, err := node.Lock(filepath.Join(home, "lock"))
+	var held *node.HeldError
+	if errors.As(err, &held) {
+		return held.PID
+	}
+	if err == nil {
+		release()
+	}
+	return 0
+}
+
 // StartOptions say where a machine listens. Addresses are host:port.
 type StartOptions struct {
 	RPC, GRPC, REST string

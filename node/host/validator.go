@@ -36,6 +36,13 @@ type Duties struct {
 // must be set.
 func NewValidator(c server.Config, d Duties) node.Role {
 	return node.NewFunc(c.Moniker, func(ctx context.Context, r *node.Func) error {
+		var operator key.Key
+		if d.Home != "" { // first: somebody may have to be asked for a passphrase
+			var err error
+			if operator, err = key.Load(server.OperatorKeyPath(c.Home)); err != nil {
+				return err
+			}
+		}
 		n, err := server.Start(context.WithoutCancel(ctx), c)
 		if err != nil {
 			return err
@@ -44,7 +51,7 @@ func NewValidator(c server.Config, d Duties) node.Role {
 		duties, cancel := context.WithCancel(ctx)
 		defer cancel()
 		verified := make(chan error, 1)
-		go func() { verified <- d.do(duties, c, n, r.MarkReady) }()
+		go func() { verified <- d.do(duties, c, n, operator, r.MarkReady) }()
 		select {
 		case err = <-verified: // first the duties, then what they need
 			return errors.Join(err, n.Stop())
@@ -56,7 +63,7 @@ func NewValidator(c server.Config, d Duties) node.Role {
 }
 
 // do waits for the node's first block and does the duties until ctx ends.
-func (d Duties) do(ctx context.Context, cfg server.Config, n *server.Node, ready func()) error {
+func (d Duties) do(ctx context.Context, cfg server.Config, n *server.Node, operator key.Key, ready func()) error {
 	select {
 	case <-n.Ready():
 		ready()
@@ -67,15 +74,11 @@ func (d Duties) do(ctx context.Context, cfg server.Config, n *server.Node, ready
 		<-ctx.Done()
 		return nil
 	}
-	k, err := key.Load(server.OperatorKeyPath(cfg.Home))
-	if err != nil {
-		return err
-	}
 	c, err := client.Dial(ctx, client.Endpoints{GRPC: n.Endpoints().GRPC, RPC: n.Endpoints().RPC, Logger: cfg.Logger})
 	if err == nil {
 		defer c.Close()
 		err = verify.Run(ctx, verify.Config{
-			Home: d.Home, Ledger: verify.LedgerOf(c), Sender: ledgerport.TraceSender(c.Signer(k, nil), d.Tracer), Prices: d.Prices, Logger: cfg.Logger,
+			Home: d.Home, Ledger: verify.LedgerOf(c), Sender: ledgerport.TraceSender(c.Signer(operator, nil), d.Tracer), Prices: d.Prices, Logger: cfg.Logger,
 			Known: verticals.All(), Archive: d.Archive, Retain: d.Retain,
 		})
 	}
