@@ -25,8 +25,8 @@ type Query struct {
 	Device    device.ID // zero: all
 }
 
-// wants reports whether a row is selected.
-func (q *Query) wants(r *Row) bool {
+// Wants reports whether a row is selected, its kind aside.
+func (q *Query) Wants(r *Row) bool {
 	return r.Time >= q.From.UnixMilli() && r.Time < q.To.UnixMilli() && r.QC&q.Refuse == 0 &&
 		(q.Device == device.ID{} || q.Device == r.Device) && q.of(h3.Cell(r.Cell), r.Variable)
 }
@@ -134,7 +134,7 @@ func scanTables(q *Query, p part, yield func(*Row) bool) bool {
 		for _, cell := range slices.Sorted(maps.Keys(t)) {
 			rows := t[cell]
 			for i := range rows {
-				if q.wants(&rows[i]) {
+				if q.Wants(&rows[i]) {
 					r := rows[i]
 					if !yield(&r) {
 						return false
@@ -159,7 +159,7 @@ func (s *Store) scanFile(ctx context.Context, q *Query, kind string, seg evidenc
 			return err
 		}
 		err := f.rows(x, func(r *Row) bool {
-			if q.wants(r) {
+			if q.Wants(r) {
 				on = yield(r)
 			}
 			return on
@@ -212,4 +212,28 @@ func (s *Store) Bulk(ctx context.Context, kind string, day segment.Day, cell h3.
 		return nil, false, err
 	}
 	return &Bulk{Segment: f.Segment, Body: f.body, Rows: f.sold, file: f, Parts: len(all)}, true, nil
+}
+
+// Parents are the cells of ParentResolution that have readings of a kind on the
+// days from and to.
+func (s *Store) Parents(kind string, from, to time.Time) []h3.Cell {
+	first, last := segment.DayOf(from), segment.DayOf(to)
+	found := map[h3.Cell]bool{}
+	note := func(k key) {
+		if k.kind == kind && k.day >= first && k.day <= last {
+			found[k.parent] = true
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for k := range s.files {
+		note(k)
+	}
+	for k := range s.memory {
+		note(k)
+	}
+	for k := range s.leaving {
+		note(k)
+	}
+	return slices.Sorted(maps.Keys(found))
 }

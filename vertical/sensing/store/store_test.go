@@ -2,13 +2,8 @@ package store
 
 import (
 	"bytes"
-	"context"
-	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
-	"iter"
 	"math"
 	"os"
 	"path/filepath"
@@ -18,97 +13,22 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/segment"
 	"github.com/grange-network/grange/vertical/sensing"
-	"github.com/grange-network/grange/vertical/sensing/ingest"
 	"github.com/grange-network/grange/vertical/sensing/senml"
+	"github.com/grange-network/grange/vertical/sensing/store/storetest"
 	"github.com/grange-network/grange/vertical/sensing/weather"
 )
-
-const chain = "test"
 
 var (
 	start  = time.Date(2026, 3, 27, 22, 0, 0, 0, time.UTC)
 	munich = h3.At(48.14, 11.57, h3.PublishedResolution)
 )
 
-// station signs batches.
-type station struct {
-	private ed25519.PrivateKey
-	public  device.PublicKey
-	counter uint64
-	last    sensing.Hash
-}
-
-func newStation(t testing.TB, n int) *station {
+func open(t testing.TB, dir string, l *storetest.Log) *Store {
 	t.Helper()
-	seed := sha256.Sum256(fmt.Appendf(nil, "station %d", n))
-	private := ed25519.NewKeyFromSeed(seed[:])
-	public, err := device.NewPublicKey(device.Ed25519, private.Public().(ed25519.PublicKey))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &station{private: private, public: public}
-}
-
-func (s *station) PublicKey() device.PublicKey         { return s.public }
-func (s *station) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.private, message), nil }
-
-func (s *station) batch(t testing.TB, records ...senml.Record) *sensing.Batch {
-	t.Helper()
-	s.counter++
-	b, err := sensing.Seal(s, chain, s.counter, s.last, records)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.last = b.Hash
-	return b
-}
-
-// log is the entries of a log and the registry of its devices.
-type log struct {
-	entries []ingest.Entry
-	keys    map[device.ID]device.PublicKey
-	cells   map[device.ID]h3.Cell
-}
-
-func newLog() *log {
-	return &log{keys: map[device.ID]device.PublicKey{}, cells: map[device.ID]h3.Cell{}}
-}
-
-func (l *log) add(s *station, cell h3.Cell, b *sensing.Batch) {
-	l.keys[b.Device], l.cells[b.Device] = s.public, cell
-	l.entries = append(l.entries, ingest.Entry{Seq: uint64(len(l.entries)), Device: b.Device, Counter: b.Counter, Hash: b.Hash, Raw: b.Raw})
-}
-
-func (l *log) Entries(seq uint64) iter.Seq2[ingest.Entry, error] {
-	return func(yield func(ingest.Entry, error) bool) {
-		for _, e := range l.entries[min(seq, uint64(len(l.entries))):] {
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (l *log) Key(_ context.Context, id device.ID) (device.PublicKey, error) {
-	if k, ok := l.keys[id]; ok {
-		return k, nil
-	}
-	return device.PublicKey{}, ingest.ErrUnknown
-}
-
-func (l *log) Cell(_ context.Context, id device.ID) (h3.Cell, error) { return l.cells[id], nil }
-
-func reading(name string, at time.Time, value float64) senml.Record {
-	return senml.Record{Name: name, Unit: "Cel", Time: at, Value: value}
-}
-
-func open(t testing.TB, dir string, l *log) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), Config{Dir: dir, ChainID: chain, Registry: l, Kinds: []sensing.Kind{weather.Kind{}, walkers{}}})
+	s, err := Open(t.Context(), Config{Dir: dir, ChainID: storetest.Chain, Registry: l, Kinds: []sensing.Kind{weather.Kind{}, walkers{}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,10 +44,10 @@ func (walkers) Info() sensing.KindInfo {
 
 // fill puts hours of readings of n stations, every ten minutes, into the log. They
 // end on the next day.
-func fill(t testing.TB, l *log, n, hours int) {
+func fill(t testing.TB, l *storetest.Log, n, hours int) {
 	t.Helper()
 	for i := range n {
-		s := newStation(t, i)
+		s := storetest.NewStation(t, i)
 		cell := munich
 		if i%2 == 1 {
 			cell = h3.At(48.20, 11.70, h3.PublishedResolution)
@@ -136,9 +56,9 @@ func fill(t testing.TB, l *log, n, hours int) {
 			var records []senml.Record
 			for m := range 6 {
 				at := start.Add(time.Duration(h*60+m*10) * time.Minute)
-				records = append(records, reading("temperature", at, float64(i)+float64(m)/10), reading("pressure", at, 1000+float64(h)))
+				records = append(records, storetest.Reading("temperature", at, float64(i)+float64(m)/10), storetest.Reading("pressure", at, 1000+float64(h)))
 			}
-			l.add(s, cell, s.batch(t, records...))
+			l.Add(s, cell, s.Batch(t, records...))
 		}
 	}
 }
@@ -165,7 +85,7 @@ func same(a, b []Row) bool {
 }
 
 func TestRowsAreTheSameFromMemoryAndFiles(t *testing.T) {
-	l := newLog()
+	l := storetest.NewLog()
 	fill(t, l, 4, 5)
 	dir := t.TempDir()
 	s := open(t, dir, l)
@@ -190,7 +110,7 @@ func TestRowsAreTheSameFromMemoryAndFiles(t *testing.T) {
 		"one variable":  {func(q *Query) { q.Variables = []string{"pressure"} }, 4 * 5 * 6},
 		"one hour":      {func(q *Query) { q.From, q.To = start.Add(2*time.Hour), start.Add(3*time.Hour) }, 4 * 12},
 		"another kind":  {func(q *Query) { q.Kind = "noise" }, 0},
-		"one device":    {func(q *Query) { q.Device = newStation(t, 3).public.ID() }, 5 * 12},
+		"one device":    {func(q *Query) { q.Device = storetest.NewStation(t, 3).ID() }, 5 * 12},
 		"another place": {func(q *Query) { q.Cell = h3.At(52.5, 13.4, 6) }, 0},
 	}
 	for name, c := range cases {
@@ -210,7 +130,7 @@ func TestRowsAreTheSameFromMemoryAndFiles(t *testing.T) {
 // A store that was killed reads the rest of the log again: nothing is lost and
 // nothing is there twice, wherever it was.
 func TestNothingIsLostOrTwice(t *testing.T) {
-	l := newLog()
+	l := storetest.NewLog()
 	fill(t, l, 3, 12)
 	whole := open(t, t.TempDir(), l)
 	if err := whole.Catch(t.Context(), l); err != nil {
@@ -218,16 +138,16 @@ func TestNothingIsLostOrTwice(t *testing.T) {
 	}
 	want := scan(t, whole, everything())
 	dir := t.TempDir()
-	for stop := 1; stop <= len(l.entries); stop += 2 {
+	for stop := 1; stop <= l.Len(); stop += 2 {
 		s := open(t, dir, l)
-		if err := s.Catch(t.Context(), &log{entries: l.entries[:stop]}); err != nil {
+		if err := s.Catch(t.Context(), l.First(stop)); err != nil {
 			t.Fatal(err)
 		}
 		if stop%4 == 1 {
 			if err := s.Flush(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Catch(t.Context(), &log{entries: l.entries[:min(stop+1, len(l.entries))]}); err != nil {
+			if err := s.Catch(t.Context(), l.First(min(stop+1, l.Len()))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -246,12 +166,12 @@ func TestNothingIsLostOrTwice(t *testing.T) {
 }
 
 func TestManyFilesBecomeOne(t *testing.T) {
-	l := newLog()
+	l := storetest.NewLog()
 	fill(t, l, 1, 20)
 	dir := t.TempDir()
 	s := open(t, dir, l)
-	for i := range l.entries {
-		if err := s.Catch(t.Context(), &log{entries: l.entries[:i+1]}); err != nil {
+	for i := range l.Len() {
+		if err := s.Catch(t.Context(), l.First(i+1)); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Flush(t.Context()); err != nil {
@@ -276,7 +196,7 @@ func TestManyFilesBecomeOne(t *testing.T) {
 
 // The files are plain Parquet and commit to their rows.
 func TestFilesAreParquet(t *testing.T) {
-	l := newLog()
+	l := storetest.NewLog()
 	fill(t, l, 2, 1)
 	dir := t.TempDir()
 	s := open(t, dir, l)
@@ -321,10 +241,10 @@ func TestFilesAreParquet(t *testing.T) {
 }
 
 func TestQualityBits(t *testing.T) {
-	l := newLog()
-	s := newStation(t, 1)
+	l := storetest.NewLog()
+	s := storetest.NewStation(t, 1)
 	at := func(m int) time.Time { return start.Add(time.Duration(m) * time.Minute) }
-	l.add(s, munich, s.batch(t, reading("pressure", at(0), 1000), reading("pressure", at(5), 1020), reading("pressure", at(10), 1400), reading("temperature", at(1), 99)))
+	l.Add(s, munich, s.Batch(t, storetest.Reading("pressure", at(0), 1000), storetest.Reading("pressure", at(5), 1020), storetest.Reading("pressure", at(10), 1400), storetest.Reading("temperature", at(1), 99)))
 	st := open(t, t.TempDir(), l)
 	if err := st.Catch(t.Context(), l); err != nil {
 		t.Fatal(err)
@@ -345,9 +265,9 @@ func TestQualityBits(t *testing.T) {
 
 // A device that moves leaves a small cell and no track; its streams are not shown.
 func TestMovingDevices(t *testing.T) {
-	l := newLog()
-	s := newStation(t, 1)
-	l.add(s, 0, s.batch(t,
+	l := storetest.NewLog()
+	s := storetest.NewStation(t, 1)
+	l.Add(s, 0, s.Batch(t,
 		senml.Record{Name: "lat", Unit: "lat", Time: start, Value: 48.137154}, senml.Record{Name: "lon", Unit: "lon", Time: start, Value: 11.576124},
 		senml.Record{Name: "leq", Unit: "dB", Time: start, Value: 61}, senml.Record{Name: "leq", Unit: "dB", Time: start.Add(time.Second), Value: 61}))
 	st := open(t, t.TempDir(), l)
@@ -367,7 +287,7 @@ func TestMovingDevices(t *testing.T) {
 }
 
 func TestWatch(t *testing.T) {
-	l := newLog()
+	l := storetest.NewLog()
 	fill(t, l, 1, 2)
 	s := open(t, t.TempDir(), l)
 	fast, stop := s.Watch(100, func(e *Event) bool { return e.Variable == "pressure" })

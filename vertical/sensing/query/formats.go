@@ -1,0 +1,223 @@
+package query
+
+import (
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/store"
+)
+
+// answer is what a query found: rows or sums.
+type answer struct {
+	store.Query
+	how    *how
+	rows   []reading
+	sums   []*sum
+	proofs map[sensing.Hash]*Proof
+}
+
+func (a *answer) write(w http.ResponseWriter, as string) error {
+	w.Header().Set("Content-Type", mediaTypes[as])
+	// What has begun cannot become an error any more; the client may be gone.
+	switch as {
+	case "geojson":
+		_ = a.geoJSON(w)
+	case "csv":
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
+		_ = a.csv(w)
+	case "parquet":
+		_ = a.parquet(w)
+	default:
+		_ = json.NewEncoder(w).Encode(a.json())
+	}
+	return nil
+}
+
+// Observation is a row in JSON.
+type Observation struct {
+	Kind     string    `json:"kind"`
+	Device   string    `json:"device"`
+	Time     time.Time `json:"time"`
+	Cell     string    `json:"cell"`
+	Lat      float64   `json:"lat"`
+	Lon      float64   `json:"lon"`
+	Alt      *float64  `json:"alt,omitempty"` // metres
+	Variable string    `json:"variable"`
+	Value    float64   `json:"value"`
+	Unit     string    `json:"unit"`
+	QC       uint32    `json:"qc"`
+	Batch    string    `json:"batch"` // hash
+	Counter  uint64    `json:"counter"`
+}
+
+func observation(kind string, r *store.Row) Observation {
+	o := Observation{
+		Kind: kind, Device: r.ID().String(), Time: time.UnixMilli(r.Time).UTC(), Cell: h3.Cell(r.Cell).String(), Lat: r.Lat, Lon: r.Lon,
+		Variable: r.Variable, Value: r.Value, Unit: r.Unit, QC: r.QC, Batch: hex.EncodeToString(r.Batch[:]), Counter: r.Counter,
+	}
+	if !math.IsNaN(r.Alt) {
+		o.Alt = &r.Alt
+	}
+	return o
+}
+
+// Sum is an aggregate in JSON.
+type Sum struct {
+	Kind     string    `json:"kind"`
+	Cell     string    `json:"cell"`
+	Time     time.Time `json:"time"`
+	Variable string    `json:"variable"`
+	Value    float64   `json:"value"`
+	Unit     string    `json:"unit"`
+	Rows     uint64    `json:"rows"`
+	Devices  int       `json:"devices"`
+}
+
+func (a *answer) sum(s *sum) Sum {
+	return Sum{s.Kind, a.Cell.String(), time.UnixMilli(s.Time).UTC(), s.Variable, s.value(a.how.name), s.Unit, s.Rows, len(s.Devices)}
+}
+
+// Answer is an answer in JSON.
+type Answer struct {
+	Cell         string            `json:"cell"`
+	From         time.Time         `json:"from"`
+	To           time.Time         `json:"to"`
+	Observations []Observation     `json:"observations,omitempty"`
+	Sums         []Sum             `json:"sums,omitempty"`
+	Proofs       map[string]*Proof `json:"proofs,omitempty"` // by batch
+}
+
+func (a *answer) json() Answer {
+	out := Answer{Cell: a.Cell.String(), From: a.From, To: a.To}
+	for i := range a.rows {
+		out.Observations = append(out.Observations, observation(a.rows[i].kind, &a.rows[i].Row))
+	}
+	for _, s := range a.sums {
+		out.Sums = append(out.Sums, a.sum(s))
+	}
+	for hash, p := range a.proofs {
+		if out.Proofs == nil {
+			out.Proofs = map[string]*Proof{}
+		}
+		out.Proofs[hex.EncodeToString(hash[:])] = p
+	}
+	return out
+}
+
+// feature is one of GeoJSON (RFC 7946).
+type feature struct {
+	Type       string `json:"type"`
+	Geometry   any    `json:"geometry"`
+	Properties any    `json:"properties"`
+}
+
+type geometry struct {
+	Type        string `json:"type"`
+	Coordinates any    `json:"coordinates"`
+}
+
+func point(lat, lon, alt float64) geometry {
+	if math.IsNaN(alt) {
+		return geometry{"Point", []float64{lon, lat}}
+	}
+	return geometry{"Point", []float64{lon, lat, alt}}
+}
+
+func hexagon(c h3.Cell) geometry { return geometry{"Polygon", [][][2]float64{ring(c)}} }
+
+func (a *answer) geoJSON(w io.Writer) error {
+	features := []feature{}
+	for i := range a.rows {
+		r := &a.rows[i]
+		features = append(features, feature{"Feature", point(r.Lat, r.Lon, r.Alt), observation(r.kind, &r.Row)})
+	}
+	for _, s := range a.sums {
+		features = append(features, feature{"Feature", hexagon(a.Cell), a.sum(s)})
+	}
+	return json.NewEncoder(w).Encode(map[string]any{"type": "FeatureCollection", "features": features})
+}
+
+// plain keeps a spreadsheet from running what a device named itself or its units.
+func plain(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
+func (a *answer) csv(w io.Writer) error {
+	c := csv.NewWriter(w)
+	if a.how != nil {
+		_ = c.Write([]string{"kind", "cell", "time", "variable", "value", "unit", "rows", "devices"})
+		for _, s := range a.sums {
+			o := a.sum(s)
+			_ = c.Write([]string{o.Kind, o.Cell, o.Time.Format(time.RFC3339), plain(o.Variable), number(o.Value), plain(o.Unit), strconv.FormatUint(o.Rows, 10), strconv.Itoa(o.Devices)})
+		}
+	} else {
+		_ = c.Write([]string{"kind", "device", "time", "cell", "lat", "lon", "variable", "value", "unit", "qc", "batch", "counter"})
+		for i := range a.rows {
+			o := observation(a.rows[i].kind, &a.rows[i].Row)
+			_ = c.Write([]string{
+				o.Kind, o.Device, o.Time.Format(time.RFC3339Nano), o.Cell, number(o.Lat), number(o.Lon), plain(o.Variable), number(o.Value), plain(o.Unit),
+				strconv.FormatUint(uint64(o.QC), 10), o.Batch, strconv.FormatUint(o.Counter, 10),
+			})
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+// sumRow is an aggregate in Parquet.
+type sumRow struct {
+	Kind     string  `parquet:"kind,dict"`
+	Cell     uint64  `parquet:"cell,dict"`
+	Time     int64   `parquet:"time,timestamp"`
+	Variable string  `parquet:"variable,dict"`
+	Value    float64 `parquet:"value"`
+	Unit     string  `parquet:"unit,dict"`
+	Rows     uint64  `parquet:"rows"`
+	Devices  int64   `parquet:"devices"`
+}
+
+func (a *answer) parquet(w io.Writer) error {
+	if a.how != nil {
+		p := parquet.NewGenericWriter[sumRow](w, parquet.Compression(&parquet.Zstd))
+		for _, s := range a.sums {
+			row := sumRow{s.Kind, uint64(a.Cell), s.Time, s.Variable, s.value(a.how.name), s.Unit, s.Rows, int64(len(s.Devices))}
+			if _, err := p.Write([]sumRow{row}); err != nil {
+				return err
+			}
+		}
+		return p.Close()
+	}
+	p := parquet.NewGenericWriter[store.Row](w, parquet.Compression(&parquet.Zstd))
+	for i := range a.rows {
+		if _, err := p.Write([]store.Row{a.rows[i].Row}); err != nil {
+			return err
+		}
+	}
+	return p.Close()
+}
+
+// parseDevice reads a device's id.
+func parseDevice(text string) (device.ID, error) {
+	id, err := device.ParseID(text)
+	if err != nil {
+		return id, bad("device %.80q: %v", text, err)
+	}
+	return id, nil
+}

@@ -1,0 +1,115 @@
+package query
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/grange-network/grange/vertical/sensing/store"
+)
+
+// Crowd is the least number of devices that move of which anything is told.
+const Crowd = 3
+
+// Limits of a request.
+const (
+	MaxRows    = 100_000   // of an answer
+	maxScanned = 5_000_000 // rows that an aggregate is made of
+	maxRaw     = 31 * 24 * time.Hour
+	maxSummed  = 366 * 24 * time.Hour
+	maxProofs  = 1000 // batches
+	maxNames   = 64   // variables of a request
+)
+
+// Config is what a Handler needs.
+type Config struct {
+	Store  *store.Store
+	Log    store.Source // where a subscription goes on; nil: it cannot
+	Till   Till
+	Prover Prover // nil: nothing is proven
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+type handler struct{ Config }
+
+// Handler serves /v1/cells, /v1/bulk, /v1/tiles, /v1/subscribe and /v1/stations.
+func Handler(c Config) http.Handler {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &handler{c}
+	mux := http.NewServeMux()
+	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /v1/cells/{cell}/obs":            h.observations,
+		"GET /v1/bulk/{kind}/{day}/{file}":    h.bulk,
+		"GET /v1/tiles/{kind}/{z}/{x}/{tile}": h.tile,
+		"GET /v1/subscribe":                   h.subscribe,
+		"GET /v1/stations":                    h.stations,
+		"GET /v1/stations/{device}":           h.station,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := serve(w, r); err != nil {
+				h.fail(w, r, err)
+			}
+		})
+	}
+	return mux
+}
+
+// problem is an error with the status of its answer.
+type problem struct {
+	status int
+	err    error
+}
+
+func (p problem) Error() string { return p.err.Error() }
+func (p problem) Unwrap() error { return p.err }
+
+func bad(format string, args ...any) error {
+	return problem{http.StatusBadRequest, fmt.Errorf(format, args...)}
+}
+
+func missing(format string, args ...any) error {
+	return problem{http.StatusNotFound, fmt.Errorf(format, args...)}
+}
+
+func tooMuch(format string, args ...any) error {
+	return problem{http.StatusRequestEntityTooLarge, fmt.Errorf(format, args...)}
+}
+
+// Status is the HTTP status of an error of this package or of a Till.
+func Status(err error) int {
+	var p problem
+	switch {
+	case errors.Is(err, ErrNoLease), errors.Is(err, ErrUnpaid):
+		return http.StatusPaymentRequired
+	case errors.As(err, &p):
+		return p.status
+	}
+	return http.StatusServiceUnavailable
+}
+
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status := Status(err)
+	if status == http.StatusServiceUnavailable && r.Context().Err() == nil {
+		h.Logger.Warn("query failed", "path", r.URL.Path, "err", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error(), "code": code(status)}) // the client may be gone
+}
+
+func code(status int) string {
+	return cmp.Or(map[int]string{
+		http.StatusBadRequest: "bad_request", http.StatusNotFound: "not_found", http.StatusPaymentRequired: "payment_required",
+		http.StatusRequestEntityTooLarge: "too_much", http.StatusForbidden: "refused",
+	}[status], "unavailable")
+}

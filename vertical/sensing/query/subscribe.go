@@ -1,0 +1,199 @@
+package query
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/vertical/sensing/store"
+)
+
+// Parameters of a subscription.
+const (
+	backlog   = 4096 // rows that a reader may be behind
+	heartbeat = 15 * time.Second
+	atOnce    = 256 // rows that are paid together
+)
+
+// subscribe sends rows as they come, as events of HTML (text/event-stream). The
+// id of an event is where it is in the log: Last-Event-ID goes on behind it.
+func (h *handler) subscribe(w http.ResponseWriter, r *http.Request) error {
+	wants, err := h.wants(r)
+	if err != nil {
+		return err
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		return errors.New("this connection cannot stream")
+	}
+	last := r.Header.Get("Last-Event-ID")
+	var behind store.Mark
+	if last != "" {
+		if behind, err = store.ParseMark(last); err != nil {
+			return bad("Last-Event-ID: %v", err)
+		}
+	}
+	buyer, err := h.Till.Buyer(r.Context(), Token(r))
+	if err != nil {
+		return err
+	}
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	s := stream{h: h, w: w, r: r, flush: flusher.Flush, buyer: buyer}
+	watcher, stop := h.Store.Watch(backlog, wants)
+	defer stop()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	flusher.Flush()
+	err = nil
+	if last != "" && h.Log != nil {
+		err = s.replay(behind, wants)
+	}
+	if err == nil {
+		err = s.live(watcher)
+	}
+	if err != nil && r.Context().Err() == nil {
+		text, _ := json.Marshal(map[string]string{"error": err.Error(), "code": code(Status(err))})
+		_, _ = fmt.Fprintf(w, "event: end\ndata: %s\n\n", text) // the client may be gone
+	}
+	return nil
+}
+
+// wants is what the parameters select.
+func (h *handler) wants(r *http.Request) (func(*store.Event) bool, error) {
+	v := r.URL.Query()
+	kind, err := h.kind(v.Get("kind"))
+	if err != nil {
+		return nil, err
+	}
+	if h.Store.Moving(kind) {
+		return nil, problem{http.StatusForbidden, errCrowd(kind)}
+	}
+	q := store.Query{Kind: kind, From: time.Unix(0, 0), To: time.Unix(1<<34, 0)}
+	if q.Cell, err = parseCell(v.Get("cell")); err != nil {
+		return nil, err
+	}
+	if q.Variables, err = variables(v); err != nil {
+		return nil, err
+	}
+	if q.Refuse, err = refused(v.Get("qc")); err != nil {
+		return nil, err
+	}
+	return func(e *store.Event) bool {
+		return !h.Store.Moving(e.Kind) && (kind == "" || kind == e.Kind) && q.Wants(&e.Row)
+	}, nil
+}
+
+// stream is one subscription under way.
+type stream struct {
+	h     *handler
+	w     http.ResponseWriter
+	r     *http.Request
+	flush func()
+	buyer string
+	sent  store.Mark
+	any   bool
+}
+
+func (s *stream) replay(behind store.Mark, wants func(*store.Event) bool) error {
+	s.sent, s.any = behind, true
+	var some []store.Event
+	for e, err := range s.h.Store.Replay(s.r.Context(), s.h.Log, behind) {
+		if err != nil {
+			return err
+		}
+		if wants(&e) {
+			some = append(some, e)
+		}
+		if len(some) == atOnce {
+			if err := s.send(some); err != nil {
+				return err
+			}
+			some = some[:0]
+		}
+	}
+	return s.send(some)
+}
+
+func (s *stream) live(w *store.Watcher) error {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-s.r.Context().Done():
+			return nil
+		case <-beat.C:
+			if _, err := fmt.Fprint(s.w, ": still here\n\n"); err != nil {
+				return err
+			}
+			s.flush()
+		case e, ok := <-w.Events:
+			if !ok {
+				return w.Err()
+			}
+			some := []store.Event{e}
+			for len(some) < atOnce && len(w.Events) > 0 {
+				if e, ok := <-w.Events; ok {
+					some = append(some, e)
+				}
+			}
+			if err := s.send(some); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// send charges rows and sends those that were not sent before.
+func (s *stream) send(some []store.Event) error {
+	sold := Rows{}
+	fresh := some[:0:0]
+	for _, e := range some {
+		if !s.any || e.After(s.sent) {
+			fresh = append(fresh, e)
+			sold[e.ID()]++
+			s.sent, s.any = e.Mark, true
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	if _, err := s.h.Till.Charge(s.r.Context(), s.buyer, sold); err != nil {
+		return err
+	}
+	for i := range fresh {
+		text, err := json.Marshal(observation(fresh[i].Kind, &fresh[i].Row))
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(s.w, "id: %s\nevent: observation\ndata: %s\n\n", fresh[i].Mark, text); err != nil {
+			return err
+		}
+	}
+	s.flush()
+	return nil
+}
+
+// ring is a cell's outline, closed, counter-clockwise, as longitude and latitude.
+func ring(c h3.Cell) [][2]float64 {
+	corners := c.Boundary()
+	out := make([][2]float64, 0, len(corners)+1)
+	for _, p := range corners {
+		lon := p.Longitude
+		if len(out) > 0 { // a cell across the date line stays in one piece
+			switch d := lon - out[0][0]; {
+			case d > 180:
+				lon -= 360
+			case d < -180:
+				lon += 360
+			}
+		}
+		out = append(out, [2]float64{lon, p.Latitude})
+	}
+	return append(out, out[0])
+}
