@@ -41,7 +41,7 @@ func TestWebApp(t *testing.T) {
 		n.AWS("s3", "cp", "s3://walked/some.bin", file)
 		n.WaitEpochs(2)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", walk)
 	cmd.Env = append(os.Environ(), "URL="+at.Explorer, "CHROMIUM="+browser, "SHOTS="+os.Getenv("GRANGE_SHOTS"))

@@ -52,19 +52,22 @@ async function pages() {
     ["block", `/blocks/${Math.max(1, status.height - 1)}`],
     ["transactions", "/txs"],
     ["transaction", tx && `/txs/${tx.hash}`],
-    ["validators", "/validators"],
+    ["chain", "/chain"],
     ["account", device && `/accounts/${device.owner}`],
-    ["search", "/search?q=filecoin%20"],
+    ["search", "/search?q=a"],
     ["nothing", "/no/such/page"],
     ["unknown", `/devices/${"0".repeat(64)}`],
     ["empty", "/receipts?device=" + "0".repeat(64)],
     ["atlas", "/atlas"],
     ["entry", "/atlas/filecoin"],
+    ["nothing-compared", "/compare"],
     ["compare", "/compare?id=io-net&id=akash&id=render"],
     ["disagreements", "/disagreements"],
     ["market", "/market"],
     ["sustainability", "/sustainability"],
     ["claims", "/claims"],
+    ["choices", "/navigator"],
+    ["needs", "/navigator?mode=need"],
     ["own", "/navigator?asset=gpu&gpu=RTX+4090"],
     ["need", "/navigator?mode=need&service=object-storage"],
     ["match", "/match?gb=1"],
@@ -77,7 +80,7 @@ async function pages() {
 
 async function open(context, expected = () => false) {
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(180_000);
   let at = "";
   const note = (what) => problems.push(`${at}: ${what}`);
   page.on("console", (m) => {
@@ -125,12 +128,11 @@ async function look(tab, name, path) {
   await theme(page, "light").catch(() => {});
   await tab.go(path);
   await theme(page, "light");
-  if (name === "map") await page.waitForSelector("[data-idle]").catch(() => note("the map never became idle"));
+  if (name === "map") await page.waitForSelector("[data-drawn]");
   for (const b of await barriers(page)) note(b);
   await shoot(page, `${name}-1440-light`);
   await theme(page, "dark");
   for (const b of await barriers(page, ["color-contrast"])) note(`dark: ${b}`);
-  if (shots !== "" && name === "map") await page.waitForTimeout(1500);
   await shoot(page, `${name}-1440-dark`);
   await page.setViewportSize(phone);
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -153,11 +155,92 @@ async function weigh() {
   await context.close();
 }
 
+// map: what is drawn first is a picture; a pointer or the keyboard makes it move.
+async function map(context) {
+  const tab = await open(context);
+  const { page, note } = tab;
+  await tab.go("/map?show=claimed");
+  await page.waitForSelector("[data-drawn]");
+  if ((await page.locator("[data-idle]").count()) > 0) note("the map that moves was loaded before anybody reached for it");
+  await page.locator("button[aria-label^='Move about in the map']").focus();
+  await page.waitForSelector("[data-idle]");
+  await page.waitForFunction(() => document.activeElement?.tagName === "CANVAS").catch(() => note("the focus is lost when the map takes over"));
+  for (const b of await barriers(page)) note(b);
+  await page.locator("button[aria-label='Zoom in']").click();
+  await theme(page, "dark");
+  for (const b of await barriers(page, ["color-contrast"])) note(`dark: ${b}`);
+  await shoot(page, "map-moving-1440-dark");
+  await page.close();
+}
+
+// outage: an explorer that stops answering is told once, in words, what was known
+// stays, and the page goes on by itself when it is asked again.
+async function outage() {
+  const context = await browser.newContext({ viewport: wide });
+  const tab = await open(context, () => true);
+  const { page, note } = tab;
+  await tab.go("/devices");
+  await page.waitForSelector("tbody tr");
+  await context.route("**/v1/**", (route) => route.abort());
+  await page.locator("nav#pages a", { hasText: "Leases" }).click();
+  const notice = page.locator(".notice", { hasText: "has not answered" });
+  await notice.waitFor();
+  await page.getByText("Not known while the explorer does not answer").first().waitFor();
+  for (const b of await barriers(page)) note(`without an answer: ${b}`);
+  await context.unroute("**/v1/**");
+  await notice.getByRole("button", { name: "Ask again" }).click();
+  await notice.waitFor({ state: "detached" });
+  await page.waitForSelector("main .list tbody tr, main .list .empty");
+  await context.close();
+}
+
+// downloads: every CSV link of a page answers a table, and no cell is a formula.
+async function downloads() {
+  for (const path of ["devices", "offers", "leases", "receipts", "rewards", "proofs", "epochs", "blocks", "txs", "validators", "products", "claims", "atlas"]) {
+    const response = await fetch(`${base}/v1/${path}?as=csv`);
+    const text = await response.text();
+    if (!response.ok || !response.headers.get("content-type")?.startsWith("text/csv")) problems.push(`/v1/${path}?as=csv: ${response.status} ${text.slice(0, 80)}`);
+    const formula = text.match(/(^|,|\n)"?([=+@\t]|-(?![0-9.]+"?(,|\n|$)))[^,\n]*/);
+    if (formula) problems.push(`/v1/${path}?as=csv: a cell that a spreadsheet would run: ${formula[0].trim()}`);
+  }
+}
+
 async function walk() {
   const context = await browser.newContext({ viewport: wide, reducedMotion: "reduce" });
   const tab = await open(context, (text, at) => at.includes("0000") && /404/.test(text));
-  for (const [name, path] of await pages()) await look(tab, name, path);
+  const ways = await pages();
+  const half = Math.ceil(ways.length / 2); // two tabs side by side
+  const second = await open(context, (text, at) => at.includes("0000") && /404/.test(text));
+  await Promise.all([
+    ways.slice(0, half).reduce((before, [name, path]) => before.then(() => look(tab, name, path)), Promise.resolve()),
+    ways.slice(half).reduce((before, [name, path]) => before.then(() => look(second, name, path)), Promise.resolve()),
+  ]);
+  if (only === "" || "/map".startsWith(only)) await map(context);
   await context.close();
+}
+
+// order: Tab goes through the page as it is read, always to something visible.
+async function order({ page, note }) {
+  await page.evaluate(() => document.activeElement?.blur());
+  const stops = [];
+  for (let i = 0; i < 60; i++) {
+    await page.keyboard.press("Tab");
+    const at = await page.evaluate(() => {
+      const e = document.activeElement;
+      if (!e || e === document.body) return null;
+      const all = [...document.querySelectorAll("a, button, input, select, summary, [tabindex]")];
+      const r = e.getBoundingClientRect();
+      return { index: all.indexOf(e), seen: r.width > 0 && r.height > 0, name: (e.getAttribute("aria-label") ?? e.textContent ?? "").trim().slice(0, 30), outline: getComputedStyle(e).outlineStyle };
+    });
+    if (at === null) break;
+    stops.push(at);
+  }
+  if (stops.length < 20) note(`only ${stops.length} stops of Tab on a page of many links`);
+  for (const [i, s] of stops.entries()) {
+    if (i > 0 && s.index <= (stops[i - 1]?.index ?? -1)) note(`Tab goes back in the page to ${s.name}`);
+    if (!s.seen) note(`Tab stops at something that cannot be seen: ${s.name}`);
+    if (s.outline === "none") note(`the focus cannot be seen on ${s.name}`);
+  }
 }
 
 // keyboard: the way in, the search, the theme, a page, without a mouse.
@@ -185,6 +268,17 @@ async function keyboard() {
   const before = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   await page.keyboard.press("Enter");
   if ((await page.evaluate(() => getComputedStyle(document.body).backgroundColor)) === before) note("the theme does not change by keyboard");
+  await tab.go("/devices");
+  await order(tab);
+  await page.setViewportSize(phone);
+  const menu = page.locator("button[aria-controls=pages]");
+  await menu.focus();
+  await page.keyboard.press("Enter");
+  await page.locator("nav#pages a").first().waitFor({ state: "visible" });
+  for (const b of await barriers(page)) note(`menu of a phone: ${b}`);
+  await page.keyboard.press("Escape");
+  await page.locator("nav#pages a").first().waitFor({ state: "hidden" });
+  if (!(await menu.evaluate((e) => e === document.activeElement))) note("Escape closes the menu and loses the focus");
   await context.close();
 }
 
@@ -226,6 +320,7 @@ async function hostile() {
   }
   if (ways.length > 0 && seen === 0) tab.note("no payload was shown at all: the test tests nothing");
   console.log(`payloads shown as text: ${seen}`);
+  await context.unrouteAll({ behavior: "ignoreErrors" }); // answers on the way
   await context.close();
 }
 
@@ -236,6 +331,8 @@ try {
     await weigh();
     await keyboard();
     await hostile();
+    await outage();
+    await downloads();
   }
 } finally {
   await browser.close();
