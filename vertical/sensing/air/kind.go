@@ -147,7 +147,7 @@ func (t town) copied() []vertical.Term {
 	quick := copies.Find(fast, series, t.alike)
 	out := make([]vertical.Term, len(t.all))
 	for i, v := range quick {
-		v.Late, v.Repeats = v.Late || slow[i].Late, v.Repeats || slow[i].Repeats
+		v.Repeats = v.Repeats || slow[i].Repeats
 		out[i] = v.Term()
 	}
 	return out

@@ -32,19 +32,16 @@ func Digest(values ...float64) uint64 {
 
 // Verdict is about one series.
 type Verdict struct {
-	Devices uint64 // that have the same samples at the same times, itself included
-	Late    bool   // another device had its samples at an earlier time
+	Devices uint64 // that have the same samples, at any time, itself included
 	Repeats bool   // it has a run of samples twice
 }
 
 // Term is a verdict as a factor of a weight: devices that sign one series share
-// what it is worth, a later copy and one that repeats itself are worth nothing.
+// what it is worth, since nobody can tell who had it first; times can be made up.
+// One that repeats itself is worth nothing.
 func (v Verdict) Term() vertical.Term {
-	switch {
-	case v.Repeats:
+	if v.Repeats {
 		return vertical.Term{Name: "series does not repeat itself", Value: 0, Of: 1}
-	case v.Late:
-		return vertical.Term{Name: "series is not another's of earlier", Value: 0, Of: 1}
 	}
 	return vertical.Term{Name: "one of the devices with this series", Value: 1, Of: v.Devices}
 }
@@ -99,16 +96,19 @@ func Find(r Rule, series [][]Sample, alike Sets) []Verdict {
 		alike = NewSets(len(series))
 	}
 	out := make([]Verdict, len(series))
-	first := earliest(r, series)
+	own := make(map[[sha256.Size]byte]int64)
+	first := map[[sha256.Size]byte]int{}
 	for i, s := range series {
+		clear(own)
 		for at, run := range r.runs(s) {
-			switch f := first[run]; {
-			case f.at == at && f.series != i:
-				alike.Join(i, f.series)
-			case f.at != at && f.only == i:
+			if was, again := own[run]; again && was != at {
 				out[i].Repeats = true
-			case f.at != at:
-				out[i].Late = true
+			}
+			own[run] = at
+			if k, again := first[run]; again {
+				alike.Join(i, k)
+			} else {
+				first[run] = i
 			}
 		}
 	}
@@ -116,30 +116,6 @@ func Find(r Rule, series [][]Sample, alike Sets) []Verdict {
 		out[i].Devices = n
 	}
 	return out
-}
-
-// origin is where a run was first.
-type origin struct {
-	at     int64
-	series int
-	only   int // the one series that has the run at that time; -1 for several
-}
-
-func earliest(r Rule, series [][]Sample) map[[sha256.Size]byte]origin {
-	first := map[[sha256.Size]byte]origin{}
-	for i, s := range series {
-		for at, run := range r.runs(s) {
-			f, known := first[run]
-			switch {
-			case !known || at < f.at:
-				first[run] = origin{at, i, i}
-			case at == f.at && f.series != i:
-				f.only = -1
-				first[run] = f
-			}
-		}
-	}
-	return first
 }
 
 // runs yields the time of the first sample and the hash of each run.

@@ -23,12 +23,12 @@ func TestFind(t *testing.T) {
 	}{
 		{"different", [][]Sample{series(0, one...), series(0, 9, 8, 7, 6, 5, 4)}, []Verdict{{Devices: 1}, {Devices: 1}}},
 		{"the same at the same time", [][]Sample{series(0, one...), series(0, one...)}, []Verdict{{Devices: 2}, {Devices: 2}}},
-		{"the same an hour later", [][]Sample{series(3600, one...), series(0, one...)}, []Verdict{{Devices: 1, Late: true}, {Devices: 1}}},
+		{"the same an hour later", [][]Sample{series(3600, one...), series(0, one...)}, []Verdict{{Devices: 2}, {Devices: 2}}},
 		{"a part of it", [][]Sample{series(0, one...), series(120, 3, 4, 5, 6, 1, 1)}, []Verdict{{Devices: 2}, {Devices: 2}}},
 		{"repeats itself", [][]Sample{series(0, 1, 2, 3, 4, 1, 2, 3, 4)}, []Verdict{{Devices: 1, Repeats: true}}},
 		{"constant", [][]Sample{series(0, 1, 1, 1, 1, 1, 1, 1), series(0, 1, 1, 1, 1, 1, 1, 1)}, []Verdict{{Devices: 1}, {Devices: 1}}},
 		{"too short", [][]Sample{series(0, 1, 2, 3), series(0, 1, 2, 3)}, []Verdict{{Devices: 1}, {Devices: 1}}},
-		{"copied twice, later", [][]Sample{series(0, one...), series(60, one...), series(60, one...)}, []Verdict{{Devices: 1}, {Devices: 1, Late: true}, {Devices: 1, Late: true}}},
+		{"copied twice, later", [][]Sample{series(0, one...), series(60, one...), series(60, one...)}, []Verdict{{Devices: 3}, {Devices: 3}, {Devices: 3}}},
 	} {
 		got := Find(rule, tt.series, nil)
 		for i := range tt.want {
