@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -63,18 +64,15 @@ func (s *Server) cells(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	resolution, err := r.number("resolution", 5)
+	resolution, err := r.resolution()
 	if err != nil {
 		return nil, err
-	}
-	if resolution > h3.PublishedResolution {
-		return nil, bad("resolution %d: devices are published at %d or coarser", resolution, h3.PublishedResolution)
 	}
 	outline, err := r.oneOf("outline", "exact", "hexagon", "point")
 	if err != nil {
 		return nil, err
 	}
-	counts, without, err := s.Index.Cells(r.Context(), f, int(resolution))
+	counts, without, err := s.Index.Cells(r.Context(), f, resolution)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +82,7 @@ func (s *Server) cells(r *request) (any, error) {
 			outline = "hexagon"
 		}
 	}
-	a := cellsAnswer{Type: "FeatureCollection", Features: make([]feature, 0, len(counts)), Total: without, Without: without, Resolution: int(resolution), Outline: outline, Height: s.Index.Height()}
+	a := cellsAnswer{Type: "FeatureCollection", Features: make([]feature, 0, len(counts)), Total: without, Without: without, Resolution: resolution, Outline: outline, Height: s.Index.Height()}
 	for _, c := range counts {
 		a.Total += c.Devices
 		lat, lng := c.Cell.Centre()
@@ -166,6 +164,63 @@ type productCell struct {
 	Owners  int    `json:"owners"`
 }
 
+type kindOffer struct {
+	Kind              string        `json:"kind"`
+	Devices           int64         `json:"devices"`
+	Owners            int64         `json:"owners"`
+	Offers            int64         `json:"offers"`
+	Standing          int64         `json:"standing"`
+	Use               *index.Price  `json:"use"`
+	Hold              *index.Price  `json:"hold"`
+	Capacity          index.Amount  `json:"capacity_units"`
+	Sold              index.Amount  `json:"sold_units"`
+	Free              index.Amount  `json:"free_units"`
+	Paid              index.Amount  `json:"paid_ucredit"`
+	Net               index.Amount  `json:"net_ucredit"`
+	Without           int64         `json:"without_cell"`
+	SuppressedCells   int           `json:"suppressed_cells"`
+	SuppressedDevices int64         `json:"suppressed_devices"`
+	Cells             []productCell `json:"cells"`
+}
+
+// kinds lists what is for sale, and where as far as that names nobody.
+func (s *Server) kinds(r *request) (any, error) {
+	resolution, err := r.resolution()
+	if err != nil {
+		return nil, err
+	}
+	found, err := once(s, fmt.Sprint("kinds ", resolution), func() ([]index.KindOffer, error) { return s.Index.ForSale(r.Context(), resolution) })
+	if err != nil {
+		return nil, err
+	}
+	out := make([]kindOffer, 0, len(found))
+	for _, k := range found {
+		o := kindOffer{
+			Kind: k.Kind, Devices: k.Devices, Owners: k.Owners, Offers: k.Offers, Standing: k.Standing, Use: k.Use, Hold: k.Hold,
+			Capacity: k.Capacity, Sold: k.Sold, Free: k.Free, Paid: k.Paid, Net: k.Net, Without: k.Nowhere, Cells: []productCell{},
+		}
+		for _, c := range k.Cells {
+			if c.Owners < minOwners {
+				o.SuppressedCells++
+				o.SuppressedDevices += c.Devices
+				continue
+			}
+			o.Cells = append(o.Cells, productCell{c.Cell.String(), int(c.Devices), int(c.Owners)})
+		}
+		out = append(out, o)
+	}
+	return all(out, s.Index.Height()), nil
+}
+
+// resolution of the cells of data products.
+func (r *request) resolution() (int, error) {
+	n, err := r.number("resolution", 5)
+	if err == nil && n > h3.PublishedResolution {
+		err = bad("resolution %d: devices are published at %d or coarser", n, h3.PublishedResolution)
+	}
+	return int(n), err
+}
+
 type product struct {
 	Capability        string        `json:"capability"`
 	Devices           int           `json:"devices"`
@@ -180,12 +235,9 @@ type product struct {
 // products groups the devices for which location matters by what they measure.
 // A cell with fewer than three owners would tell who measures there: it is left out.
 func (s *Server) products(r *request) (any, error) {
-	resolution, err := r.number("resolution", 5)
+	resolution, err := r.resolution()
 	if err != nil {
 		return nil, err
-	}
-	if resolution > h3.PublishedResolution {
-		return nil, bad("resolution %d: devices are published at %d or coarser", resolution, h3.PublishedResolution)
 	}
 	groups := map[string]*grouping{}
 	for p := (index.Page{Limit: index.MaxLimit}); ; {
@@ -198,7 +250,7 @@ func (s *Server) products(r *request) (any, error) {
 				if groups[c] == nil {
 					groups[c] = newGrouping()
 				}
-				groups[c].add(d, int(resolution))
+				groups[c].add(d, resolution)
 			}
 		}
 		if l.Next == nil {

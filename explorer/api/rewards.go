@@ -236,7 +236,7 @@ func (s *Server) health(r *request) (any, error) {
 	}
 	return map[string]any{
 		"devices": h.Devices, "holding": h.Holding, "proven": o.Proven, "faulted": o.Faulted, "held_units": h.Held, "proven_units": o.ProvenUnits,
-		"at_risk_leases": h.AtRisk, "decided_epoch": o.Decided, "epochs": points, "problems": problems, "height": s.Index.Height(),
+		"at_risk_leases": h.AtRisk, "decided_epoch": o.Decided, "epochs": points, "problems": problems, "holders": h.Holders, "height": s.Index.Height(),
 	}, nil
 }
 

@@ -190,6 +190,7 @@ func (s *Server) routes() {
 	get("/v1/rewards", s.rewards)
 	get("/v1/rewards/{device}/{epoch}/why", s.why)
 	get("/v1/storage/health", s.health)
+	get("/v1/kinds", s.kinds)
 	get("/v1/products", s.products)
 	get("/v1/series", s.series)
 	get("/v1/sustainability", s.sustainability)

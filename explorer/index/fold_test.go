@@ -11,6 +11,7 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/grange-network/grange/explorer/chaintest"
+	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/client"
@@ -136,5 +137,42 @@ func strangeTextsAndNumbers(t *testing.T, at fresh) {
 	}
 	if _, _, err := store.Cells(ctx, DeviceFilter{}, 5); err != nil {
 		t.Error(err)
+	}
+}
+
+// A kind's devices are those that offer it and those a standing lease paid.
+func TestForSale(t *testing.T) { both(t, forSale) }
+
+func forSale(t *testing.T, at fresh) {
+	s := &script{t: t}
+	s.begin()
+	berlin := uint64(h3.At(52.5, 13.4, 8))
+	for _, name := range []string{"a", "b", "c", "d"} {
+		p := devicepb.Profile{Class: devicepb.CLASS_PRN, Cell: berlin, Status: devicepb.STATUS_ACTIVE}
+		if name == "d" {
+			p.Cell = 0
+		}
+		s.do(&devicepb.MsgRegister{Owner: "grange1" + name, Profile: p}, chaintest.Event("grange.device.register", "device", chaintest.ID(name), "did", "did:key:z"+name, "owner", "grange1"+name))
+	}
+	s.do(&marketpb.MsgPost{Owner: "grange1buyer", Kind: "sensing/weather", Side: marketpb.SIDE_STANDING, Lanes: []marketpb.Lane{{Id: 1, Cap: 900}}},
+		chaintest.Event("grange.market.standing", "lease", chaintest.ID("standing"), "payer", "grange1buyer", "kind", "sensing/weather", "state", "open", "reason", ""))
+	for _, name := range []string{"a", "b", "c", "d"} {
+		s.do(nil, chaintest.Event("grange.market.settle", "lease", chaintest.ID("standing"), "device", chaintest.ID(name), "units", "10", "paid", "100", "net", "95"))
+	}
+	for i, use := range []uint64{30, 20, 25} {
+		s.do(&marketpb.MsgPost{Owner: "grange1a", Kind: "sensing/weather", Use: marketpb.Price{Credits: use, Per: 10}, Capacity: 7},
+			chaintest.Event("grange.market.offer", "offer", itoa(2+i), "device", chaintest.ID("a"), "owner", "grange1a", "status", "OFFER_STATUS_OPEN"))
+	}
+	all, err := filled(t, at, s.blocks).ForSale(context.Background(), 5)
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	k := all[0]
+	if k.Kind != "sensing/weather" || k.Devices != 4 || k.Owners != 4 || k.Offers != 3 || k.Standing != 1 || k.Paid != 400 || k.Net != 380 || k.Capacity != 21 || k.Free != 21 ||
+		k.Use == nil || k.Use.Credits != 20 || k.Hold != nil || k.Nowhere != 1 || len(k.Cells) != 1 || k.Cells[0].Devices != 3 || k.Cells[0].Owners != 3 {
+		t.Errorf("weather: %+v", k)
+	}
+	if k := all[1]; k.Kind != "storage" || k.Devices != 1 || k.Standing != 0 || k.Capacity != 1000 || k.Nowhere != 1 || k.Cells != nil {
+		t.Errorf("storage: %+v", k)
 	}
 }

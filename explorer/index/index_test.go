@@ -448,6 +448,16 @@ func sumsAgree(t *testing.T, at fresh) {
 	if h.Devices != devicesMade || len(h.Problems) == 0 {
 		t.Errorf("health: %d devices, %d problems", h.Devices, len(h.Problems))
 	}
+	var held Amount
+	for i, x := range h.Holders {
+		held += x.Held
+		if i > 0 && x.Faulted > h.Holders[i-1].Faulted || x.Proven == 0 || x.LastSeen == nil {
+			t.Errorf("holder %d: %+v", i, x)
+		}
+	}
+	if held != h.Held || held == 0 || int64(len(h.Holders)) != h.Holding {
+		t.Errorf("%d holders hold %d, all hold %d of %d", len(h.Holders), held, h.Holding, h.Held)
+	}
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -229,7 +229,23 @@ type Health struct {
 	Devices, Holding, AtRisk int64
 	Held                     Amount
 	Problems                 []Problem
+	Holders                  []Holder
 }
+
+// Holder is a device that holds something, with how well it proved it lately.
+type Holder struct {
+	Device   ID     `json:"device"`
+	Owner    string `json:"owner"`
+	Leases   int64  `json:"leases"`
+	Held     Amount `json:"held_units"`
+	Proven   int64  `json:"proven_epochs"`
+	Faulted  int64  `json:"faulted_epochs"`
+	Slashed  Amount `json:"slashed_ugrain"`
+	LastSeen *int64 `json:"last_proof_epoch"`
+}
+
+// recently is how many epochs the conduct of holders is counted over.
+const recently = 50
 
 // Health sums up the leases of one kind.
 func (s *Store) Health(ctx context.Context, kind string) (h Health, err error) {
@@ -259,8 +275,42 @@ func (s *Store) Health(ctx context.Context, kind string) (h Health, err error) {
 		return h, err
 	}
 	faults, err := s.faults(ctx, kind)
+	if err != nil {
+		return h, err
+	}
 	h.Problems = newest(append(faults, states.Items...), 50)
+	h.Holders, err = s.holders(ctx, kind)
 	return h, err
+}
+
+// holders lists the devices that hold something of a kind, those with most faults
+// first.
+func (s *Store) holders(ctx context.Context, kind string) ([]Holder, error) {
+	decided, err := s.decided(ctx)
+	if err != nil {
+		return nil, err
+	}
+	since := decided.Int64 - recently
+	rows, err := s.read.QueryContext(ctx, `SELECT d.id, d.owner, count(*), sum(l.held), (SELECT count(*) FROM proofs p WHERE p.device = d.n AND p.epoch > ? AND p.epoch <= ?),
+		(SELECT count(DISTINCT f.epoch) FROM lease_epochs f WHERE f.device = d.n AND f.epoch > ? AND f.outcome = 'faulted' AND f.held > 0) AS faulted, d.slashed,
+		(SELECT p.epoch FROM proofs p WHERE p.device = d.n ORDER BY p.sequence DESC LIMIT 1)
+		FROM leases l JOIN devices d ON d.n = l.device WHERE l.kind = ? AND l.state IN ('open', 'grace', 'closing') AND l.held > 0
+		GROUP BY d.n, d.id, d.owner, d.slashed ORDER BY faulted DESC, d.n LIMIT 100`, since, decided, since, kind)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := []Holder{}
+	for rows.Next() {
+		var h Holder
+		var last sql.NullInt64
+		if err := rows.Scan((*[]byte)(&h.Device), &h.Owner, &h.Leases, &h.Held, &h.Proven, &h.Faulted, &h.Slashed, &last); err != nil {
+			return nil, err
+		}
+		h.LastSeen = number(last)
+		out = append(out, h)
+	}
+	return out, rows.Err()
 }
 
 func (s *Store) faults(ctx context.Context, kind string) ([]Problem, error) {
