@@ -1,0 +1,33 @@
+// Command bench measures the sensing vertical beside its bounds and a peer, and
+// prints a table in Markdown: signed readings made durable, publishes over MQTT
+// beside mosquitto under the same load, and the quality of station-days.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/grange-network/grange/internal/benchtable"
+)
+
+var measurements = []benchtable.Measurement{
+	{Name: "ingest", Run: ingested},
+	{Name: "mqtt", Run: published},
+	{Name: "quality", Run: quality},
+}
+
+func main() {
+	var s benchtable.Settings
+	flag.BoolVar(&s.Quick, "quick", false, "a tenth of the work, for a first look")
+	only := flag.String("only", "", "measure only what this regular expression matches")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := benchtable.Run(ctx, os.Stdout, s, *only, measurements); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
