@@ -109,7 +109,7 @@ func newStandard(a *App, logger log.Logger) Standard {
 	k.Account = authkeeper.NewAccountKeeper(cdc, runtime.NewKVStoreService(a.keys[authtypes.StoreKey]),
 		authtypes.ProtoBaseAccount, moduleAccounts(), encoding.AccountAddresses(), chain.Prefix, authority,
 		authkeeper.WithUnorderedTransactions(true))
-	k.Bank = bankkeeper.NewBaseKeeper(cdc, runtime.NewKVStoreService(a.keys[banktypes.StoreKey]),
+	k.Bank = bankkeeper.NewBaseKeeper(cdc, bankStore{runtime.NewKVStoreService(a.keys[banktypes.StoreKey])},
 		k.Account, blockedAddresses(), authority, logger)
 	k.Staking = stakingkeeper.NewKeeper(cdc, runtime.NewKVStoreService(a.keys[stakingtypes.StoreKey]),
 		k.Account, k.Bank, authority, encoding.ValidatorAddresses(), encoding.ConsensusAddresses())

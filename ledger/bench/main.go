@@ -26,13 +26,6 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if *node != "" {
-		if err := serve(ctx, *node); err != nil {
-			fmt.Fprintln(os.Stderr, "bench: node:", err)
-			os.Exit(1)
-		}
-		return
-	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
 		if err == nil {
@@ -43,6 +36,13 @@ func main() {
 			os.Exit(1)
 		}
 		defer pprof.StopCPUProfile()
+	}
+	if *node != "" {
+		if err := serve(ctx, *node); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: node:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	if err := run(ctx, os.Stdout, s, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -82,6 +82,7 @@ type measurement struct {
 
 var measurements = []measurement{
 	{"execute", execute},
+	{"batches", batches},
 	{"receipts", receipts},
 	{"claim", claim},
 	{"devices", devices},

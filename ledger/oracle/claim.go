@@ -27,7 +27,11 @@ func (m msgServer) Claim(ctx context.Context, msg *oraclepb.MsgClaim) (*oraclepb
 	if len(msg.Claims) == 0 || len(msg.Claims) > MaxClaims {
 		return nil, ErrInvalid.Wrapf("%d claims, want 1 to %d", len(msg.Claims), MaxClaims)
 	}
-	r, err := m.payable(ctx, msg.Vertical, msg.Epoch)
+	current, err := m.CurrentEpoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.payable(ctx, msg.Vertical, msg.Epoch, current)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +39,7 @@ func (m msgServer) Claim(ctx context.Context, msg *oraclepb.MsgClaim) (*oraclepb
 	if err != nil {
 		return nil, err
 	}
-	promised, err := m.promised(ctx, msg.Vertical)
+	promised, err := m.promised(ctx, msg.Vertical, current)
 	if err != nil {
 		return nil, err
 	}
@@ -44,16 +48,17 @@ func (m msgServer) Claim(ctx context.Context, msg *oraclepb.MsgClaim) (*oraclepb
 	gas := sdk.UnwrapSDKContext(ctx).GasMeter()
 	for i, c := range msg.Claims {
 		gas.ConsumeGas(gasPerClaim, "check claim")
-		due, err := m.due(ctx, r, c)
+		claimed, err := m.proven(ctx, r, c)
 		if err != nil {
 			return nil, err
 		}
+		due := c.Lifetime - min(claimed, c.Lifetime)
 		out.Paid[i] = min(due, room-paid, promised-paid)
 		paid += out.Paid[i]
 		if due > 0 {
 			owed++
 		}
-		if err := m.markPaid(ctx, r, c, out.Paid[i]); err != nil {
+		if err := m.markPaid(ctx, r, c, claimed, out.Paid[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -66,18 +71,15 @@ func (m msgServer) Claim(ctx context.Context, msg *oraclepb.MsgClaim) (*oraclepb
 	return out, m.pay(ctx, msg, out.Paid, paid)
 }
 
-// payable is the accepted report of an epoch whose challenge window is over.
-func (k *Keeper) payable(ctx context.Context, vertical string, epoch uint64) (oraclepb.Report, error) {
+// payable is the accepted report of an epoch whose challenge window is over in
+// the current one.
+func (k *Keeper) payable(ctx context.Context, vertical string, epoch, current uint64) (oraclepb.Report, error) {
 	r, found, err := k.report(ctx, vertical, epoch)
 	if err != nil {
 		return r, err
 	}
 	if !found {
 		return r, ErrNotFound.Wrapf("no report of %q is accepted for epoch %d", vertical, epoch)
-	}
-	current, err := k.CurrentEpoch(ctx)
-	if err != nil {
-		return r, err
 	}
 	if current < r.PayableEpoch {
 		return r, ErrTooEarly.Wrapf("report of %s, epoch %d is payable from epoch %d, this is %d", vertical, epoch, r.PayableEpoch, current)
@@ -88,11 +90,7 @@ func (k *Keeper) payable(ctx context.Context, vertical string, epoch uint64) (or
 // promised is what the payable reports of a vertical may still pay. Honest leaves
 // never ask for more: it is for reports that let some leaves fall, so that those
 // who raise others gain nothing.
-func (k *Keeper) promised(ctx context.Context, vertical string) (uint64, error) {
-	current, err := k.CurrentEpoch(ctx)
-	if err != nil {
-		return 0, err
-	}
+func (k *Keeper) promised(ctx context.Context, vertical string, current uint64) (uint64, error) {
 	newest, _, err := k.newestReport(ctx, vertical, func(r oraclepb.Report) bool { return r.PayableEpoch <= current })
 	if err != nil {
 		return 0, err
@@ -110,8 +108,8 @@ func (k *Keeper) paid(ctx context.Context, vertical string) (uint64, error) {
 	return sum, err
 }
 
-// due verifies one leaf and returns what of it was not paid yet.
-func (k *Keeper) due(ctx context.Context, r oraclepb.Report, c oraclepb.DeviceClaim) (uint64, error) {
+// proven verifies one leaf and returns what its device was paid already.
+func (k *Keeper) proven(ctx context.Context, r oraclepb.Report, c oraclepb.DeviceClaim) (uint64, error) {
 	device, err := bytes32("device", c.Device)
 	if err != nil {
 		return 0, err
@@ -124,11 +122,7 @@ func (k *Keeper) due(ctx context.Context, r oraclepb.Report, c oraclepb.DeviceCl
 	if _, err := proof.Verify(root, merkle.SumLeaf{Key: device, Amount: c.Lifetime}); err != nil {
 		return 0, ErrProof.Wrapf("device %x of %s, epoch %d: %v", device, r.Vertical, r.Epoch, err)
 	}
-	claimed, err := k.claimed(ctx, c.Device, r.Vertical)
-	if err != nil || claimed >= c.Lifetime {
-		return 0, err
-	}
-	return c.Lifetime - claimed, nil
+	return k.claimed(ctx, c.Device, r.Vertical)
 }
 
 func (k *Keeper) claimed(ctx context.Context, device []byte, vertical string) (uint64, error) {
@@ -139,13 +133,9 @@ func (k *Keeper) claimed(ctx context.Context, device []byte, vertical string) (u
 	return paid, err
 }
 
-func (k *Keeper) markPaid(ctx context.Context, r oraclepb.Report, c oraclepb.DeviceClaim, amount uint64) error {
+func (k *Keeper) markPaid(ctx context.Context, r oraclepb.Report, c oraclepb.DeviceClaim, before, amount uint64) error {
 	if amount == 0 {
 		return nil
-	}
-	before, err := k.claimed(ctx, c.Device, r.Vertical)
-	if err != nil {
-		return err
 	}
 	emit(ctx, EventClaim, "device", hex.EncodeToString(c.Device), "vertical", r.Vertical, "epoch", number(r.Epoch),
 		"paid", number(amount), "lifetime", number(c.Lifetime))
