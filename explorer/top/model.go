@@ -37,7 +37,8 @@ type Model struct {
 	at            time.Time // of the picture
 	problem       string    // why there is no newer one
 	width, height int
-	first         int // device shown first
+	first         int  // device shown first
+	once          bool // no screen: nobody presses keys
 }
 
 // New is a screen over a source.
@@ -135,7 +136,11 @@ func (m Model) head() []string {
 			line += ", ends in " + max(0, s.Epoch.Ends.Sub(m.now())).Round(time.Second).String()
 		}
 	}
-	out := []string{line, dim.Render(plain(who) + "   ↑↓ scroll   q end")}
+	keys := "   ↑↓ scroll   q end"
+	if m.once {
+		keys = ""
+	}
+	out := []string{line, dim.Render(plain(who) + keys)}
 	switch {
 	case m.problem != "":
 		out = append(out, poor.Render(fmt.Sprintf("as of %s ago: ", m.now().Sub(m.at).Round(time.Second)))+plain(m.problem))
@@ -226,7 +231,7 @@ func (m Model) lastEpochs() string {
 }
 
 func (m Model) devices(room int) []string {
-	out := []string{dim.Render(fmt.Sprintf("%-14s %-9s %-8s %10s %10s %10s %6s %12s", "DEVICE", "STATUS", "LAST", "PROVEN", "SOLD", "CLAIMED", "LEASES", "EARNED"))}
+	out := []string{dim.Render(fmt.Sprintf("%-14s %-8s %12s %6s %10s %10s %10s  %s", "DEVICE", "LAST", "EARNED", "LEASES", "PROVEN", "SOLD", "CLAIMED", "STATUS"))} // a narrow screen cuts the last
 	all := m.picture.Devices
 	if len(all) == 0 {
 		return append(out, "no device: grange device list shows all of the ledger")
@@ -243,8 +248,8 @@ func (m Model) devices(room int) []string {
 				style = poor
 			}
 		}
-		out = append(out, fmt.Sprintf("%-14s %-9s %s %10s %10s %10s %6d %12s", cliout.Short(plain(d.ID)), plain(d.Status), style.Render(fmt.Sprintf("%-8s", last)),
-			size(d.Proven), size(&d.Sold), size(&d.Claimed), d.Leases, cliout.Credits(number(d.Net))))
+		out = append(out, fmt.Sprintf("%-14s %s %12s %6d %10s %10s %10s  %s", cliout.Short(plain(d.ID)), style.Render(fmt.Sprintf("%-8s", last)),
+			cliout.Credits(number(d.Net)), d.Leases, size(d.Proven), size(&d.Sold), size(&d.Claimed), plain(d.Status)))
 	}
 	if hidden := len(all) - m.first - (len(out) - 1); hidden > 0 || m.picture.More {
 		more := strconv.Itoa(hidden)
@@ -311,6 +316,6 @@ func size(s *string) string {
 
 // Text draws a picture once, without colours, for where there is no terminal.
 func Text(p Picture) string {
-	m := Model{now: time.Now, picture: &p, at: time.Now(), width: 140, height: len(p.Devices) + 30}
+	m := Model{now: time.Now, once: true, picture: &p, at: time.Now(), width: 140, height: len(p.Devices) + 30}
 	return ansi.Strip(m.text())
 }
