@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,8 +100,17 @@ func (s *statusInfo) readHost(g *globals) error {
 		return g.notRunning(cmp.Or(err, node.ErrNotRunning))
 	}
 	s.Running, s.Endpoints = true, &e
-	s.Roles = []node.Info{{Name: p.Name, Kind: local.KindValidator, State: node.Ready, PID: pid}}
+	s.Roles = []node.Info{{Name: p.Name, Kind: local.KindValidator, State: node.Ready, PID: pid, Since: readySince(g.home)}}
 	return nil
+}
+
+// readySince is when a machine wrote where it answers.
+func readySince(home string) time.Time {
+	info, err := os.Stat(local.EndpointsPath(home))
+	if err != nil {
+		return time.Now()
+	}
+	return info.ModTime()
 }
 
 func (s *statusInfo) readLedger(ctx context.Context, v *ledgerview.View) error {

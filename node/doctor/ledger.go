@@ -92,7 +92,7 @@ func (d *doctor) blocks(ctx context.Context, c *client.Client) bool {
 	ctx, cancel := context.WithTimeout(ctx, d.o.BlockWithin)
 	defer cancel()
 	if err := c.WaitHeight(ctx, before+1); err != nil {
-		d.add("ledger", "", Fail, "more than a third of the voting power may be away: grange query comet-validator-set, and the validator's log",
+		d.add("ledger", "", Fail, "more than a third of the voting power may be away (grange query comet-validator-set), or this program is another version than theirs (wrong AppHash in the log)",
 			"stalled: block %d of %s is the newest, none came within %s", before, at.Format(time.TimeOnly), d.o.BlockWithin)
 		return false
 	}
