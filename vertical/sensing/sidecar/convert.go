@@ -94,8 +94,7 @@ func convert(q url.Values, fields []field, now time.Time) ([]senml.Record, error
 			continue
 		}
 		have[f.name] = true
-		// Four decimals are more than a station measures and hide the conversion.
-		out = append(out, senml.Record{Name: f.name, Unit: f.unit, Time: at, Value: math.Round(f.to(v)*1e4) / 1e4})
+		out = append(out, f.record(at, v))
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: no parameter that is known, as tempf or humidity", ErrReport)

@@ -42,10 +42,9 @@ type Sidecar struct {
 }
 
 const (
-	maxReport = 16 << 10
-	retryMin  = time.Second
-	retryMax  = time.Minute
-	keep      = 1 // records at the end of the log that say where the chain stands
+	retryMin = time.Second
+	retryMax = time.Minute
+	kept     = 1 // records at the end of the log that say where the chain stands
 )
 
 // Open opens the log in cfg.Dir and finds where the device's chain stands.
@@ -85,9 +84,22 @@ func (s *Sidecar) Close() error { return s.log.Close() }
 
 // Report signs readings and returns when they are durable here.
 func (s *Sidecar) Report(ctx context.Context, records []senml.Record) (*sensing.Batch, error) {
+	return s.keep(ctx, func(counter uint64, previous sensing.Hash) (*sensing.Batch, error) {
+		return sensing.Seal(s.cfg.Signer, s.cfg.ChainID, counter, previous, records)
+	})
+}
+
+// ReportPayload signs observations in a format of their kind's own.
+func (s *Sidecar) ReportPayload(ctx context.Context, content string, payload []byte) (*sensing.Batch, error) {
+	return s.keep(ctx, func(counter uint64, previous sensing.Hash) (*sensing.Batch, error) {
+		return sensing.SealPayload(s.cfg.Signer, s.cfg.ChainID, counter, previous, content, payload)
+	})
+}
+
+func (s *Sidecar) keep(ctx context.Context, seal func(uint64, sensing.Hash) (*sensing.Batch, error)) (*sensing.Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, err := sensing.Seal(s.cfg.Signer, s.cfg.ChainID, s.counter+1, s.previous, records)
+	b, err := seal(s.counter+1, s.previous)
 	if err != nil {
 		return nil, err
 	}
@@ -100,43 +112,6 @@ func (s *Sidecar) Report(ctx context.Context, records []senml.Record) (*sensing.
 	default:
 	}
 	return b, nil
-}
-
-// Handler answers stations: Weather Underground's and Ecowitt's paths.
-func (s *Sidecar) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /weatherstation/updateweatherstation.php", func(w http.ResponseWriter, r *http.Request) {
-		s.take(w, r, r.URL.Query(), Underground, "success\n")
-	})
-	mux.HandleFunc("POST /data/report/", func(w http.ResponseWriter, r *http.Request) {
-		raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
-		if err != nil {
-			http.Error(w, "report is too long", http.StatusRequestEntityTooLarge)
-			return
-		}
-		q, err := url.ParseQuery(string(raw))
-		if err != nil {
-			http.Error(w, "body is no form", http.StatusBadRequest)
-			return
-		}
-		s.take(w, r, q, Ecowitt, "OK\n")
-	})
-	return mux
-}
-
-func (s *Sidecar) take(w http.ResponseWriter, r *http.Request, q url.Values, read func(url.Values, time.Time) ([]senml.Record, error), done string) {
-	records, err := read(q, s.cfg.Now())
-	if err != nil {
-		s.cfg.Logger.Warn("report refused", "from", r.RemoteAddr, "err", err)
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	if _, err := s.Report(r.Context(), records); err != nil {
-		s.cfg.Logger.Error("report not stored", "err", err)
-		http.Error(w, "report is not stored: "+err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, done) // the station may be gone
 }
 
 // Run hands batches to the gateway in order until ctx ends. What the gateway
@@ -183,8 +158,8 @@ func (s *Sidecar) drain(ctx context.Context, from uint64) (uint64, error) {
 		}
 		from = r.Seq + 1
 	}
-	if from > keep {
-		return from, s.log.TruncateBefore(from - keep)
+	if from > kept {
+		return from, s.log.TruncateBefore(from - kept)
 	}
 	return from, nil
 }
