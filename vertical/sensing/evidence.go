@@ -48,7 +48,8 @@ func (r Row) Open(chainID string) (*Batch, error) {
 type signed struct {
 	device  vertical.Device
 	batches map[uint64]*Batch
-	forked  uint64 // a counter of which there are two batches; 0 for none
+	forked  uint64   // a counter of which there are two batches; 0 for none
+	seen    []*Batch // what others signed about it
 }
 
 // gather reads the evidence. Rows that no registered device signed are passed

@@ -57,6 +57,14 @@ type Format interface {
 	Times(payload []byte) (first, last time.Time, err error)
 }
 
+// Witness is a Format in which a device may also say what it saw of another.
+type Witness interface {
+	Format
+	// About returns the device that a payload is about; witness is false when it is
+	// about its signer.
+	About(payload []byte) (id [32]byte, witness bool)
+}
+
 // Window is the time that an epoch weighs, whole hours in UTC.
 type Window struct {
 	Began, Ended time.Time
@@ -69,6 +77,9 @@ func (w Window) Holds(t time.Time) bool { return !t.Before(w.Began) && t.Before(
 type Station struct {
 	vertical.Device
 	Batches []*Batch
+	// Seen is what other devices signed about it, by signer and counter; only of
+	// kinds whose format is a Witness.
+	Seen []*Batch
 }
 
 // Formats are those of the kinds that have one.

@@ -72,6 +72,7 @@ func (v Vertical) Score(ctx context.Context, in vertical.Input) ([]vertical.Line
 	if err != nil {
 		return nil, err
 	}
+	all = v.witnesses(in.Registry, all)
 	parts := map[[32]byte][]vertical.Part{}
 	for _, k := range v.Kinds {
 		if err := v.weigh(ctx, k, in, all, parts); err != nil {
@@ -92,8 +93,8 @@ func (v Vertical) weigh(ctx context.Context, k Kind, in vertical.Input, all []*s
 	info := k.Info()
 	var stations []Station
 	for _, s := range all {
-		of := s.inOrder()
-		if !slices.ContainsFunc(of, info.Holds) {
+		of, seen := s.inOrder(), held(s.seen, info)
+		if !slices.ContainsFunc(of, info.Holds) && len(seen) == 0 {
 			continue
 		}
 		switch {
@@ -102,7 +103,7 @@ func (v Vertical) weigh(ctx context.Context, k Kind, in vertical.Input, all []*s
 		case s.device.Moved != 0 && time.Duration(in.Ended-s.device.Moved)*time.Second < Resettle:
 			parts[s.device.ID] = append(parts[s.device.ID], refusal(info.Name, "in its place for 7 days"))
 		default:
-			stations = append(stations, Station{s.device, of})
+			stations = append(stations, Station{s.device, of, seen})
 		}
 	}
 	if len(stations) == 0 {
