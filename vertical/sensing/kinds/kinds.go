@@ -6,13 +6,14 @@ import (
 	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/air"
 	"github.com/grange-network/grange/vertical/sensing/events"
+	"github.com/grange-network/grange/vertical/sensing/noise"
 	"github.com/grange-network/grange/vertical/sensing/radio"
 	"github.com/grange-network/grange/vertical/sensing/weather"
 )
 
 // All are the kinds by name.
 func All() []sensing.Kind {
-	return []sensing.Kind{air.Kind{}, events.Kind{}, radio.Kind{}, weather.Kind{}}
+	return []sensing.Kind{air.Kind{}, events.Kind{}, noise.Kind{}, radio.Kind{}, weather.Kind{}}
 }
 
 // Vertical is the sensing vertical with all kinds.
