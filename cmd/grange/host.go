@@ -153,7 +153,7 @@ func newStart(g *globals) *cobra.Command {
 	f.StringVar(&o.Metrics, "metrics-listen", "127.0.0.1:26660", "where Prometheus metrics are shown (empty: nowhere)")
 	otlpFlag(c, &otlp)
 	f.Uint64Var(&o.Price, "price", 0, "price of a GRAIN to vote, in millionths of a USD (0: no votes)")
-	f.StringVar(&o.Evidence, "evidence", "", "where the evidence of verticals is: a directory, or http(s)://HOST/BUCKET[/PREFIX][?region=R] of any S3 with\nits keys in $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY (default: \"evidence\" in HOME/host.json)")
+	f.StringVar(&o.Evidence, "evidence", "", "where the evidence of verticals is: a directory, or http(s)://HOST/BUCKET[/PREFIX][?region=R] of any S3 with\nits keys in $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY (kept until given again)")
 	f.BoolVar(&o.RetainEvidence, "retain-evidence", false, "remove evidence that is too old; one of those who share a store does")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	return c

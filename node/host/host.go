@@ -2,7 +2,6 @@ package host
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -177,7 +176,8 @@ type StartOptions struct {
 	// Price to vote for a GRAIN, in ucredit; no votes if 0.
 	Price  uint64
 	Logger *slog.Logger
-	// Evidence is where the evidence of verticals is, that of the plan if empty.
+	// Evidence is where the evidence of verticals is, see evidence.Open. It is kept in
+	// the plan; empty: as planned.
 	Evidence string
 	// RetainEvidence makes this machine remove what is too old to be asked for. Of
 	// those that share a store one does.
@@ -226,6 +226,9 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 		return err
 	}
 	defer hide()
+	if p, err = o.plan(home, p); err != nil {
+		return err
+	}
 	d, err := o.duties(home, p, traces)
 	if err != nil {
 		return err
@@ -256,6 +259,21 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 	return err
 }
 
+// plan takes over what is kept.
+func (o StartOptions) plan(home string, p Plan) (Plan, error) {
+	if o.Evidence == "" || o.Evidence == p.Evidence {
+		return p, nil
+	}
+	p.Evidence = o.Evidence
+	if !isURL(p.Evidence) {
+		var err error
+		if p.Evidence, err = filepath.Abs(p.Evidence); err != nil {
+			return p, err
+		}
+	}
+	return p, writeJSON(planPath(home), p)
+}
+
 // duties are those of a validator, none of a full node.
 func (o StartOptions) duties(home string, p Plan, traces *trace.Recorder) (Duties, error) {
 	if o.Full {
@@ -265,11 +283,10 @@ func (o StartOptions) duties(home string, p Plan, traces *trace.Recorder) (Dutie
 	if o.Price > 0 {
 		d.Prices = verify.FixedPrice(o.Price)
 	}
-	where := cmp.Or(o.Evidence, p.Evidence)
-	if where == "" {
+	if p.Evidence == "" {
 		return d, nil
 	}
-	store, err := evidence.Open(where)
+	store, err := evidence.Open(p.Evidence)
 	if err != nil {
 		return d, refusef("start: %v", err)
 	}
