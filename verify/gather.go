@@ -117,7 +117,12 @@ func (v *verifier) weighInputs(ctx context.Context, vert vertical.Vertical, in v
 	for _, r := range roots {
 		e.Manifests = append(e.Manifests, r.String())
 	}
-	reg := &registry{find: func(id [32]byte) (vertical.Device, bool, error) { return v.device(ctx, id) }, known: map[[32]byte]PublishedDevice{}}
+	after, err := v.ledger.Oracle.Epoch(ctx, &oraclepb.QueryEpochRequest{Number: in.Epoch + 1})
+	if err != nil {
+		return weighed{}, fmt.Errorf("read the beginning of epoch %d: %w", in.Epoch+1, err)
+	}
+	next := after.Epoch.StartHeight
+	reg := &registry{find: func(id [32]byte) (vertical.Device, bool, error) { return v.device(ctx, id, in.Epoch, next) }, known: map[[32]byte]PublishedDevice{}}
 	in.Registry = reg
 	w, err := weigh(ctx, vert, in)
 	if err = errors.Join(reg.err, err); err != nil {
@@ -127,8 +132,9 @@ func (v *verifier) weighInputs(ctx context.Context, vert vertical.Vertical, in v
 	return w, w.attach(e)
 }
 
-// device asks the ledger about a device.
-func (v *verifier) device(ctx context.Context, id [32]byte) (d vertical.Device, registered bool, err error) {
+// device asks the ledger what a device was when the epoch ended; next is the
+// height at which the one after it began.
+func (v *verifier) device(ctx context.Context, id [32]byte, epoch uint64, next int64) (d vertical.Device, registered bool, err error) {
 	r, err := v.ledger.Device.Device(ctx, &devicepb.QueryDeviceRequest{Id: hex.EncodeToString(id[:])})
 	if errors.Is(err, client.ErrNotFound) {
 		return d, false, nil
@@ -136,13 +142,20 @@ func (v *verifier) device(ctx context.Context, id [32]byte) (d vertical.Device, 
 	if err != nil {
 		return d, false, fmt.Errorf("read device %x: %w", id, err)
 	}
-	class := vertical.DRN
-	if r.Device.Profile.Class == devicepb.CLASS_PRN {
-		class = vertical.PRN
+	now := &r.Device
+	if now.RegisteredHeight >= next {
+		return d, false, nil
 	}
-	d = vertical.Device{Owner: r.Device.Owner, Class: class, Cell: r.Device.Profile.Cell, Registered: r.Device.RegisteredHeight}
-	if r.Device.Moves > 0 {
-		d.Moved = r.Device.CellChangedAt
+	was := now.Before
+	if was == nil || was.Epoch <= epoch {
+		was = &devicepb.Before{Owner: now.Owner, Class: now.Profile.Class, Cell: now.Profile.Cell, CellChangedAt: now.CellChangedAt, Moves: now.Moves}
+	}
+	d = vertical.Device{Owner: was.Owner, Class: vertical.DRN, Cell: was.Cell, Registered: now.RegisteredHeight}
+	if was.Class == devicepb.CLASS_PRN {
+		d.Class = vertical.PRN
+	}
+	if was.Moves > 0 {
+		d.Moved = was.CellChangedAt
 	}
 	return d, true, nil
 }

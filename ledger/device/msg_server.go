@@ -83,6 +83,11 @@ func (s msgServer) Update(ctx context.Context, m *devicepb.MsgUpdate) (*devicepb
 	if m.Transfer != nil && m.Announce != nil {
 		return nil, ErrInvalid.Wrap("both transfer and announce are set: transfer with the device's signature, or announce without it")
 	}
+	if m.Profile != nil || m.Transfer != nil {
+		if err := s.remember(ctx, &d); err != nil {
+			return nil, err
+		}
+	}
 	if m.Profile != nil {
 		if err := s.changeProfile(ctx, owner, &d, *m.Profile); err != nil {
 			return nil, err
@@ -108,6 +113,20 @@ func (s msgServer) Update(ctx context.Context, m *devicepb.MsgUpdate) (*devicepb
 	}
 	emitUpdate(ctx, d)
 	return &devicepb.MsgUpdateResponse{}, nil
+}
+
+// remember keeps what the device was when the epoch began.
+func (s msgServer) remember(ctx context.Context, d *devicepb.Device) error {
+	epoch, err := s.epochs.CurrentEpoch(ctx)
+	if err != nil {
+		return err
+	}
+	if d.Before == nil || d.Before.Epoch < epoch {
+		d.Before = &devicepb.Before{
+			Epoch: epoch, Owner: d.Owner, Class: d.Profile.Class, Cell: d.Profile.Cell, CellChangedAt: d.CellChangedAt, Moves: d.Moves,
+		}
+	}
+	return nil
 }
 
 func (s msgServer) changeProfile(ctx context.Context, owner []byte, d *devicepb.Device, p devicepb.Profile) error {

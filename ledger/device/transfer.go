@@ -129,6 +129,9 @@ func (s msgServer) TakeOver(ctx context.Context, m *devicepb.MsgTakeOver) (*devi
 	if err != nil {
 		return nil, err
 	}
+	if err := s.remember(ctx, &d); err != nil {
+		return nil, err
+	}
 	if err := s.hand(ctx, id, &d, owner, newOwner); err != nil {
 		return nil, err
 	}
