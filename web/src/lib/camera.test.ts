@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fit, mercatorX, mercatorY, worldSize } from "./camera.ts";
+import { fit, mercatorX, mercatorY, worldSize, zoomAt } from "./camera.ts";
 
 const at = (longitude: number, latitude: number) => ({ longitude, latitude });
 const berlin = at(13.4, 52.5);
@@ -28,6 +28,10 @@ test("nothing beyond the edge of the world is shown", () => {
     assert.ok(worldSize(zoom) >= 1199.99);
     assert.ok((mercatorX(center[0]) * worldSize(zoom)) >= 599.99);
   }
+});
+
+test("cells are told apart when they are wide enough", () => {
+  assert.ok(zoomAt(4, 2) < 0.5 && zoomAt(4, 5) > 3.5 && zoomAt(4, 5) < 5 && zoomAt(4, 8) > zoomAt(4, 5) + 4);
 });
 
 test("one city is not magnified without end", () => assert.equal(fit([berlin], 1200, 544).zoom, 6));

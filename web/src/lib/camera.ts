@@ -16,6 +16,15 @@ export function mercatorY(latitude: number): number {
 
 const latitudeOf = (y: number): number => (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI;
 
+// zoomAt is the zoom at which a cell of an H3 resolution is so many pixels wide at
+// the equator, or a little less: edges are 1281 km long at
+// resolution 0 and shorter by the root of 7 with each.
+const metresAcross = (resolution: number): number => (2 * 1_281_000) / Math.sqrt(7) ** resolution;
+export const zoomAt = (pixels: number, resolution: number): number => Math.log2((40_075_017 / 512) * (pixels / metresAcross(resolution)));
+
+// radii of the dots of one device and of four hundred: many dots are small ones.
+export const radii = (cells: number): [number, number] => (cells > 2000 ? [1.8, 5] : [3.5, 12]);
+
 const margin = 48; // px beside the outermost places
 const nearest = 6; // zoom: a single city shows with its country
 const within = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));

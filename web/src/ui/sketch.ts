@@ -1,4 +1,4 @@
-import { mercatorX, mercatorY, worldSize, type Camera } from "../lib/camera.ts";
+import { mercatorX, mercatorY, radii, worldSize, type Camera } from "../lib/camera.ts";
 import type { Cells } from "../lib/types.ts";
 import { colour, type Land } from "./land.ts";
 
@@ -14,9 +14,6 @@ function path(rings: GeoJSON.Position[][], project: Project, close: boolean): Pa
 }
 
 const rings = (g: GeoJSON.Geometry): GeoJSON.Position[][] => (g.type === "Polygon" ? g.coordinates : g.type === "MultiPolygon" ? g.coordinates.flat() : []);
-
-// radius is that of the map's layer of centres.
-export const radius = (devices: number): number => 3.5 + (Math.min(6, Math.log(1 + devices)) * 8.5) / 6;
 
 // draw paints what the map shows before anybody moves it: one picture, at once,
 // without WebGL.
@@ -42,20 +39,22 @@ export function draw(canvas: HTMLCanvasElement, land: Land | null, cells: Cells,
     ctx.lineWidth = 0.7;
     ctx.stroke(path(land.borders.geometry.coordinates, project, false));
   }
+  const [small, large] = radii(cells.features.length);
+  const rim = small > 2 ? 1.2 : 0;
   const proven = { fill: colour("accent"), edge: colour("accent") };
   const claimed = { fill: colour("line-2"), edge: colour("ink-3") };
+  ctx.lineWidth = rim;
   for (const x of cells.features) {
     const p = x.properties;
     if (!all && p.proven === 0) continue;
     const c = p.proven > 0 ? proven : claimed;
     ctx.fillStyle = c.fill;
     ctx.strokeStyle = c.edge;
-    ctx.lineWidth = 1.2;
     ctx.beginPath();
-    ctx.arc(...project(p.longitude, p.latitude), radius(p.devices), 0, 2 * Math.PI);
+    ctx.arc(...project(p.longitude, p.latitude), small + (Math.min(6, Math.log(1 + p.devices)) * (large - small)) / 6, 0, 2 * Math.PI);
     ctx.globalAlpha = 0.85;
     ctx.fill();
     ctx.globalAlpha = 1;
-    ctx.stroke();
+    if (rim > 0) ctx.stroke();
   }
 }

@@ -1,5 +1,5 @@
 import type { ExpressionSpecification, StyleSpecification } from "maplibre-gl";
-import type { Camera } from "../lib/camera.ts";
+import { radii, zoomAt, type Camera } from "../lib/camera.ts";
 import type { Cells } from "../lib/types.ts";
 import { colour, type Land } from "./land.ts";
 
@@ -10,7 +10,7 @@ export type WorldProps = {
   shown: Shown;
   chosen: string | null;
   choose: (cell: string | null) => void;
-  moved: (bbox: string) => void;
+  moved: (bbox: string | null) => void; // null: all of the world
   camera: Camera; // at the beginning
   themed: number; // changes when the theme does
   step: number; // times that a zoom in was asked for, less the zooms out
@@ -42,10 +42,23 @@ export function centres(cells: Cells, shown: Shown): GeoJSON.FeatureCollection {
   return { type: "FeatureCollection", features: wanted.map((x) => ({ type: "Feature", properties: x.properties, geometry: { type: "Point", coordinates: [x.properties.longitude, x.properties.latitude] } })) };
 }
 
-// style is the whole map; the radius of the centres is that of the sketch.
+// scale is what depends on how many cells there are, and how large they are.
+export function scale(cells: Cells): { minzoom: number; maxzoom: number; radius: ExpressionSpecification; rim: number } {
+  const [small, large] = radii(cells.features.length);
+  return {
+    minzoom: Math.max(0, zoomAt(3, cells.resolution)),
+    maxzoom: cells.outline === "point" ? 24 : zoomAt(12, cells.resolution),
+    radius: ["interpolate", ["linear"], ["ln", ["+", 1, ["get", "devices"]]], 0, small, 6, large],
+    rim: small > 2 ? 1.2 : 0,
+  };
+}
+
+// style is the whole map. Cells are drawn when they are wide enough to be seen,
+// their centres until they are wide enough to be told apart.
 export function style(land: Land, cells: Cells, shown: Shown): StyleSpecification {
   const themed = paint();
   const of = (layer: string): Record<string, unknown> => Object.fromEntries(themed.filter(([l]) => l === layer).map(([, name, value]) => [name, value]));
+  const { minzoom, maxzoom, radius, rim } = scale(cells);
   return {
     version: 8,
     sources: {
@@ -58,9 +71,9 @@ export function style(land: Land, cells: Cells, shown: Shown): StyleSpecificatio
       { id: "ground", type: "background", paint: of("ground") },
       { id: "land", type: "fill", source: "land", paint: of("land") },
       { id: "borders", type: "line", source: "borders", paint: { ...of("borders"), "line-width": 0.7 } },
-      { id: "cells", type: "fill", source: "cells", filter: ["==", ["geometry-type"], "Polygon"], paint: { ...of("cells"), "fill-opacity": ["case", isProven, 0.75, 0.35] } },
-      { id: "edges", type: "line", source: "cells", paint: { ...of("edges"), "line-width": 1 } },
-      { id: "centres", type: "circle", source: "centres", ...(cells.outline === "point" ? {} : { maxzoom: 7 }), paint: { ...of("centres"), "circle-opacity": 0.85, "circle-stroke-width": 1.2, "circle-radius": ["interpolate", ["linear"], ["ln", ["+", 1, ["get", "devices"]]], 0, 3.5, 6, 12] } },
+      { id: "cells", type: "fill", source: "cells", minzoom, filter: ["==", ["geometry-type"], "Polygon"], paint: { ...of("cells"), "fill-opacity": ["case", isProven, 0.75, 0.35] } },
+      { id: "edges", type: "line", source: "cells", minzoom, paint: { ...of("edges"), "line-width": 1 } },
+      { id: "centres", type: "circle", source: "centres", maxzoom, paint: { ...of("centres"), "circle-opacity": 0.85, "circle-stroke-width": rim, "circle-radius": radius } },
     ],
   } as StyleSpecification;
 }
