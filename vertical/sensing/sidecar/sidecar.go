@@ -120,7 +120,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	retry := retryMin
 	next := s.log.First()
 	for {
-		sent, err := s.drain(ctx, next)
+		sent, err := s.drain(ctx, next, func(err error) { s.cfg.Logger.Error("batch is left behind", "err", err) })
 		next = sent
 		if ctx.Err() != nil {
 			return nil
@@ -144,8 +144,18 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	}
 }
 
-// drain sends what is in the log from a position on and returns the next one.
-func (s *Sidecar) drain(ctx context.Context, from uint64) (uint64, error) {
+// Flush hands over what is in the log and returns, for programs that report and
+// end; it is not for use beside Run. What the gateway refused for good is in the
+// error as ErrRefused.
+func (s *Sidecar) Flush(ctx context.Context) error {
+	var refused error
+	_, err := s.drain(ctx, s.log.First(), func(err error) { refused = errors.Join(refused, err) })
+	return errors.Join(err, refused)
+}
+
+// drain sends what is in the log from a position on and returns the next one. It
+// tells what was refused for good and goes on.
+func (s *Sidecar) drain(ctx context.Context, from uint64, refused func(error)) (uint64, error) {
 	if from >= s.log.Next() {
 		return from, nil
 	}
@@ -153,7 +163,10 @@ func (s *Sidecar) drain(ctx context.Context, from uint64) (uint64, error) {
 		if err != nil {
 			return from, err
 		}
-		if err := s.send(ctx, r.Data); err != nil {
+		switch err := s.send(ctx, r.Data); {
+		case errors.Is(err, ErrRefused):
+			refused(err)
+		case err != nil:
 			return from, err
 		}
 		from = r.Seq + 1
@@ -164,7 +177,10 @@ func (s *Sidecar) drain(ctx context.Context, from uint64) (uint64, error) {
 	return from, nil
 }
 
-// send hands one batch over. nil means that the gateway has it or never will.
+// ErrRefused says that the gateway will never take a batch.
+var ErrRefused = errors.New("gateway refused a batch for good")
+
+// send hands one batch over.
 func (s *Sidecar) send(ctx context.Context, raw []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.cfg.Gateway, "/")+"/v1/observations", bytes.NewReader(raw))
 	if err != nil {
@@ -186,6 +202,5 @@ func (s *Sidecar) send(ctx context.Context, raw []byte) error {
 	case a.Code == "unknown_device":
 		return errors.New("gateway does not know the device: register it, then the readings follow")
 	}
-	s.cfg.Logger.Error("gateway refused a batch for good", "status", res.Status, "reason", a.Error)
-	return nil
+	return fmt.Errorf("%w: %s: %s", ErrRefused, res.Status, a.Error)
 }
