@@ -49,14 +49,19 @@ func (beaconing) Score(_ context.Context, in vertical.Input) (lines []vertical.L
 	return lines, nil
 }
 
-// devices is a registry of all devices but device(9).
+// devices is a registry of all devices but device(9), and device(8), which is
+// registered when the epoch is over.
 type devices struct{ devicepb.QueryClient }
 
 func (devices) Device(_ context.Context, r *devicepb.QueryDeviceRequest, _ ...grpc.CallOption) (*devicepb.QueryDeviceResponse, error) {
 	if stranger := device(9); r.Id == hex.EncodeToString(stranger[:]) {
 		return nil, client.ErrNotFound
 	}
-	return &devicepb.QueryDeviceResponse{Device: devicepb.Device{Id: r.Id, Owner: "o", Profile: devicepb.Profile{Class: devicepb.CLASS_DRN}}}, nil
+	d := devicepb.Device{Id: r.Id, Owner: "o", RegisteredHeight: beginning - 1, Profile: devicepb.Profile{Class: devicepb.CLASS_DRN}}
+	if late := device(8); r.Id == hex.EncodeToString(late[:]) {
+		d.RegisteredHeight = beginning
+	}
+	return &devicepb.QueryDeviceResponse{Device: d}, nil
 }
 
 // publisher publishes rows for an epoch.
@@ -296,4 +301,35 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A device that changed after an epoch is scored as it was.
+func TestDeviceAsItWas(t *testing.T) {
+	v := &verifier{ledger: Ledger{Device: changed{}}}
+	for _, c := range []struct {
+		name  string
+		epoch uint64
+		next  int64
+		want  vertical.Device
+		known bool
+	}{
+		{"before the change", 4, 1000, vertical.Device{Owner: "old", Class: vertical.PRN, Cell: 1, Registered: 7}, true},
+		{"in the epoch of the change", 5, 1000, vertical.Device{Owner: "new", Class: vertical.PRN, Cell: 2, Registered: 7, Moved: 99}, true},
+		{"before it was there", 1, 7, vertical.Device{}, false},
+	} {
+		got, known, err := v.device(t.Context(), [32]byte{1}, c.epoch, c.next)
+		if err != nil || known != c.known || got != c.want {
+			t.Errorf("%s: %+v, %v, %v, want %+v, %v", c.name, got, known, err, c.want, c.known)
+		}
+	}
+}
+
+// changed is a registry of one device that changed in epoch 5.
+type changed struct{ devicepb.QueryClient }
+
+func (changed) Device(context.Context, *devicepb.QueryDeviceRequest, ...grpc.CallOption) (*devicepb.QueryDeviceResponse, error) {
+	return &devicepb.QueryDeviceResponse{Device: devicepb.Device{
+		Owner: "new", Profile: devicepb.Profile{Class: devicepb.CLASS_PRN, Cell: 2}, CellChangedAt: 99, Moves: 1, RegisteredHeight: 7,
+		Before: &devicepb.Before{Epoch: 5, Owner: "old", Class: devicepb.CLASS_PRN, Cell: 1, CellChangedAt: 10},
+	}}, nil
 }

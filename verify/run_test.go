@@ -60,8 +60,12 @@ func (b *books) Epoch(context.Context, *oraclepb.QueryEpochRequest, ...grpc.Call
 		return nil, client.ErrUnavailable
 	}
 	e := b.epoch
+	e.Epoch.StartHeight = beginning
 	return &e, nil
 }
+
+// beginning is the height at which epochs begin.
+const beginning = 1000
 
 func (b *books) Params(context.Context, *oraclepb.QueryParamsRequest, ...grpc.CallOption) (*oraclepb.QueryParamsResponse, error) {
 	return &oraclepb.QueryParamsResponse{Params: oracle.DefaultParams()}, nil
