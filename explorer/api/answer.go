@@ -3,9 +3,11 @@ package api
 import (
 	"bytes"
 	"context"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -120,6 +122,10 @@ func explain(err error) *problem {
 		return &problem{http.StatusBadRequest, "bad_request", err.Error(), "/openapi.yaml says what is understood"}
 	case errors.Is(err, errLedger), errors.Is(err, client.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return &problem{http.StatusServiceUnavailable, "unavailable", err.Error(), "/v1/status says how the index and the node are"}
+	}
+	var broken *net.OpError
+	if errors.As(err, &broken) || errors.Is(err, driver.ErrBadConn) {
+		return &problem{http.StatusServiceUnavailable, "unavailable", "the database of the index does not answer", "ask again in a moment"}
 	}
 	return &problem{http.StatusInternalServerError, "internal", "the explorer could not answer; its log says why", ""}
 }

@@ -23,12 +23,16 @@ type dialect struct {
 	has      string            // whether the JSON list d.capabilities has a word
 	faults   string            // hint to use the index of faults
 	snapshot sql.IsolationLevel
+	// rows of one INSERT: most of the cost of a row is the statement around it, and
+	// with a server the way there and back.
+	rows int
 }
 
 var sqlite = &dialect{
 	exists: "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'meta'",
 	has:    "EXISTS (SELECT 1 FROM json_each(d.capabilities) WHERE value = ?)",
 	faults: " INDEXED BY faults",
+	rows:   40,
 }
 
 var postgres = &dialect{
@@ -37,6 +41,7 @@ var postgres = &dialect{
 	exists:   "SELECT to_regclass('meta') IS NOT NULL",
 	has:      "EXISTS (SELECT 1 FROM json_array_elements_text(d.capabilities::json) AS c (value) WHERE c.value = ?)",
 	snapshot: sql.LevelRepeatableRead,
+	rows:     500,
 }
 
 // isURL reports whether an index is a PostgreSQL database rather than a file.

@@ -7,10 +7,6 @@ import (
 	"strings"
 )
 
-// rowsPerInsert is how many rows one statement carries: most of the cost of a row
-// is the statement around it.
-const rowsPerInsert = 40
-
 // columns of every table.
 var columns = shapes()
 
@@ -39,9 +35,10 @@ func (b *batch) write(table, conflict string, rows int, values func(int) []any) 
 		return "INSERT INTO " + table + " VALUES " + strings.TrimSuffix(strings.Repeat(row+",", n), ",") + conflict
 	}
 	var full *sql.Stmt
-	args := make([]any, 0, rowsPerInsert*columns[table].columns)
+	most := b.tx.rows
+	args := make([]any, 0, min(rows, most)*columns[table].columns)
 	for at := 0; at < rows; {
-		n := min(rowsPerInsert, rows-at)
+		n := min(most, rows-at)
 		args = args[:0]
 		for i := at; i < at+n; i++ {
 			for _, v := range values(i) {
@@ -49,7 +46,7 @@ func (b *batch) write(table, conflict string, rows int, values func(int) []any) 
 			}
 		}
 		at += n
-		if n < rowsPerInsert {
+		if n < most {
 			if _, err := b.tx.ExecContext(b.ctx, statement(n), args...); err != nil {
 				return fmt.Errorf("write %s: %w", table, err)
 			}
