@@ -68,6 +68,7 @@ require (
 require (
 	charm.land/bubbletea/v2 v2.1.1
 	filippo.io/age v1.2.1
+	github.com/adrianmo/go-nmea v1.10.0
 	github.com/bamiaux/iobit v0.0.0-20170418073505-498159a04883 // indirect
 	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/fxamacker/cbor/v2 v2.10.0

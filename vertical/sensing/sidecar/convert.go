@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/vertical/sensing/senml"
+	"github.com/grange-network/grange/vertical/sensing/sun"
 )
 
 // ErrReport says that a report cannot be understood.
@@ -28,8 +29,7 @@ func perSecond(mph float64) float64 { return mph * 0.44704 }
 func hecto(inHg float64) float64    { return inHg * 33.86388666666667 }
 func milli(inch float64) float64    { return inch * 25.4 }
 
-// lux turns W/m² of sunlight into lux with the factor that consoles use.
-func lux(w float64) float64 { return w * 126.7 }
+func lux(w float64) float64 { return w * sun.LuxPerWatt }
 
 // Parameters in the order of preference: the first that is there counts. Units
 // are those of the services: °F, mph, inHg, inch.

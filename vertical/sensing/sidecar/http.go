@@ -18,7 +18,7 @@ import (
 const maxReport = 16 << 10
 
 // Handler answers stations and phones like the services that they report to:
-// Weather Underground, Ecowitt, Sensor.Community, Ichnaea.
+// Weather Underground, Ecowitt, Sensor.Community, Ichnaea. POST /v1/tracks takes GPX.
 func (s *Sidecar) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /weatherstation/updateweatherstation.php", s.answer(http.StatusOK, "success\n", func(r *http.Request) ([]senml.Record, error) {
@@ -45,6 +45,7 @@ func (s *Sidecar) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/push-sensor-data", community)
 	mux.HandleFunc("POST /v1/push-sensor-data/", community)
 	mux.HandleFunc("POST /v2/geosubmit", s.scans)
+	mux.HandleFunc("POST /v1/tracks", s.track)
 	return mux
 }
 
@@ -56,7 +57,7 @@ func (s *Sidecar) answer(status int, done string, read func(*http.Request) ([]se
 			s.refuse(w, r, err)
 			return
 		}
-		if _, err := s.Report(r.Context(), records); err != nil {
+		if _, err := s.Report(r.Context(), s.placed(records)); err != nil {
 			s.unstored(w, err)
 			return
 		}
@@ -84,6 +85,25 @@ func (s *Sidecar) scans(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, "{}\n") // the phone may be gone
+}
+
+// track takes a recorded track with readings, as GPX.
+func (s *Sidecar) track(w http.ResponseWriter, r *http.Request) {
+	raw, err := read(r, maxTrack)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	points, err := GPX(raw)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if err := s.Track(r.Context(), points); err != nil {
+		s.unstored(w, err)
+		return
+	}
+	_, _ = fmt.Fprintf(w, "%d points\n", len(points)) // the sender may be gone
 }
 
 // payloadRoom is left in a batch for its header and signature.

@@ -36,6 +36,8 @@ type Sidecar struct {
 	http  *http.Client
 	ready chan struct{} // something is in the log
 
+	places Places // of a sidecar that moves
+
 	mu       sync.Mutex
 	counter  uint64
 	previous sensing.Hash
