@@ -29,9 +29,11 @@ func older(a, b *base) int {
 	return cmp.Or(cmp.Compare(a.Moved, b.Moved), cmp.Compare(a.Registered, b.Registered), slices.Compare(a.ID[:], b.ID[:]))
 }
 
-// findCopies notes for each base the older one whose stream it sends.
+// findCopies notes for each base the older one whose stream it sends. A base that
+// is worth nothing by itself, since its coordinates are another's, takes nothing
+// from the one it copies.
 func findCopies(all []*base) {
-	order := slices.SortedFunc(slices.Values(all), older)
+	order := slices.DeleteFunc(slices.SortedFunc(slices.Values(all), older), func(b *base) bool { return value(b.terms) == 0 })
 	printed := map[[32]byte]*base{}
 	for i, b := range order {
 		same := map[*base]int{}

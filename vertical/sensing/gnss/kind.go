@@ -1,6 +1,7 @@
 package gnss
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -25,15 +26,17 @@ const (
 	maxViews = 3 // witnesses of a base that are heard
 )
 
-// Kind is the GNSS kind.
-type Kind struct{}
+// Kind is the GNSS kind. The zero value is that of every network.
+type Kind struct {
+	span time.Duration // in place of 24 h, for tests
+}
 
 var _ sensing.Kind = Kind{}
 
 // Info implements sensing.Kind. Cells are shared by Weigh, which knows leads and
 // clusters.
-func (Kind) Info() sensing.KindInfo {
-	return sensing.KindInfo{Name: "gnss", Format: Format{}, Span: hours * time.Hour, Use: "second of a stream", Hold: "station-hour"}
+func (k Kind) Info() sensing.KindInfo {
+	return sensing.KindInfo{Name: "gnss", Format: Format{}, Span: cmp.Or(k.span, hours*time.Hour), Use: "second of a stream", Hold: "station-hour"}
 }
 
 // base is a station with the view of it that counts.

@@ -6,6 +6,7 @@ import (
 	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/air"
 	"github.com/grange-network/grange/vertical/sensing/events"
+	"github.com/grange-network/grange/vertical/sensing/gnss"
 	"github.com/grange-network/grange/vertical/sensing/images"
 	"github.com/grange-network/grange/vertical/sensing/noise"
 	"github.com/grange-network/grange/vertical/sensing/radio"
@@ -14,7 +15,7 @@ import (
 
 // All are the kinds by name.
 func All() []sensing.Kind {
-	return []sensing.Kind{air.Kind{}, events.Kind{}, images.Kind{}, noise.Kind{}, radio.Kind{}, weather.Kind{}}
+	return []sensing.Kind{air.Kind{}, events.Kind{}, gnss.Kind{}, images.Kind{}, noise.Kind{}, radio.Kind{}, weather.Kind{}}
 }
 
 // Vertical is the sensing vertical with all kinds.

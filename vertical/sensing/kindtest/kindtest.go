@@ -21,6 +21,7 @@ type Device struct {
 	Cell    uint64
 	Records []senml.Record // one batch in SenML
 	Payload []byte         // or one in the kind's own format
+	More    [][]byte       // and further ones in that format
 }
 
 // Ended is when a world's epoch ends. Readings of the 24 hours until Window.Ended
@@ -41,7 +42,7 @@ func Conform(t *testing.T, k sensing.Kind, world func(n int) []Device, decoders 
 			if i < n {
 				w.Subject = append(w.Subject, id)
 			}
-			rows = append(rows, d.row(t, k))
+			rows = append(rows, d.rows(t, k)...)
 		}
 		w.Evidence = []conformance.Rows{conformance.Of(sensing.Batches, func(sensing.Row) segment.Name {
 			return segment.Name{Kind: sensing.Batches.Name}
@@ -50,7 +51,8 @@ func Conform(t *testing.T, k sensing.Kind, world func(n int) []Device, decoders 
 	}, decoders...)
 }
 
-func (d Device) row(t *testing.T, k sensing.Kind) sensing.Row {
+// rows are the device's batches in their order.
+func (d Device) rows(t *testing.T, k sensing.Kind) (rows []sensing.Row) {
 	t.Helper()
 	var b *sensing.Batch
 	var err error
@@ -62,5 +64,12 @@ func (d Device) row(t *testing.T, k sensing.Kind) sensing.Row {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sensing.RowOf(d.Signer.PublicKey(), b.Raw)
+	rows = append(rows, sensing.RowOf(d.Signer.PublicKey(), b.Raw))
+	for _, p := range d.More {
+		if b, err = sensing.SealPayload(d.Signer, conformance.ChainID, b.Counter+1, b.Hash, k.Info().Format.Content(), p); err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, sensing.RowOf(d.Signer.PublicKey(), b.Raw))
+	}
+	return rows
 }
