@@ -35,7 +35,7 @@ func newDevice(g *globals) *cobra.Command {
 				return g.out(c).Emit(d, func(w io.Writer) error { return writeDevice(w, d) })
 			})
 		},
-	}, newDeviceDID(g), newDeviceAttestations(g))
+	}, newDeviceDID(g), newDeviceAttestations(g), newDeviceIssuers(g), newDeviceAttest(g), newDeviceRevoke(g))
 	return c
 }
 

@@ -48,6 +48,28 @@ func (v *View) Document(ctx context.Context, id string) (json.RawMessage, error)
 	return json.RawMessage(r.Document), nil
 }
 
+// Issuer is who may attest.
+type Issuer struct {
+	Address string `json:"address"` // account
+	Name    string `json:"name"`
+	Level   uint32 `json:"level"` // highest that its attestations count for
+	KeyType string `json:"key_type"`
+	Key     string `json:"key"` // that signs them, hex
+}
+
+// Issuers lists them by address.
+func (v *View) Issuers(ctx context.Context) ([]Issuer, error) {
+	r, err := v.device.Issuers(ctx, &devicepb.QueryIssuersRequest{})
+	if err != nil {
+		return nil, v.explain("list issuers", err)
+	}
+	out := []Issuer{}
+	for _, i := range r.Issuers {
+		out = append(out, Issuer{i.Address, i.Name, i.Level, lastWord(i.KeyType.String()), hex.EncodeToString(i.PublicKey)})
+	}
+	return out, nil
+}
+
 // Attested returns what issuers say of the device whose id is, or begins with,
 // subject, or of the account with that address.
 func (v *View) Attested(ctx context.Context, subject string) (Attested, error) {
