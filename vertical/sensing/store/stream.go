@@ -103,3 +103,14 @@ func (s *Store) enter(x *Stream) *Stream {
 	s.byKey[streamKey{x.Device, x.Variable}] = x
 	return x
 }
+
+// Find is the stream of a device's variable.
+func (s *Store) Find(id device.ID, variable string) (Stream, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	x := s.byKey[streamKey{id, variable}]
+	if x == nil || s.moving[x.Kind] {
+		return Stream{}, false
+	}
+	return *x, true
+}

@@ -1,0 +1,274 @@
+package sta
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/vertical/sensing/query"
+	"github.com/grange-network/grange/vertical/sensing/store"
+)
+
+const (
+	day        = 24 * time.Hour
+	maxScanned = 500_000 // rows that one answer looks at
+)
+
+var errScanned = errors.New("too many readings to look through: give $filter a range of phenomenonTime")
+
+// scope is the part of a stream's time that a filter leaves.
+type scope struct{ from, to int64 } // Unix milliseconds, from inclusive, to exclusive
+
+// narrow reads the bounds of phenomenonTime that all of a filter depends on.
+func (s *scope) narrow(n node) {
+	b, ok := n.(binary)
+	if !ok {
+		return
+	}
+	if b.op == "and" {
+		s.narrow(b.a)
+		s.narrow(b.b)
+		return
+	}
+	p, ok1 := b.a.(property)
+	l, ok2 := b.b.(literal)
+	at, ok3 := l.value.(time.Time)
+	if !ok1 || !ok2 || !ok3 || p.path != "phenomenonTime" && p.path != "resultTime" {
+		return
+	}
+	switch ms := at.UnixMilli(); b.op {
+	case "ge", "gt":
+		s.from = max(s.from, ms)
+	case "le", "lt":
+		s.to = min(s.to, ms+1)
+	case "eq":
+		s.from, s.to = max(s.from, ms), min(s.to, ms+1)
+	}
+}
+
+// page is what was found of observations.
+type page struct {
+	entities []*entity
+	next     string // cursor, empty at the end
+	count    int
+}
+
+// direction reads $orderby of observations: by time, the newest first by default.
+func direction(o *options) (desc bool, err error) {
+	if len(o.order) == 0 {
+		return true, nil
+	}
+	first := o.order[0]
+	if first.path != "phenomenonTime" && first.path != "resultTime" {
+		return false, fmt.Errorf("$orderby=%.40q: observations are ordered by phenomenonTime", first.path)
+	}
+	return first.desc, nil
+}
+
+// read finds the observations of streams, one stream behind the other, each by
+// time. scanned counts what was looked at.
+func (q *request) read(ctx context.Context, streams []*store.Stream, o *options) (page, error) {
+	var out page
+	desc, err := direction(o)
+	if err != nil {
+		return out, bad(err)
+	}
+	begin, after, err := parseCursor(o.cursor)
+	if err != nil {
+		return out, bad(err)
+	}
+	skip := o.skip
+	for _, x := range streams {
+		if x.Number < begin {
+			continue
+		}
+		s := scope{x.First, x.Time + 1}
+		s.narrow(o.filter)
+		if x.Number == begin {
+			if desc {
+				s.to = min(s.to, after)
+			} else {
+				s.from = max(s.from, after+1)
+			}
+		}
+		more := true
+		err := q.walk(ctx, x, s, desc, func(r *store.Row) (bool, error) {
+			e := observation(x, r)
+			if o.filter != nil {
+				if ok, err := holds(o.filter, q.lookup(e)); err != nil {
+					return false, bad(fmt.Errorf("$filter: %w", err))
+				} else if !ok {
+					return true, nil
+				}
+			}
+			switch {
+			case skip > 0:
+				skip--
+			case len(out.entities) < o.top:
+				out.entities = append(out.entities, e)
+			default:
+				more = false
+			}
+			return more, nil
+		})
+		if err != nil {
+			return out, err
+		}
+		if !more {
+			if n := len(out.entities); n > 0 {
+				last := out.entities[n-1]
+				out.next = fmt.Sprintf("%d,%d", last.streams[0].Number, last.row.Time)
+			}
+			break
+		}
+	}
+	if o.count {
+		out.count, err = q.count(ctx, streams, o)
+	}
+	return out, err
+}
+
+func parseCursor(text string) (stream uint32, at int64, err error) {
+	if text == "" {
+		return 0, 0, nil
+	}
+	a, b, _ := strings.Cut(text, ",")
+	n, err1 := strconv.ParseUint(a, 10, 32)
+	at, err2 := strconv.ParseInt(b, 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, 0, fmt.Errorf("$skiptoken=%.40q: take it from @iot.nextLink", text)
+	}
+	return uint32(n), at, nil
+}
+
+// count is how many there are: known without a filter, looked for with one.
+func (q *request) count(ctx context.Context, streams []*store.Stream, o *options) (n int, err error) {
+	for _, x := range streams {
+		if o.filter == nil {
+			n += int(x.Rows)
+			continue
+		}
+		s := scope{x.First, x.Time + 1}
+		s.narrow(o.filter)
+		err := q.walk(ctx, x, s, true, func(r *store.Row) (bool, error) {
+			ok, err := holds(o.filter, q.lookup(observation(x, r)))
+			if err != nil {
+				return false, bad(fmt.Errorf("$filter: %w", err))
+			}
+			if ok {
+				n++
+			}
+			return true, nil
+		})
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// walk yields the rows of a stream in a scope by time, day by day, until yield
+// says no. Of readings of one moment the one of the newest batch counts.
+func (q *request) walk(ctx context.Context, x *store.Stream, s scope, desc bool, yield func(*store.Row) (bool, error)) error {
+	if s.from >= s.to {
+		return nil
+	}
+	from, to := time.UnixMilli(s.from).UTC(), time.UnixMilli(s.to).UTC()
+	// The newest reading is known: most requests want no more.
+	if desc && s.to > x.Time && s.from <= x.Time {
+		r := x.Row
+		if more, err := yield(&r); err != nil || !more {
+			return err
+		}
+		to = time.UnixMilli(x.Time).UTC()
+	}
+	for first, last := from.Truncate(day), to.Add(-time.Millisecond).Truncate(day); !first.After(last); {
+		at := first
+		if desc {
+			at = last
+		}
+		rows, err := q.rows(ctx, x, maxTime(at, from), minTime(at.Add(day), to))
+		if err != nil {
+			return err
+		}
+		if desc {
+			slices.Reverse(rows)
+			last = last.Add(-day)
+		} else {
+			first = first.Add(day)
+		}
+		for _, r := range rows {
+			if more, err := yield(r); err != nil || !more {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// rows are those of a stream in a part of a day, by time.
+func (q *request) rows(ctx context.Context, x *store.Stream, from, to time.Time) ([]*store.Row, error) {
+	var out []*store.Row
+	cell := h3.Cell(x.Cell)
+	for f, err := range q.Store.Scan(ctx, store.Query{Kind: x.Kind, Cell: cell, Variables: []string{x.Variable}, From: from, To: to, Device: x.Device}) {
+		if err != nil {
+			return nil, err
+		}
+		if q.scanned++; q.scanned > maxScanned {
+			return nil, bad(errScanned)
+		}
+		r := *f.Row
+		out = append(out, &r)
+	}
+	slices.SortFunc(out, func(a, b *store.Row) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(b.Counter, a.Counter))
+	})
+	return slices.CompactFunc(out, func(a, b *store.Row) bool { return a.Time == b.Time }), nil
+}
+
+// observation finds one by its id, STREAM-MILLISECONDS.
+func (q *request) observation(ctx context.Context, key string) (*entity, error) {
+	a, b, ok := strings.Cut(strings.Trim(key, "'"), "-")
+	n, err1 := strconv.ParseUint(a, 10, 32)
+	at, err2 := strconv.ParseInt(b, 10, 64)
+	x := q.view.byNum[uint32(n)]
+	if !ok || err1 != nil || err2 != nil || x == nil {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	t := time.UnixMilli(at)
+	rows, err := q.rows(ctx, x, t, t.Add(time.Millisecond))
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return observation(x, rows[0]), nil
+}
+
+// sell counts an observation that the answer holds.
+func (q *request) sell(e *entity) {
+	if e.row != nil {
+		if q.sold == nil {
+			q.sold = query.Rows{}
+		}
+		q.sold[e.row.ID()]++
+	}
+}
