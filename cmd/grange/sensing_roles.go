@@ -88,7 +88,7 @@ func newSensingStation(g *globals) *cobra.Command {
 					return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--lat and --lon are missing or not on earth: where the station stands decides what its readings are worth")
 				}
 				place := h3.At(lat, lon, h3.PublishedResolution)
-				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner, place); err != nil {
+				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner, place, "weather-station"); err != nil {
 					return err
 				}
 				web, err := listenOn(c, listen)
@@ -109,8 +109,8 @@ func newSensingStation(g *globals) *cobra.Command {
 	return c
 }
 
-// registerStation enters the station's device on the ledger if it is not there.
-func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Client, k sensing.Key, owner string, place h3.Cell) error {
+// registerStation enters a device that observes on the ledger if it is not there.
+func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Client, k sensing.Key, owner string, place h3.Cell, capability string) error {
 	accounts, err := local.Accounts(g.home)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Cl
 		return cliout.Failf(cliout.NotFound, "ls "+g.home+"/keys", "find account %q: the network has no such account", owner)
 	}
 	was, err := ledgerport.New(l, account, nil).Register(ctx, k.Private(), devicepb.Profile{
-		Class: devicepb.CLASS_PRN, Cell: uint64(place), Capabilities: []string{"weather-station"}, Status: devicepb.STATUS_ACTIVE,
+		Class: devicepb.CLASS_PRN, Cell: uint64(place), Capabilities: []string{capability}, Status: devicepb.STATUS_ACTIVE,
 	})
 	if err == nil && !was {
 		fmt.Fprintf(w, "device %s registered for %s\n", k.PublicKey().ID(), owner)
