@@ -51,7 +51,7 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 		all[i] = recordOf(w, s)
 	}
 	agree := neighbours(w, all)
-	same := copies(all)
+	same := repeated(all)
 	out := make([][]vertical.Part, len(stations))
 	for i, r := range all {
 		if err := ctx.Err(); err != nil {
