@@ -35,7 +35,13 @@ func (c *Caster) base(ctx context.Context, r *request) error {
 		return err
 	}
 	c.log.Info("base connected", "mount", m.name, "from", r.conn.RemoteAddr())
-	return c.pump(m, &idleReader{r, c.cfg.Idle})
+	var w Watcher
+	if c.cfg.Watch != nil {
+		if w = c.cfg.Watch(m.name); w != nil {
+			defer w.Close()
+		}
+	}
+	return c.pump(m, &idleReader{r, c.cfg.Idle}, w)
 }
 
 func validMount(name string) bool {
@@ -78,7 +84,7 @@ func (w *window) Write(p []byte) (int, error) {
 
 // pump cuts a base's stream into pieces between frames and publishes them. All
 // bytes go on, also those that are no frames.
-func (c *Caster) pump(m *mount, in io.Reader) error {
+func (c *Caster) pump(m *mount, in io.Reader, w Watcher) error {
 	var held window // read, not published
 	var sent int64
 	s := rtcm.NewScanner(io.TeeReader(in, &held))
@@ -95,6 +101,9 @@ func (c *Caster) pump(m *mount, in io.Reader) error {
 		}
 		placed := m.placed
 		border := m.note(f)
+		if w != nil {
+			w.Frame(f, time.Now())
+		}
 		n := int(s.Offset() - sent)
 		if border || s.Buffered() == 0 || n > largePiece {
 			sent += int64(n)

@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/grange-network/grange/vertical/sensing/rtcm"
 )
 
 // Config is what a caster needs. Zero durations and distances take the defaults.
@@ -17,6 +19,12 @@ type Config struct {
 
 	Name    string // identifier in the source table
 	Country string // three letters, of the source table
+
+	// Sells says whether NEAR may serve a mount point's base; nil: all.
+	Sells func(mount string) bool
+	// Watch is told of each base that connects and returns who is given its frames,
+	// or nil; nil: nobody watches.
+	Watch func(mount string) Watcher
 
 	Hysteresis float64       // metres by which another base must be closer; 2,000
 	Reach      float64       // metres to the farthest base that NEAR serves; 50,000
@@ -60,6 +68,14 @@ func (c Config) withDefaults() Config {
 		c.Country = "XXX"
 	}
 	return c
+}
+
+// Watcher is given each frame of one base, which is valid until it returns, and
+// the time of its arrival. It must not block: rovers wait for it.
+type Watcher interface {
+	Frame(f rtcm.Frame, at time.Time)
+	// Close says that the base has gone.
+	Close()
 }
 
 // Caster serves bases and rovers.

@@ -225,12 +225,13 @@ func (p *puller) choose(at Position, border bool) error {
 	return nil
 }
 
-// closest returns the nearest base in reach that sends, and how far it is.
+// closest returns the nearest base in reach that sends and sells, and how far it
+// is.
 func (c *Caster) closest(at Position) (best *mount, d float64) {
 	d = math.Inf(1)
 	for _, m := range c.list() {
 		i := m.info()
-		if !i.placed || time.Since(i.last) > c.cfg.Silence {
+		if !i.placed || time.Since(i.last) > c.cfg.Silence || c.cfg.Sells != nil && !c.cfg.Sells(i.name) {
 			continue
 		}
 		if far := distance(at, i.place); far <= c.cfg.Reach && far < d {
