@@ -62,6 +62,30 @@ func signInBytes(chainID, at string) []byte {
 
 var errSignIn = errors.New("name must be the device's id, password its token or a signature of now")
 
+// CheckPassword checks a password that Password made with the key of a device.
+func CheckPassword(ctx context.Context, registry Registry, chainID string, id device.ID, password string, now time.Time) error {
+	at, encoded, _ := strings.Cut(password, ".")
+	seconds, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return errSignIn
+	}
+	if off := now.Sub(time.Unix(seconds, 0)); off > signIn || off < -signIn {
+		return fmt.Errorf("%w: it is %s off", errSignIn, off.Round(time.Second))
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return errSignIn
+	}
+	key, err := registry.Key(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !key.Verify(signInBytes(chainID, at), signature) {
+		return errSignIn
+	}
+	return nil
+}
+
 // Connect implements mqttx.Rules.
 func (d *Doors) Connect(name string, password []byte) (string, error) {
 	id, err := device.ParseID(name)
@@ -71,24 +95,8 @@ func (d *Doors) Connect(name string, password []byte) (string, error) {
 	if len(d.Secret) > 0 && subtle.ConstantTimeCompare([]byte(Token(d.Secret, id)), password) == 1 {
 		return name, nil
 	}
-	at, encoded, _ := strings.Cut(string(password), ".")
-	seconds, err := strconv.ParseInt(at, 10, 64)
-	if err != nil {
-		return "", errSignIn
-	}
-	if off := d.Server.cfg.Now().Sub(time.Unix(seconds, 0)); off > signIn || off < -signIn {
-		return "", fmt.Errorf("%w: it is %s off", errSignIn, off.Round(time.Second))
-	}
-	signature, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil {
-		return "", errSignIn
-	}
-	key, err := d.Server.cfg.Registry.Key(context.Background(), id)
-	if err != nil {
+	if err := CheckPassword(context.Background(), d.Server.cfg.Registry, d.Server.cfg.ChainID, id, string(password), d.Server.cfg.Now()); err != nil {
 		return "", err
-	}
-	if !key.Verify(signInBytes(d.Server.cfg.ChainID, at), signature) {
-		return "", errSignIn
 	}
 	return name, nil
 }
