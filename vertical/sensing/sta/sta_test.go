@@ -75,6 +75,9 @@ func (w *world) ask(path string) (status int, body string) {
 		path = w.url + "/v1.1" + path
 	}
 	head, options, _ := strings.Cut(path, "?")
+	if strings.HasPrefix(options, "%24") {
+		path, options = strings.ReplaceAll(path, "+", "%20"), ""
+	}
 	var escaped []string
 	for option := range strings.SplitSeq(options, "&") {
 		name, value, _ := strings.Cut(option, "=")
@@ -85,9 +88,9 @@ func (w *world) ask(path string) (status int, body string) {
 		escaped = append(escaped, name+"="+url.QueryEscape(value))
 	}
 	if options != "" {
-		head += "?" + strings.Join(escaped, "&")
+		path = head + "?" + strings.Join(escaped, "&")
 	}
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, head, nil)
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, path, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

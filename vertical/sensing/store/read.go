@@ -17,7 +17,8 @@ type Reader interface {
 }
 
 // kindOf is the kind that a variable of a batch belongs to: the first that names
-// it, or else the first that has the batch. Empty: none.
+// it, or else the first that has the batch, or else that of what the device sent
+// before. Empty: none.
 func (s *Store) kindOf(b *sensing.Batch, variable string) string {
 	for _, k := range s.kinds {
 		for _, v := range k.Variables {
@@ -30,6 +31,11 @@ func (s *Store) kindOf(b *sensing.Batch, variable string) string {
 		if k.Holds(b) {
 			return k.Name
 		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if of := s.things[b.Device].streams; len(of) > 0 {
+		return s.streams[of[0]-1].Kind
 	}
 	return ""
 }
