@@ -3,6 +3,7 @@ package images
 import (
 	"crypto/sha256"
 	"math"
+	"time"
 
 	"github.com/grange-network/grange/vertical/sensing/images/picture"
 	"github.com/grange-network/grange/vertical/sensing/track"
@@ -10,10 +11,12 @@ import (
 
 // Parameters of the search for pictures that were used before.
 const (
-	alike   = 6      // bits in which the hashes of one picture may differ
-	certain = 2      // bits that differ only by compression: it is no new view
-	within  = 1000.0 // metres
-	newView = 45.0   // degrees between the headings of two views of one place
+	alike   = 6                // bits in which the hashes of one picture may differ
+	certain = 2                // bits that differ only by compression: it is no new view
+	within  = 1000.0           // metres
+	newView = 45.0             // degrees between the headings of two views of one place
+	place   = 30.0             // metres
+	revisit = 10 * time.Minute // after which one comes by again
 
 	bands   = alike + 1 // one of so many parts of two alike hashes is equal
 	maxBand = 512       // pictures of a square that are known by one part
@@ -133,7 +136,7 @@ func (x *index) find(all []shot, i int) (first int, ok bool) {
 					if c.shot >= first {
 						break // they are in order
 					}
-					if picture.Distance(c.hash, one) <= alike && same(all[c.shot].Frame, all[i].Frame) {
+					if picture.Distance(c.hash, one) <= alike && same(&all[c.shot], &all[i]) {
 						first = c.shot
 					}
 				}
@@ -143,13 +146,25 @@ func (x *index) find(all []shot, i int) (first int, ok bool) {
 	return first, first < len(all)
 }
 
-// same reports whether two frames show one picture.
-func same(a, b Frame) bool {
-	d := picture.Between(a.Seen.Hashes, b.Seen.Hashes)
-	if d > alike || track.Distance(a.point(), b.point()) > within {
+// same reports whether two shots are one picture. What looks alike a street further
+// on is; in the same place it may be a second visit, of the same car or of
+// another one, and has to be nearly equal. A new view of a place is a picture of
+// its own.
+func same(a, b *shot) bool {
+	differ := picture.Between(a.Seen.Hashes, b.Seen.Hashes)
+	if differ > alike {
 		return false
 	}
-	if d <= certain || a.Heading == NoHeading || b.Heading == NoHeading {
+	apart := track.Distance(a.point(), b.point())
+	visit := a.owner != b.owner || b.Time.Sub(a.Time).Abs() > revisit
+	switch {
+	case apart > within:
+		return false
+	case differ <= certain:
+		return true
+	case apart <= place && visit:
+		return false
+	case a.Heading == NoHeading || b.Heading == NoHeading:
 		return true
 	}
 	return track.Apart(a.point().Heading, b.point().Heading) <= newView
