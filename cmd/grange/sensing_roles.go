@@ -59,15 +59,18 @@ func newSensingGateway(g *globals) *cobra.Command {
 func newSensingStation(g *globals) *cobra.Command {
 	var listen, dir, gateway, owner string
 	var lat, lon float64
+	var inputs inputFlags
 	c := &cobra.Command{
-		Use: "station", Short: "Sign for a weather station that cannot", Args: cobra.NoArgs,
-		Long: "Answers a weather station like Weather Underground (GET /weatherstation/updateweatherstation.php) and Ecowitt\n" +
-			"(POST /data/report/) do, signs what it reports with a device key and hands it to a gateway. The key is made\n" +
-			"when there is none, and registered for an account of the network of --home, in the H3 cell of resolution 8 around\n" +
-			"--lat and --lon. While the gateway cannot be\n" +
-			"reached the reports wait on disk.",
+		Use: "station", Short: "Sign for a station, sensor or phone that cannot", Args: cobra.NoArgs,
+		Long: "Answers like the services that hardware reports to, signs what it reports with a device key and hands it to a\n" +
+			"gateway. The key is made when there is none, and registered for an account of the network of --home, in the H3\n" +
+			"cell of resolution 8 around --lat and --lon. While the gateway cannot be reached the reports wait on disk.\n\n" +
+			"Over HTTP: Weather Underground (GET /weatherstation/updateweatherstation.php), Ecowitt (POST /data/report/),\n" +
+			"Sensor.Community (POST /v1/push-sensor-data/), Ichnaea's radio scans (POST /v2/geosubmit), tracks with readings\n" +
+			"as GPX (POST /v1/tracks). With the flags below: APRS packets for CWOP, rtl_433, and NMEA for one that moves.",
 		Example: "grange sensing station --lat 48.14 --lon 11.57 --gateway http://127.0.0.1:8086 --listen 127.0.0.1:8087\n" +
-			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'",
+			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'\n" +
+			"rtl_433 -F json | grange sensing station --lat 48.14 --lon 11.57 --rtl433 Fineoffset-WH24/247 --rtl433-stdin",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return g.serving(c, func(ctx context.Context, l *client.Client, log *slog.Logger) error {
 				if dir == "" {
@@ -95,8 +98,13 @@ func newSensingStation(g *globals) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				in, err := inputs.open(c)
+				if err != nil {
+					_ = web.Close()
+					return err
+				}
 				fmt.Fprintf(c.ErrOrStderr(), "station %s answers on http://%s; Ctrl-C ends it\n", k.PublicKey().ID(), web.Addr())
-				return sensing.Station{Dir: filepath.Join(dir, "reports"), Key: k, ChainID: l.ChainID(), Gateway: gateway, Listen: web, Logger: log}.Run(ctx)
+				return sensing.Station{Dir: filepath.Join(dir, "reports"), Key: k, ChainID: l.ChainID(), Gateway: gateway, Listen: web, Inputs: in, Logger: log}.Run(ctx)
 			})
 		},
 	}
@@ -106,6 +114,7 @@ func newSensingStation(g *globals) *cobra.Command {
 	c.Flags().Float64Var(&lat, "lat", 0, "degrees north of where the station stands")
 	c.Flags().Float64Var(&lon, "lon", 0, "degrees east")
 	c.Flags().StringVar(&owner, "owner", "buyer", "account of the network that the device belongs to")
+	inputs.register(c)
 	return c
 }
 

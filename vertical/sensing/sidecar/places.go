@@ -1,10 +1,8 @@
 package sidecar
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"strings"
@@ -29,7 +27,6 @@ const (
 	fresh        = 10 * time.Second // how old a place may be
 	perDilution  = 5.0              // metres of accuracy for a dilution of 1
 	knots        = 0.514444         // m/s
-	nmeaLine     = 256              // bytes; the standard has 82
 	invalidRMC   = "V"
 	noFixQuality = "0"
 )
@@ -90,16 +87,6 @@ func (p *Places) With(records []senml.Record, now time.Time) []senml.Record {
 // placed adds the place of a sidecar that moves.
 func (s *Sidecar) placed(records []senml.Record) []senml.Record {
 	return s.places.With(records, s.cfg.Now())
-}
-
-// ReadPlaces follows a receiver's NMEA until the input ends.
-func (s *Sidecar) ReadPlaces(ctx context.Context, in io.Reader) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, nmeaLine), nmeaLine)
-	for ctx.Err() == nil && lines.Scan() {
-		s.located(lines.Text())
-	}
-	return lines.Err()
 }
 
 // ServePlaces follows NMEA that comes by UDP until ctx ends. It closes the
