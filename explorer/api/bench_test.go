@@ -1,12 +1,23 @@
 package api
 
 import (
+	"context"
+	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/http/httptest"
+	"os"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/grange-network/grange/atlas"
+	"github.com/grange-network/grange/explorer/chaintest"
+	"github.com/grange-network/grange/explorer/index"
 )
 
 // BenchmarkStreams is the memory that a thousand readers of events take: heap and
@@ -61,3 +72,44 @@ func inUse() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapInuse + m.StackInuse
 }
+
+// BenchmarkPage asks for pages of 50 receipts anywhere in the index at
+// GRANGE_BENCH_INDEX, which package index fills: the whole way, over HTTP.
+// GRANGE_BENCH_ROWS is how many it has.
+func BenchmarkPage(b *testing.B) {
+	path, rows := os.Getenv("GRANGE_BENCH_INDEX"), 10_000_000
+	if path == "" {
+		b.Skip("GRANGE_BENCH_INDEX names no index: run the benchmark Receipts of package index with it first")
+	}
+	if n, err := strconv.Atoi(os.Getenv("GRANGE_BENCH_ROWS")); err == nil {
+		rows = n
+	}
+	store, _, err := index.Open(context.Background(), path, "bench-1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	log := slog.New(slog.DiscardHandler)
+	f := index.NewFollower(store, chaintest.New("bench-1", nil), false, log)
+	server := httptest.NewServer(New(Config{ChainID: "bench-1", Index: store, Follower: f, Ledger: &ledger{}, Catalog: atlas.Embedded(), Log: log, Rate: 1 << 30, Burst: 1 << 30}))
+	defer server.Close()
+	for _, of := range []struct{ name, filter string }{{"all", ""}, {"device", "&device=" + benchID(5)}, {"lease", "&lease=" + benchID(77)}} {
+		b.Run(of.name, func(b *testing.B) {
+			var took []time.Duration
+			for i := 0; b.Loop(); i++ {
+				after := base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt((int64(i*7919%rows)+50)<<20, 36)))
+				at := time.Now()
+				resp, raw := asked(b, "GET", server.URL+"/v1/receipts?limit=50&after="+after+of.filter, "")
+				took = append(took, time.Since(at))
+				if resp.StatusCode != 200 {
+					b.Fatalf("%d: %.300s", resp.StatusCode, raw)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*99/100])/1e6, "p99-ms")
+		})
+	}
+}
+
+// benchID is the id that package index's benchmark gives its n-th device or lease.
+func benchID(n int) string { return fmt.Sprintf("%064x", n) }

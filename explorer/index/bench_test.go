@@ -155,14 +155,17 @@ func hexOf(n int) string {
 func fill(b *testing.B, s *Store, rows int) {
 	b.Helper()
 	for _, q := range []string{
+		"DROP INDEX receipts_of_device", "DROP INDEX receipts_of_lease", // made after the rows: faster
 		`WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1000)
 		 INSERT INTO devices SELECT n, unhex(printf('%064X', n)), '', 'grange1', NULL, NULL, 'active', NULL, '[]', NULL, 0, NULL, NULL, NULL, 1, 1, 0, 0, 0 FROM c`,
 		`WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 5000)
 		 INSERT INTO leases SELECT n, unhex(printf('%064X', n)), 1, n % 1000 + 1, 'grange1', 'grange1', 'storage', 'open', '', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 'proven', 1 FROM c`,
 		`WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ` + strconv.Itoa(rows) + `)
-		 INSERT INTO receipts SELECT n << 20, (n * 7919) % 5000 + 1, (n * 7919) % 1000 + 1, 1, n, 10, 20, 19, n / 100000, (n << 20), n FROM c`,
-		`WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ` + strconv.Itoa(rows) + `)
-		 INSERT INTO txs SELECT n << 20, randomblob(32), n, 'grange1', 't', 't', 0, '', '', 1, 1, NULL FROM c`,
+		 INSERT INTO receipts SELECT n << 20, (n * 7919) % 5000 + 1, (n * 7919) % 1000 + 1, 1, n, 10, 20, 19, n / 100000, n / 100 << 20, n FROM c`,
+		`WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < ` + strconv.Itoa(rows/100) + `)
+		 INSERT INTO txs SELECT n << 20, unhex(printf('%064X', n)), n, 'grange1', 't', 't', 0, '', '', 1, 1, NULL FROM c`,
+		"CREATE INDEX receipts_of_device ON receipts (device, id)",
+		"CREATE INDEX receipts_of_lease ON receipts (lease, id)",
 	} {
 		if _, err := s.write.Exec(q); err != nil {
 			b.Fatal(err)
