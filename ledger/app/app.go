@@ -15,7 +15,6 @@ import (
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/module"
-	"github.com/cosmos/cosmos-sdk/x/auth/ante"
 
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/encoding"
@@ -105,9 +104,7 @@ func New(logger log.Logger, db dbm.DB, chainID string, opts Options) (*App, erro
 	if err := a.setModules(); err != nil {
 		return nil, err
 	}
-	if err := a.setHandlers(); err != nil {
-		return nil, err
-	}
+	a.setHandlers()
 	a.MountKVStores(a.keys)
 	if err := a.LoadLatestVersion(); err != nil {
 		return nil, fmt.Errorf("load application state: %w", err)
@@ -149,25 +146,14 @@ func (a *App) modulesByName() map[string]any {
 	return modules
 }
 
-func (a *App) setHandlers() error {
+func (a *App) setHandlers() {
 	a.SetInitChainer(a.initChain)
 	a.SetPreBlocker(func(ctx sdk.Context, _ *abci.RequestFinalizeBlock) (*sdk.ResponsePreBlock, error) {
 		return a.Manager.PreBlock(ctx)
 	})
 	a.SetBeginBlocker(a.Manager.BeginBlock)
 	a.SetEndBlocker(a.Manager.EndBlock)
-	handler, err := ante.NewAnteHandler(ante.HandlerOptions{
-		AccountKeeper:   a.Standard.Account,
-		BankKeeper:      a.Standard.Bank,
-		FeegrantKeeper:  a.Standard.FeeGrant,
-		SignModeHandler: a.Tx.SignModeHandler(),
-		SigGasConsumer:  ante.DefaultSigVerificationGasConsumer,
-	})
-	if err != nil {
-		return fmt.Errorf("build ante handler: %w", err)
-	}
-	a.SetAnteHandler(handler)
-	return nil
+	a.SetAnteHandler(a.anteHandler())
 }
 
 func (a *App) initChain(ctx sdk.Context, req *abci.RequestInitChain) (*abci.ResponseInitChain, error) {

@@ -70,6 +70,11 @@ func transferRate(ctx context.Context, dir string, size, n int) (rate float64, e
 		}
 		lists[k%senders] = append(lists[k%senders], tx)
 	}
+	// It would read every block and every event beside the load.
+	if err := w.client.Close(); err != nil {
+		return 0, err
+	}
+	w.client = nil
 	var addresses []string
 	for _, p := range w.nodes {
 		addresses = append(addresses, p.RPC)
