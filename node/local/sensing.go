@@ -89,6 +89,10 @@ func (e *env) sensingRole(name string) node.Role {
 	return nil
 }
 
+// dataEscrow is what the buyer's lease for readings begins with, in ucredit: five
+// million rows.
+const dataEscrow = 5_000_000
+
 // sensingGateway takes observations in and publishes them.
 func (e *env) sensingGateway() node.Role {
 	return node.NewFunc(SensingName, func(ctx context.Context, r *node.Func) error {
@@ -109,6 +113,11 @@ func (e *env) sensingGateway() node.Role {
 		if g.Archive, err = e.archive(); err != nil {
 			return err
 		}
+		buyer, err := e.plan.Buyer.load(e.home)
+		if err != nil {
+			return err
+		}
+		g.Buyers = []sensing.Buyer{{Name: "buyer", Account: ledgerport.New(g.Ledger, buyer, nil), Escrow: dataEscrow}}
 		return g.Run(ctx)
 	})
 }

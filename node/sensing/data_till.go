@@ -48,6 +48,10 @@ type Buyer struct {
 	Name    string // of a file: letters, digits and '-'
 	Account Account
 	Escrow  money.Credit // that a new lease begins with; a fifth of it is bonded
+	// Kind of the lease and Use, the price of a unit; zero: rows of any kind at
+	// Price.
+	Kind string
+	Use  money.Price
 }
 
 // Till sells rows against standing leases: one lease for each buyer, one unit for
@@ -77,6 +81,16 @@ type buyer struct {
 
 // OpenTill opens the book and, when the ledger answers, the leases.
 func OpenTill(ctx context.Context, dir string, buyers []Buyer, log *slog.Logger) (*Till, error) {
+	t, err := newTill(dir, buyers, log)
+	if err == nil {
+		t.refresh(ctx)
+	}
+	return t, err
+}
+
+// newTill opens the book. Nothing is sold before the first Settle, which opens the
+// leases: the ledger may take its time.
+func newTill(dir string, buyers []Buyer, log *slog.Logger) (*Till, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open till: %w", err)
 	}
@@ -86,6 +100,9 @@ func OpenTill(ctx context.Context, dir string, buyers []Buyer, log *slog.Logger)
 	}
 	t := &Till{dir: dir, log: log, book: b}
 	for _, one := range buyers {
+		if one.Kind == "" {
+			one.Kind, one.Use = sensing.Name, Price
+		}
 		x := &buyer{Buyer: one, why: errors.New("its lease is not open yet; ask again in a moment")}
 		if err := x.secrets(dir); err != nil {
 			_ = b.log.Close()
@@ -93,7 +110,6 @@ func OpenTill(ctx context.Context, dir string, buyers []Buyer, log *slog.Logger)
 		}
 		t.buyers = append(t.buyers, x)
 	}
-	t.refresh(ctx)
 	return t, nil
 }
 
@@ -149,7 +165,7 @@ func (b *buyer) lane() lease.Lane {
 // refresh reads the leases from the ledger and opens those that are not there.
 func (t *Till) refresh(ctx context.Context) {
 	for _, b := range t.buyers {
-		l, err := b.Account.Stand(ctx, sensing.Name, Price, b.lane(), b.Escrow/5)
+		l, err := b.Account.Stand(ctx, b.Kind, b.Use, b.lane(), b.Escrow/5)
 		b.mu.Lock()
 		if err == nil {
 			if l.ID != b.lease.ID {
@@ -204,6 +220,16 @@ func (t *Till) Charge(ctx context.Context, name string, rows query.Rows) (query.
 		return query.Bill{}, err
 	}
 	return bill, nil
+}
+
+// Left is how many more units a buyer's escrow covers.
+func (t *Till) Left(name string) (uint64, error) {
+	b := t.buyer(func(b *buyer) bool { return b.Name == name })
+	if b == nil {
+		return 0, fmt.Errorf("%w: no buyer %q", query.ErrNoLease, name)
+	}
+	bill, _, err := b.reserve(0)
+	return bill.Left, err
 }
 
 // reserve takes units out of what the escrow covers.

@@ -31,6 +31,7 @@ type Gateway struct {
 	HTTP, MQTT net.Listener
 	Ledger     *client.Client
 	Archive    *evidence.Archive // where batches are published; nil: nowhere, nobody is rewarded
+	Buyers     []Buyer           // whose leases pay for readings that are given out
 	Logger     *slog.Logger
 	Ready      func() // called when both doors are open; may be nil
 }
@@ -53,14 +54,26 @@ func (g Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
-	broker, err := mqttx.New(ctx, g.MQTT, &ingest.Doors{Server: s, Secret: secret}, mqttx.Limits{}, g.Logger)
+	data, err := OpenData(ctx, DataConfig{
+		Dir: filepath.Join(g.Dir, "data"), Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Logger: g.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = data.Close() }()
+	doors := data.Doors(&ingest.Doors{Server: s, Secret: secret})
+	broker, err := mqttx.New(ctx, g.MQTT, doors, mqttx.Limits{}, g.Logger)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = broker.Close() }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	published := make(chan error, 1)
+	published, sold := make(chan error, 1), make(chan error, 1)
+	go func() {
+		defer cancel()
+		sold <- data.Run(ctx, doors, broker, "http://"+g.HTTP.Addr().String()+"/v1.1")
+	}()
 	go func() {
 		defer cancel()
 		published <- g.publish(ctx, &publish.Publisher{
@@ -70,9 +83,12 @@ func (g Gateway) Run(ctx context.Context) error {
 	if g.Ready != nil {
 		g.Ready()
 	}
-	err = serve(ctx, g.HTTP, s.Handler())
+	mux := http.NewServeMux()
+	mux.Handle("/", data.Handler())
+	mux.Handle("/v1/observations", s.Handler())
+	err = serve(ctx, g.HTTP, mux)
 	cancel()
-	return errors.Join(err, <-published)
+	return errors.Join(err, <-published, <-sold)
 }
 
 // publish hands the batches of each epoch that ends to the verifiers, until ctx

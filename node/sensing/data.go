@@ -1,0 +1,159 @@
+package sensing
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/evidence"
+	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/ledger/key"
+	"github.com/grange-network/grange/mqttx"
+	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/query"
+	"github.com/grange-network/grange/vertical/sensing/sta"
+	"github.com/grange-network/grange/vertical/sensing/store"
+)
+
+// DataConfig is what it takes to sell what a gateway took in.
+type DataConfig struct {
+	Dir     string // of the store and the till
+	Log     store.Source
+	Ledger  *client.Client
+	Archive *evidence.Archive // where batches are published; nil: nothing is proven
+	Kinds   []sensing.Kind
+	Buyers  []Buyer
+	Logger  *slog.Logger
+}
+
+// Data sells observations: the store behind the log, the till, and the doors to
+// them.
+type Data struct {
+	cfg   DataConfig
+	store *store.Store
+	till  *Till
+}
+
+// OpenData opens store and till. Close them in the end.
+func OpenData(ctx context.Context, cfg DataConfig) (*Data, error) {
+	s, err := store.Open(ctx, store.Config{
+		Dir: filepath.Join(cfg.Dir, "store"), ChainID: cfg.Ledger.ChainID(), Registry: NewRegistry(cfg.Ledger), Kinds: cfg.Kinds, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTill(filepath.Join(cfg.Dir, "till"), cfg.Buyers, cfg.Logger)
+	if err != nil {
+		return nil, errors.Join(err, s.Close(ctx))
+	}
+	return &Data{cfg, s, t}, nil
+}
+
+// Close flushes the store and closes the till.
+func (d *Data) Close() error {
+	return errors.Join(d.store.Close(context.Background()), d.till.Close())
+}
+
+// Token is a buyer's token.
+func (d *Data) Token(name string) (string, bool) { return d.till.Token(name) }
+
+// Handler serves the data API below /v1, SensorThings below /v1.1, and what a
+// device is owed at /v1/sales/DEVICE.
+func (d *Data) Handler() http.Handler {
+	c := query.Config{Store: d.store, Log: d.cfg.Log, Till: d.till, Logger: d.cfg.Logger}
+	if d.cfg.Archive != nil {
+		port := ledgerport.New(d.cfg.Ledger, key.Key{}, nil)
+		c.Prover = &query.Published{Archive: d.cfg.Archive, ChainID: d.cfg.Ledger.ChainID(), Dir: filepath.Join(d.cfg.Dir, "proofs"), Newest: port.Epoch}
+	}
+	things := sta.Handler(sta.Config{Store: d.store, Till: d.till, Logger: d.cfg.Logger})
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", query.Handler(c))
+	mux.Handle("/v1.1", things)
+	mux.Handle("/v1.1/", things)
+	mux.HandleFunc("GET /v1/sales/{device}", d.sales)
+	return mux
+}
+
+func (d *Data) sales(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	id, err := device.ParseID(r.PathValue("device"))
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // the client may be gone
+		return
+	}
+	all, err := d.till.Sales(r.Context(), id)
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // the client may be gone
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"device": id.String(), "sales": all}) // the client may be gone
+}
+
+// Doors let buyers in to MQTT beside devices.
+func (d *Data) Doors(devices mqttx.Rules) *sta.Doors {
+	return &sta.Doors{Others: devices, Till: d.till, Logger: d.cfg.Logger}
+}
+
+// Run keeps the store up with the log, publishes observations over MQTT, and
+// settles once an epoch, until ctx ends. doors and broker may be nil; root is the
+// URL of /v1.1 for links.
+func (d *Data) Run(ctx context.Context, doors *sta.Doors, broker sta.Broker, root string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	parts := []func() error{
+		func() error { return d.store.Follow(ctx, d.cfg.Log) },
+		func() error { return d.settle(ctx) },
+	}
+	if doors != nil && broker != nil {
+		parts = append(parts, func() error { return doors.Run(ctx, d.store, broker, root) })
+	}
+	ended := make(chan error, len(parts))
+	for _, part := range parts {
+		go func() {
+			defer cancel()
+			ended <- part()
+		}()
+	}
+	var err error
+	for range parts {
+		if e := <-ended; !errors.Is(e, context.Canceled) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// settleAgain is how long a till waits after the ledger did not answer.
+const settleAgain = 5 * time.Second
+
+// settle pays the devices once an epoch.
+func (d *Data) settle(ctx context.Context) error {
+	port := ledgerport.New(d.cfg.Ledger, key.Key{}, nil)
+	for last := uint64(0); ; {
+		epoch, err := port.WaitEpoch(ctx, last)
+		if err == nil {
+			last = epoch
+			err = d.till.Settle(ctx)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			continue
+		}
+		d.cfg.Logger.Warn("sold observations are not settled for now", "epoch", epoch, "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(settleAgain):
+		}
+	}
+}
