@@ -1,6 +1,5 @@
 import { gzipSync } from "node:zlib";
-import type { Rollup } from "vite";
-import type { Plugin } from "vite";
+import type { Plugin, Rollup } from "vite";
 
 // weigh fails a build whose first page would need more script than `limit` bytes
 // of gzip: the entry, the page's own chunk, and all that either imports at once.

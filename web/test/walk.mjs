@@ -196,7 +196,7 @@ async function outage() {
 
 // downloads: every CSV link of a page answers a table, and no cell is a formula.
 async function downloads() {
-  for (const path of ["devices", "offers", "leases", "receipts", "rewards", "proofs", "epochs", "blocks", "txs", "validators", "products", "claims", "atlas"]) {
+  for (const path of ["devices", "offers", "leases", "receipts", "rewards", "proofs", "epochs", "blocks", "txs", "validators", "products", "kinds", "claims", "atlas"]) {
     const response = await fetch(`${base}/v1/${path}?as=csv`);
     const text = await response.text();
     if (!response.ok || !response.headers.get("content-type")?.startsWith("text/csv")) problems.push(`/v1/${path}?as=csv: ${response.status} ${text.slice(0, 80)}`);

@@ -117,7 +117,8 @@ export type Report = { vertical: string; epoch: number; root: string; total_ugra
 export type EpochDetail = { epoch: Epoch; reports: Report[]; rewards: Reward[]; height: number };
 export type Reward = { device: string; owner: Maybe<string>; epoch: number; outcome: Outcome; hold_paid_ucredit: Amount; use_paid_ucredit: Amount; take_ucredit: Amount; net_ucredit: Amount; slashed_ugrain: Amount; claimed_ugrain: Amount; receipts: number; proven_units: Maybe<Amount> };
 export type Bonus = { price_ucredit: Amount; stale: boolean; released_ugrain: Amount; pool_ugrain: Amount; share_bps: number; rebate_bps: number; burned_ugrain: Amount; burned_all_ugrain: Amount; cap_ugrain: Amount; pro_rata_ugrain: Amount; bonus_ugrain: Amount; formula: string };
-export type Why = { device: string; owner: Maybe<string>; epoch: number; ended: boolean; outcome: Outcome; reasons: string[]; reward: Reward; leases: LeaseEpoch[]; proof: Maybe<Proof>; receipts: Receipt[]; take: Maybe<{ burn_bps: number; validators_bps: number; treasury_bps: number }>; bonus: Maybe<Bonus>; height: number };
+export type Evidence = { vertical: string; weight: string; weight_all: string; parts: { name: string; terms: { name: string; value: string; of: Maybe<string> }[]; value: string }[]; penalty_bps: number; grant_ugrain: Amount; granted_ugrain: Amount; bonus_ugrain: Amount };
+export type Why = { device: string; owner: Maybe<string>; epoch: number; ended: boolean; outcome: Outcome; reasons: string[]; reward: Reward; leases: LeaseEpoch[]; proof: Maybe<Proof>; receipts: Receipt[]; take: Maybe<{ burn_bps: number; validators_bps: number; treasury_bps: number }>; bonus: Maybe<Bonus>; evidence: Evidence[]; height: number };
 export type StorageHealth = {
   devices: number;
   holding: number;
@@ -129,9 +130,12 @@ export type StorageHealth = {
   decided_epoch: Maybe<number>;
   epochs: { epoch: number; proven: Maybe<number>; faulted: Maybe<number>; proven_units: Maybe<Amount> }[];
   problems: { height: number; time: string; epoch: Maybe<number>; device: Maybe<string>; lease: Maybe<string>; what: string }[];
+  holders: { device: string; owner: string; leases: number; held_units: Amount; proven_epochs: number; faulted_epochs: number; slashed_ugrain: Amount; last_proof_epoch: Maybe<number> }[];
   height: number;
 };
-export type Product = { capability: string; devices: number; owners: number; offers: number; use: Maybe<Price>; suppressed_cells: number; suppressed_devices: number; cells: { cell: string; devices: number; owners: number }[] };
+export type Place = { cell: string; devices: number; owners: number };
+export type KindOffer = { kind: string; devices: number; owners: number; offers: number; standing: number; use: Maybe<Price>; hold: Maybe<Price>; capacity_units: Amount; sold_units: Amount; free_units: Amount; paid_ucredit: Amount; net_ucredit: Amount; without_cell: number; suppressed_cells: number; suppressed_devices: number; cells: Place[] };
+export type Product = { capability: string; devices: number; owners: number; offers: number; use: Maybe<Price>; suppressed_cells: number; suppressed_devices: number; cells: Place[] };
 export type SeriesPoint = { epoch: number; started: Maybe<string>; paid_ucredit: Amount; net_ucredit: Amount; take_ucredit: Amount; proven_units: Maybe<Amount>; proofs: number; faults: Maybe<number>; receipts: number; devices_paid: number; slashed_ugrain: Amount; claimed_ugrain: Amount; pool_ugrain: Maybe<Amount>; mid_ucredit: Maybe<Amount> };
 export type Found = { type: string; id: string; name: string; link: string };
 
