@@ -29,10 +29,10 @@ type Kind struct{}
 
 var _ sensing.Kind = Kind{}
 
-// Info implements sensing.Kind. Pixels are shared by Weigh, which knows leads and
-// backups.
+// Info implements sensing.Kind. There is no limit to the stations of a pixel; those
+// that are not leads are backups.
 func (Kind) Info() sensing.KindInfo {
-	info := sensing.KindInfo{Name: "air", Span: hours * time.Hour, Use: "row", Hold: "station-hour"}
+	info := sensing.KindInfo{Name: "air", Span: hours * time.Hour, Cells: sensing.Cells{Resolution: Resolution}, Use: "row", Hold: "station-hour"}
 	for v := range temperature {
 		info.Variables = append(info.Variables, variables[v].name)
 	}

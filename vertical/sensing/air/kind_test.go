@@ -66,7 +66,7 @@ func TestRoles(t *testing.T) {
 		_, terms := weigh(t, day, stations)
 		got := map[uint64]bool{}
 		for _, all := range terms {
-			role := all[len(all)-2]
+			role := all[len(all)-1]
 			got[1000*role.Value/role.Of] = true
 		}
 		for _, want := range tt.share {

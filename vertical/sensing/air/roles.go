@@ -12,7 +12,8 @@ import (
 // backups', who stand ready and are what leads are compared with.
 const leadShare = 9
 
-// holder is an owner's stations in a pixel, which have one role together.
+// holder is an owner's stations in a pixel, which have one role together; what it
+// is worth they share, as in every cell.
 type holder struct {
 	owner    string
 	stations []int
@@ -37,8 +38,7 @@ func roles(all []*record, terms [][]vertical.Term) error {
 			continue // it says already why
 		}
 		if r.Cell == 0 || place.Resolution() < Resolution {
-			terms[i] = append(terms[i], vertical.Term{Name: "place on the ledger, resolution 7 or finer", Value: 0, Of: 1})
-			continue
+			continue // whoever shares cells says so
 		}
 		place = place.Parent(Resolution)
 		if pixels[place] == nil {
@@ -84,7 +84,7 @@ func assign(pixel map[string]*holder, terms [][]vertical.Term) {
 			role = vertical.Term{Name: "one of the backups of its pixel", Value: min(leadShare*backups, (10-leadShare)*Leads), Of: 10 * backups}
 		}
 		for _, i := range h.stations {
-			terms[i] = append(terms[i], role, vertical.Term{Name: "station of its owner in the pixel", Value: 1, Of: uint64(len(h.stations))})
+			terms[i] = append(terms[i], role)
 		}
 	}
 }
