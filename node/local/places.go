@@ -1,6 +1,6 @@
 package local
 
-import "github.com/grange-network/grange/hex"
+import "github.com/grange-network/grange/h3"
 
 // place is where a provider of a local network says it is, in degrees.
 type place struct{ latitude, longitude float64 }
@@ -27,5 +27,5 @@ var places = []place{
 // that the explorer publishes.
 func placeOf(i int) uint64 {
 	p := places[i%len(places)]
-	return uint64(hex.At(p.latitude, p.longitude, hex.PublishedResolution))
+	return uint64(h3.At(p.latitude, p.longitude, h3.PublishedResolution))
 }

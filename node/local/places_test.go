@@ -4,19 +4,19 @@ import (
 	"testing"
 
 	"github.com/grange-network/grange/core/device"
-	"github.com/grange-network/grange/hex"
+	"github.com/grange-network/grange/h3"
 )
 
 func TestPlaces(t *testing.T) {
-	near := map[hex.Cell]int{}
+	near := map[h3.Cell]int{}
 	for i := range DefaultProviders {
 		c := placeOf(i)
 		if err := device.CheckCell(c); err != nil {
 			t.Errorf("place %d: the ledger would refuse it: %v", i, err)
 		}
-		near[hex.Cell(c).Parent(5)]++
+		near[h3.Cell(c).Parent(5)]++
 	}
-	if got := near[hex.Cell(placeOf(0)).Parent(5)]; got != 3 {
+	if got := near[h3.Cell(placeOf(0)).Parent(5)]; got != 3 {
 		t.Errorf("%d providers share the first cell of resolution 5, want 3", got)
 	}
 	if len(near) != DefaultProviders-2 {
