@@ -103,6 +103,9 @@ func newTill(dir string, buyers []Buyer, log *slog.Logger) (*Till, error) {
 		if one.Kind == "" {
 			one.Kind, one.Use = sensing.Name, Price
 		}
+		if one.Kind == "" {
+			one.Kind, one.Use = sensing.Name, Price
+		}
 		x := &buyer{Buyer: one, why: errors.New("its lease is not open yet; ask again in a moment")}
 		if err := x.secrets(dir); err != nil {
 			_ = b.log.Close()
@@ -220,6 +223,16 @@ func (t *Till) Charge(ctx context.Context, name string, rows query.Rows) (query.
 		return query.Bill{}, err
 	}
 	return bill, nil
+}
+
+// Left is how many more units a buyer's escrow covers.
+func (t *Till) Left(name string) (uint64, error) {
+	b := t.buyer(func(b *buyer) bool { return b.Name == name })
+	if b == nil {
+		return 0, fmt.Errorf("%w: no buyer %q", query.ErrNoLease, name)
+	}
+	bill, _, err := b.reserve(0)
+	return bill.Left, err
 }
 
 // Left is how many more units a buyer's escrow covers.
