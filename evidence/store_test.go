@@ -77,7 +77,7 @@ func startS3(t *testing.T) S3Config {
 		Endpoint: "http://" + addr, Region: "us-east-1", Bucket: "evidence", Prefix: "net/", AccessKey: "test", SecretKey: "testtest",
 		Client: &http.Client{Transport: transport},
 	}
-	for range 400 { // the other process has no way to tell that it listens
+	for range 3600 { // the other process has no way to tell that it listens
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()

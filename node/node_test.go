@@ -98,7 +98,7 @@ func failing(name string, stage int, err error) Spec {
 
 func newSupervisor(t *testing.T, tr *trace, specs ...Spec) *Supervisor {
 	t.Helper()
-	o := Options{Grace: 5 * time.Second}
+	o := Options{Grace: 3 * time.Minute}
 	if tr != nil {
 		o.OnEvent = tr.add
 	}

@@ -84,7 +84,7 @@ func TestRouterLimitsAndImpostors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, _, err := handshake(bounded(t), raw, true, tlsConfig(cert, nil), time.Second)
+	conn, _, err := handshake(bounded(t), raw, true, tlsConfig(cert, nil), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestRouterSeesOnlyCiphertext(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := KeyOf(serverKey)
-	conn, _, err := handshake(bounded(t), tap, true, tlsConfig(cert, &want), time.Second)
+	conn, _, err := handshake(bounded(t), tap, true, tlsConfig(cert, &want), patience)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,15 +64,15 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waitFile PATH: the file appears within two minutes.
+// waitFile PATH: the file appears within three minutes.
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	path := ts.MkAbs(args[0])
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if _, err := os.Stat(path); (err == nil) != neg {
 			return
 		}
 	}
-	ts.Fatalf("%s: nothing happened within 2 minutes", path)
+	ts.Fatalf("%s: nothing happened within 3 minutes", path)
 }
 
 // pidOf VAR NAME: sets VAR to the process id of a role, from the JSON on stdout.
@@ -130,7 +130,7 @@ func terminate(ts *testscript.TestScript, _ bool, args []string) {
 func waitGone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if syscall.Kill(pid, 0) != nil {
 			return
 		}

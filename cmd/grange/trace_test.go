@@ -30,7 +30,7 @@ func s3Request(ts *testscript.TestScript, neg bool, args []string) {
 		BaseEndpoint: aws.String(e.S3.URL), Region: e.S3.Region, UsePathStyle: true, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(e.S3.AccessKey, e.S3.SecretKey, ""),
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	id, err := s3Do(ctx, c, args[1:])
 	var answered interface{ ServiceRequestID() string }
@@ -79,7 +79,7 @@ func settled(ts *testscript.TestScript, _ bool, args []string) {
 	e, err := local.LoadEndpoints(ts.MkAbs("home"))
 	ts.Check(err)
 	var open string
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		t, err := trace.Load(local.TraceDir(ts.MkAbs("home")), args[0])
 		if err != nil {
 			open = err.Error()

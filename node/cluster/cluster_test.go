@@ -101,12 +101,12 @@ func (r *running) logs() string {
 
 // get asks a validator's RPC.
 func (r *running) get(i int, path string, into any) error {
-	return askURL(r.Context(), r.net.Endpoints().Validators[i].RPC+path, into)
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	return askURL(ctx, r.net.Endpoints().Validators[i].RPC+path, into)
 }
 
 func askURL(ctx context.Context, url string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -121,17 +121,7 @@ func askURL(ctx context.Context, url string, into any) error {
 
 // height is the last block a validator has, 0 when it does not answer.
 func (r *running) height(i int) int64 {
-	var s struct {
-		Result struct {
-			SyncInfo struct {
-				Height int64 `json:"latest_block_height,string"`
-			} `json:"sync_info"`
-		}
-	}
-	if err := r.get(i, "/status", &s); err != nil {
-		return 0
-	}
-	return s.Result.SyncInfo.Height
+	return heightAt(r.Context(), r.net.Endpoints().Validators[i].RPC)
 }
 
 // reach waits until the validators have a height.

@@ -122,6 +122,8 @@ func (p *Plan) modules() (map[string]json.RawMessage, error) {
 		// Epochs are seconds here: who is stopped and started again is not jailed.
 		"oracle": state(`{"params":{"epoch_seconds":"%d","verticals":%s,"miss_window":1024,"miss_limit":512}}`, p.EpochSeconds, names),
 		"credit": state(`{"params":{"round_seconds":"%d","grants":%s},"price":{"last":"%d","average":"%d","updated":"%d"}}`, roundSeconds, grants, firstPrice, uint64(firstPrice)<<16, p.Created.Unix()),
+		// A proposal is decided while somebody watches.
+		"gov":    state(`{"params":{"voting_period":"60s","expedited_voting_period":"30s"}}`),
 		"market": state(`{"params":{"min_bond":"%d"}}`, minBond),
 	}, nil
 }

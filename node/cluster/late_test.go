@@ -135,7 +135,11 @@ type syncInfo struct {
 	}
 }
 
+// heightAt is the last block a node has, 0 when it does not answer: it may be
+// suspended.
 func heightAt(ctx context.Context, url string) int64 {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	var s syncInfo
 	if askURL(ctx, url+"/status", &s) != nil {
 		return 0

@@ -393,7 +393,7 @@ func TestEscrowAndClaimsAreLinearizable(t *testing.T) {
 		}
 	}
 	s.verifiersClaim(h)
-	switch porcupine.CheckOperationsTimeout(model, h.ops, 20*time.Second) {
+	switch porcupine.CheckOperationsTimeout(model, h.ops, patience) {
 	case porcupine.Illegal:
 		t.Fatalf("no order explains what clients saw: %+v", h.ops)
 	case porcupine.Unknown:

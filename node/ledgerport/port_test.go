@@ -101,7 +101,7 @@ func TestLifeOfADeviceAndALease(t *testing.T) {
 		t.Skip("runs a ledger: not with -short")
 	}
 	w := begin(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	device, supply := w.onboard(t, ctx)
 	offer := w.buy(t, ctx, device)

@@ -54,7 +54,7 @@ func (f *fixture) raw(req *http.Request, body []byte) int {
 	_, err = conn.Write(append(head.Bytes(), body...))
 	f.must(err)
 	f.must(conn.(*net.TCPConn).CloseWrite())
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(3 * time.Minute))
 	res, err := http.ReadResponse(bufio.NewReader(conn), req)
 	if err != nil {
 		return 0
@@ -227,7 +227,7 @@ func TestReadersSurviveDeletionAndPacking(t *testing.T) {
 	if !bytes.Equal(append(first, rest...), big) {
 		t.Fatal("the response differs")
 	}
-	for range 100 {
+	for range 18_000 { // three minutes
 		if left, err = f.door.Collect(); err != nil || !left {
 			break
 		}
@@ -322,7 +322,7 @@ func TestPackingByItself(t *testing.T) {
 	f := start(t, "", func(c *s3.Config) { c.PackIdle = 50 * time.Millisecond })
 	f.makeBucket(bucket)
 	f.put("k", noise(1, 10_000))
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		u, err := f.door.Usage()
 		f.must(err)
 		if u.Packs == 1 && u.JournaledBlobs == 0 {
@@ -393,7 +393,7 @@ func TestStopWithOpenConnections(t *testing.T) {
 	done := make(chan struct{})
 	go func() { f.stop(); close(done) }()
 	<-done
-	if d := time.Since(began); d > 5*time.Second {
+	if d := time.Since(began); d > time.Minute {
 		t.Fatalf("stopping took %v", d)
 	}
 }

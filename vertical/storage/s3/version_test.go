@@ -183,7 +183,7 @@ func TestObjectLock(t *testing.T) {
 		})
 		f.must(err)
 	}
-	soon := time.Now().Add(3 * time.Second).UTC().Truncate(time.Second)
+	soon := time.Now().Add(6 * time.Second).UTC().Truncate(time.Second)
 	late := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	short, long := put("short", soon), put("long", late)
 	f.refused(remove("long", long), "AccessDenied", 403)
