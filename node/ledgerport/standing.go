@@ -26,7 +26,7 @@ func (p *Port) Standing(ctx context.Context, id [32]byte) (lease.Standing, error
 // of a lane, or opens one: what it takes for the escrow, which is the lane's cap,
 // and the bond is bought.
 func (p *Port) Stand(ctx context.Context, kind string, use money.Price, lane lease.Lane, bond money.Credit) (lease.Standing, error) {
-	found, err := p.standing(ctx, kind, lane.Key)
+	found, err := p.standing(ctx, kind, func(l lease.Lane) bool { return l.Key == lane.Key })
 	if err != nil || found.ID != [32]byte{} {
 		return found, err
 	}
@@ -50,9 +50,19 @@ func (p *Port) Stand(ctx context.Context, kind string, use money.Price, lane lea
 	return p.Standing(ctx, [32]byte(answer.LeaseId))
 }
 
-// standing finds the account's lease of a kind that is open or may be funded; the
-// zero Standing when there is none.
-func (p *Port) standing(ctx context.Context, kind string, key [32]byte) (found lease.Standing, err error) {
+// OpenStanding returns this account's standing lease of a kind that is open or may
+// be funded.
+func (p *Port) OpenStanding(ctx context.Context, kind string) (lease.Standing, error) {
+	found, err := p.standing(ctx, kind, func(lease.Lane) bool { return true })
+	if err == nil && found.ID == [32]byte{} {
+		err = fmt.Errorf("find standing lease of %s: %s has none that is open", kind, p.Address())
+	}
+	return found, err
+}
+
+// standing finds the account's lease of a kind that is open or may be funded and
+// has one lane, which matches; the zero Standing when there is none.
+func (p *Port) standing(ctx context.Context, kind string, match func(lease.Lane) bool) (found lease.Standing, err error) {
 	err = pages(func(page *query.PageRequest) (*query.PageResponse, error) {
 		r, err := p.market.Standings(ctx, &marketpb.QueryStandingsRequest{Payer: p.Address(), Kind: kind, Pagination: page})
 		if err != nil {
@@ -63,7 +73,7 @@ func (p *Port) standing(ctx context.Context, kind string, key [32]byte) (found l
 			if err != nil {
 				return nil, err
 			}
-			if (s.State == lease.Open || s.State == lease.Grace) && s.Kind == kind && len(s.Lanes) == 1 && s.Lanes[0].Key == key {
+			if (s.State == lease.Open || s.State == lease.Grace) && s.Kind == kind && len(s.Lanes) == 1 && match(s.Lanes[0]) {
 				found = s
 			}
 		}
