@@ -113,6 +113,7 @@ func TestCheats(t *testing.T) {
 	for _, c := range cheats {
 		rng := rand.New(rand.NewPCG(1, 2))
 		caught, days := 0, 0
+		var earned, fair uint64
 		for day := range inDays(b) {
 			honest, _ := weigh(t, day, b.stations(day))
 			if honest[cheater] == 0 || len(b[day.AddDate(0, 0, -1)]) == 0 {
@@ -130,13 +131,14 @@ func TestCheats(t *testing.T) {
 				most, sum = max(most, w), sum+w
 			}
 			days++
+			earned, fair = earned+sum, fair+honest[cheater]
 			// Of several keys together: no more than a tenth above one honest station.
 			if len(keys) == 1 && 2*most <= honest[cheater] || len(keys) > 1 && 10*sum <= 11*honest[cheater] {
 				caught++
 			}
 		}
 		rate := float64(caught) / float64(days)
-		t.Logf("%s: caught on %d of %d days (%.0f %%)", c.name, caught, days, 100*rate)
+		t.Logf("%s: caught on %d of %d days (%.0f %%), earns %.2f of an honest station", c.name, caught, days, 100*rate, float64(earned)/float64(fair))
 		if rate < c.detected {
 			t.Errorf("%s: caught on %.2f of the days, want %.2f", c.name, rate, c.detected)
 		}

@@ -66,15 +66,15 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 	}
 	together := spots.Together(visitors, places)
 	same := copies.Find(repeated, series, nil)
-	compare(ears, together)
+	compare(ears, together.Sets)
 	var visits []spots.Visit[hex]
 	for i, e := range ears {
 		visits = append(visits, e.visits(i)...)
 	}
-	earned := spots.Share(visitors, together, visits)
+	earned := spots.Share(visitors, visits)
 	out := make([][]vertical.Part, len(ears))
 	for i, e := range ears {
-		out[i] = e.parts(earned[i], same[i].Term())
+		out[i] = e.parts(earned[i], same[i].Term(), together.Term(i))
 	}
 	return out, nil
 }
@@ -224,8 +224,8 @@ func (e *ear) visits(i int) []spots.Visit[hex] {
 	return out
 }
 
-func (e *ear) parts(earned uint64, same vertical.Term) []vertical.Part {
-	terms := []vertical.Term{{Name: "rate", Value: Rate}, {Name: "hexagons and hours, the n-th visitor 1/n", Value: earned, Of: spots.Whole}, same}
+func (e *ear) parts(earned uint64, same, company vertical.Term) []vertical.Part {
+	terms := []vertical.Term{{Name: "rate", Value: Rate}, {Name: "hexagons and hours, the n-th visitor 1/n", Value: earned, Of: spots.Whole}, same, company}
 	if e.tooMany {
 		terms = []vertical.Term{{Name: "no more samples than one a second", Value: 0, Of: 1}}
 	}

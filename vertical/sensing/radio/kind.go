@@ -81,8 +81,8 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 		places[i] = p.places()
 	}
 	together := spots.Together(visitors, places)
-	visits := visitsOf(phones, together)
-	earned := spots.Share(visitors, together, visits)
+	visits := visitsOf(phones, together.Sets)
+	earned := spots.Share(visitors, visits)
 	series := make([][]copies.Sample, len(phones))
 	for i, p := range phones {
 		series[i] = p.series()
@@ -90,7 +90,7 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 	same := copies.Find(repeated, series, nil)
 	out := make([][]vertical.Part, len(phones))
 	for i, p := range phones {
-		out[i] = p.parts(earned[i], same[i].Term())
+		out[i] = p.parts(earned[i], same[i].Term(), together.Term(i))
 	}
 	return out, nil
 }
@@ -232,8 +232,8 @@ func claimsOf(phones []*phone, known *witnesses) ([]claim, map[spot]map[string]b
 }
 
 // parts explain what a phone earned.
-func (p *phone) parts(earned uint64, same vertical.Term) []vertical.Part {
-	terms := []vertical.Term{{Name: "rate", Value: Rate}, {Name: "spots and hours, the n-th visitor 1/n", Value: earned, Of: spots.Whole}, same}
+func (p *phone) parts(earned uint64, same, company vertical.Term) []vertical.Part {
+	terms := []vertical.Term{{Name: "rate", Value: Rate}, {Name: "spots and hours, the n-th visitor 1/n", Value: earned, Of: spots.Whole}, same, company}
 	if p.tooMany {
 		terms = []vertical.Term{{Name: "no more scans than one a second", Value: 0, Of: 1}}
 	}

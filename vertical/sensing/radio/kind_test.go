@@ -136,6 +136,9 @@ var cheats = []cheat{
 			for i := range mine {
 				mine[i].Timestamp += int64(rng.IntN(2000))
 				mine[i].Position.Latitude += 2e-5 * rng.NormFloat64()
+				for k := range mine[i].Towers {
+					mine[i].Towers[k].Strength = number(*mine[i].Towers[k].Strength + math.Round(rng.NormFloat64()))
+				}
 			}
 			out = append(out, mine)
 		}

@@ -1,13 +1,14 @@
 // Package spots shares what moving devices earn for having been somewhere at some
-// time: who comes first to a spot in an hour earns it whole, the next one a half,
-// the n-th an n-th part. All devices of an owner are one visitor, and so are
-// devices that travel together, as one phone with several accounts does.
+// time: who comes first to a spot in an hour earns it whole, the next owner a half,
+// the n-th an n-th part. Devices that travel together, as one phone with several
+// accounts does, share what each of them earns.
 package spots
 
 import (
 	"cmp"
 	"slices"
 
+	"github.com/grange-network/grange/vertical"
 	"github.com/grange-network/grange/vertical/sensing/copies"
 )
 
@@ -28,31 +29,25 @@ type Visitor struct {
 	ID    [32]byte
 }
 
-// Share sums what each device earns, in parts per million of visits. together
-// says which devices are one.
-func Share[K comparable](visitors []Visitor, together copies.Sets, visits []Visit[K]) []uint64 {
+// Share sums what each device earns, in parts per million of visits. The devices
+// of an owner are one visitor.
+func Share[K comparable](visitors []Visitor, visits []Visit[K]) []uint64 {
 	order := slices.Clone(visits)
 	slices.SortFunc(order, func(a, b Visit[K]) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), slices.Compare(visitors[a.Device].ID[:], visitors[b.Device].ID[:]), cmp.Compare(b.Worth, a.Worth))
 	})
-	type guests struct {
-		owners map[string]bool
-		sets   map[int]bool
-	}
-	seen := map[K]guests{}
+	seen := map[K]map[string]bool{}
 	out := make([]uint64, len(visitors))
 	for _, v := range order {
-		g, known := seen[v.Spot]
-		if !known {
-			g = guests{map[string]bool{}, map[int]bool{}}
-			seen[v.Spot] = g
+		owners := seen[v.Spot]
+		if owners == nil {
+			owners = map[string]bool{}
+			seen[v.Spot] = owners
 		}
-		owner, set := visitors[v.Device].Owner, together.Find(v.Device)
-		if v.Worth == 0 || g.owners[owner] || g.sets[set] {
-			continue
+		if owner := visitors[v.Device].Owner; v.Worth > 0 && !owners[owner] {
+			out[v.Device] += v.Worth / uint64(1+len(owners))
+			owners[owner] = true
 		}
-		out[v.Device] += v.Worth / uint64(1+len(g.owners))
-		g.owners[owner], g.sets[set] = true, true
 	}
 	return out
 }
@@ -69,10 +64,21 @@ const (
 	crowd      = 32 // in one place; beyond it only neighbours by id are compared
 )
 
-// Together finds devices that are in the same place in at least four fifths of
-// the slots of the one that was seen less. places has each device's places, each
-// once; order is the devices by id, so that the result does not depend on theirs.
-func Together(visitors []Visitor, places [][]Place) copies.Sets {
+// Company says who travelled with whom.
+type Company struct {
+	// Sets join devices that travelled together: they are one witness.
+	Sets  copies.Sets
+	sizes []uint64
+}
+
+// Term is the share that a device has of what it earned.
+func (c Company) Term(device int) vertical.Term {
+	return vertical.Term{Name: "one of the devices that travel together", Value: 1, Of: c.sizes[device]}
+}
+
+// Together finds devices that are in the same places in at least half of the slots
+// of the one that was seen less. places has each device's places, each once.
+func Together(visitors []Visitor, places [][]Place) Company {
 	order := make([]int, len(visitors))
 	for i := range order {
 		order[i] = i
@@ -92,13 +98,36 @@ func Together(visitors []Visitor, places [][]Place) copies.Sets {
 			}
 		}
 	}
-	sets := copies.NewSets(len(visitors))
+	c := Company{copies.NewSets(len(visitors)), make([]uint64, len(visitors))}
+	for i := range c.sizes {
+		c.sizes[i] = alwaysWith(places[i], in)
+	}
 	for pair, n := range shared {
-		if n >= leastSlots && 5*n >= 4*min(len(places[pair[0]]), len(places[pair[1]])) {
-			sets.Join(pair[0], pair[1])
+		a, b := pair[0], pair[1]
+		if n >= leastSlots && 2*n >= min(len(places[a]), len(places[b])) {
+			c.Sets.Join(a, b)
+			c.sizes[a]++
+			c.sizes[b]++
 		}
 	}
-	return sets
+	return c
+}
+
+// alwaysWith is how many devices were around one in at least four fifths of its
+// slots where that was a crowd, of which pairs tell little; else 1, itself.
+func alwaysWith(places []Place, in map[Place][]int) uint64 {
+	if len(places) < leastSlots {
+		return 1
+	}
+	around := make([]int, len(places))
+	for k, p := range places {
+		around[k] = len(in[p])
+	}
+	slices.Sort(around)
+	if n := around[len(around)/5]; n > crowd {
+		return uint64(n)
+	}
+	return 1
 }
 
 func reach(n int) int {

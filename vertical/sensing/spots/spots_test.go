@@ -3,8 +3,6 @@ package spots
 import (
 	"math/rand/v2"
 	"testing"
-
-	"github.com/grange-network/grange/vertical/sensing/copies"
 )
 
 func visitors(owners ...string) []Visitor {
@@ -19,25 +17,19 @@ func TestShare(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		owners []string
-		joined [][2]int
 		visits []Visit[int]
 		want   []uint64
 	}{
-		{"alone", []string{"a"}, nil, []Visit[int]{{1, 0, 5, Whole}, {2, 0, 6, Whole}}, []uint64{2 * Whole}},
-		{"a spot twice", []string{"a"}, nil, []Visit[int]{{1, 0, 5, Whole}, {1, 0, 6, Whole}}, []uint64{Whole}},
-		{"the second gets a half", []string{"a", "b"}, nil, []Visit[int]{{1, 1, 5, Whole}, {1, 0, 6, Whole}}, []uint64{Whole / 2, Whole}},
-		{"the third a third", []string{"a", "b", "c"}, nil, []Visit[int]{{1, 0, 5, Whole}, {1, 1, 6, Whole}, {1, 2, 7, Whole}}, []uint64{Whole, Whole / 2, Whole / 3}},
-		{"two of one owner", []string{"a", "a"}, nil, []Visit[int]{{1, 0, 5, Whole}, {1, 1, 6, Whole}}, []uint64{Whole, 0}},
-		{"two accounts, one phone", []string{"a", "b"}, [][2]int{{0, 1}}, []Visit[int]{{1, 0, 5, Whole}, {1, 1, 5, Whole}}, []uint64{Whole, 0}},
-		{"worth nothing", []string{"a", "b"}, nil, []Visit[int]{{1, 0, 5, 0}, {1, 1, 6, Whole}}, []uint64{0, Whole}},
+		{"alone", []string{"a"}, []Visit[int]{{1, 0, 5, Whole}, {2, 0, 6, Whole}}, []uint64{2 * Whole}},
+		{"a spot twice", []string{"a"}, []Visit[int]{{1, 0, 5, Whole}, {1, 0, 6, Whole}}, []uint64{Whole}},
+		{"the second gets a half", []string{"a", "b"}, []Visit[int]{{1, 1, 5, Whole}, {1, 0, 6, Whole}}, []uint64{Whole / 2, Whole}},
+		{"the third a third", []string{"a", "b", "c"}, []Visit[int]{{1, 0, 5, Whole}, {1, 1, 6, Whole}, {1, 2, 7, Whole}}, []uint64{Whole, Whole / 2, Whole / 3}},
+		{"two of one owner", []string{"a", "a"}, []Visit[int]{{1, 0, 5, Whole}, {1, 1, 6, Whole}}, []uint64{Whole, 0}},
+		{"worth nothing", []string{"a", "b"}, []Visit[int]{{1, 0, 5, 0}, {1, 1, 6, Whole}}, []uint64{0, Whole}},
 	} {
-		sets := copies.NewSets(len(tt.owners))
-		for _, j := range tt.joined {
-			sets.Join(j[0], j[1])
-		}
 		for range 5 {
 			rand.Shuffle(len(tt.visits), func(i, k int) { tt.visits[i], tt.visits[k] = tt.visits[k], tt.visits[i] })
-			got := Share(visitors(tt.owners...), sets, tt.visits)
+			got := Share(visitors(tt.owners...), tt.visits)
 			for i := range got {
 				if got[i] != tt.want[i] {
 					t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
@@ -55,7 +47,7 @@ func TestTogether(t *testing.T) {
 		}
 		return out
 	}
-	half := append(walk(0, 10), walk(500, 30)[10:]...)
+	part := append(walk(0, 10), walk(500, 30)[10:]...)
 	many, accounts := make([]string, 100), make([][]Place, 100)
 	for i := range many {
 		many[i], accounts[i] = string(rune('a'+i)), walk(0, 30)
@@ -65,20 +57,21 @@ func TestTogether(t *testing.T) {
 		owners []string
 		places [][]Place
 		sets   int
+		size   uint64 // of the first device's company
 	}{
-		{"the same way", []string{"a", "b"}, [][]Place{walk(0, 30), walk(0, 30)}, 1},
-		{"other ways", []string{"a", "b"}, [][]Place{walk(0, 30), walk(100, 30)}, 2},
-		{"a short way together", []string{"a", "b"}, [][]Place{walk(0, 30), half}, 2},
-		{"too short to say", []string{"a", "b"}, [][]Place{walk(0, 9), walk(0, 9)}, 2},
-		{"a hundred accounts", many, accounts, 1},
+		{"the same way", []string{"a", "b"}, [][]Place{walk(0, 30), walk(0, 30)}, 1, 2},
+		{"other ways", []string{"a", "b"}, [][]Place{walk(0, 30), walk(100, 30)}, 2, 1},
+		{"a short way together", []string{"a", "b"}, [][]Place{walk(0, 30), part}, 2, 1},
+		{"too short to say", []string{"a", "b"}, [][]Place{walk(0, 9), walk(0, 9)}, 2, 1},
+		{"a hundred accounts", many, accounts, 1, 100},
 	} {
-		sets := Together(visitors(tt.owners...), tt.places)
+		company := Together(visitors(tt.owners...), tt.places)
 		roots := map[int]bool{}
 		for i := range tt.owners {
-			roots[sets.Find(i)] = true
+			roots[company.Sets.Find(i)] = true
 		}
-		if len(roots) != tt.sets {
-			t.Errorf("%s: %d sets, want %d", tt.name, len(roots), tt.sets)
+		if of := company.Term(0).Of; len(roots) != tt.sets || of < tt.size || of > tt.size+2 {
+			t.Errorf("%s: %d sets and a company of %d, want %d and %d", tt.name, len(roots), of, tt.sets, tt.size)
 		}
 	}
 }
