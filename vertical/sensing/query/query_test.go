@@ -110,7 +110,14 @@ func (w *world) published() query.Prover {
 	return &query.Published{Archive: a, ChainID: storetest.Chain, Dir: filepath.Join(dir, "copies"), Newest: func(context.Context) (uint64, error) { return 8, nil }}
 }
 
-func (w *world) ask(path string, header ...string) (*http.Response, []byte) {
+// reply is an answer, read to its end.
+type reply struct {
+	StatusCode int
+	Status     string
+	Header     http.Header
+}
+
+func (w *world) ask(path string, header ...string) (reply, []byte) {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+path, nil)
 	if err != nil {
@@ -129,7 +136,7 @@ func (w *world) ask(path string, header ...string) (*http.Response, []byte) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return resp, body
+	return reply{resp.StatusCode, resp.Status, resp.Header}, body
 }
 
 func (w *world) get(path string, header ...string) []byte {
@@ -416,7 +423,7 @@ func (w *world) subscribe(last string) (<-chan event, func()) {
 	if last != "" {
 		r.Header.Set("Last-Event-ID", last)
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := http.DefaultClient.Do(r) //nolint:bodyclose // the goroutine below closes it
 	if err != nil || resp.StatusCode != http.StatusOK {
 		w.t.Fatalf("subscribe: %v %v", resp, err)
 	}
