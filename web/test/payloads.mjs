@@ -14,7 +14,7 @@ export const payloads = [
   "\u202egnp.exe <b id=pwn>",
 ];
 
-const given = new Set(["metadata", "endpoint", "log", "reason", "what", "why", "text", "summary", "title", "method", "note", "url", "focus", "differentiator", "error", "message", "formula", "about", "gets", "needs", "capability"]);
+const given = new Set(["metadata", "endpoint", "log", "reason", "what", "why", "text", "summary", "title", "method", "note", "url", "focus", "differentiator", "error", "message", "formula", "about", "gets", "needs", "capability", "kind", "vertical", "try"]);
 const lists = new Set(["capabilities", "reasons", "notes", "assumed", "best_for", "aliases", "points"]);
 let next = 0;
 const payload = () => payloads[next++ % payloads.length];
@@ -26,7 +26,7 @@ export function poison(value, key = "") {
   const out = {};
   for (const [k, v] of Object.entries(value)) {
     if (typeof v === "string" && given.has(k)) out[k] = payload();
-    else if (k === "name" && typeof v === "string" && ("operator" in value || "link" in value)) out[k] = payload();
+    else if (k === "name" && typeof v === "string" && ("operator" in value || "link" in value || "terms" in value || "of" in value)) out[k] = payload();
     else if (k === "attributes") out[k] = Object.fromEntries(Object.keys(v).map((a) => [a, payload()]));
     else out[k] = poison(v, k);
   }

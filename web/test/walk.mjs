@@ -298,7 +298,7 @@ async function hostile() {
     await route.fulfill({ response, body });
   });
   const tab = await open(context);
-  const ways = (await pages()).filter(([name]) => ["devices", "device", "offers", "lease", "validators", "transaction", "why", "storage", "data", "search", "entry", "disagreements", "own", "placement"].includes(name));
+  const ways = (await pages()).filter(([name]) => ["devices", "device", "offers", "lease", "transaction", "why", "storage", "data", "epoch", "chain", "overview", "map", "search", "entry", "disagreements", "own", "placement"].includes(name));
   let seen = 0;
   for (const [, path] of ways) {
     await tab.go(path);
