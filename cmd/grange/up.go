@@ -157,6 +157,10 @@ func explainOpen(g *globals, err error) error {
 func welcome(w io.Writer, g *globals, e local.Endpoints) {
 	c := cliout.ColorsFor(w)
 	fmt.Fprintf(w, "\n%s\n\n", c.Bold("The network is ready."))
+	caster := "none"
+	if n := e.NTRIP; n != nil {
+		caster = fmt.Sprintf("%s, mount %s or NEAR, user %s, password %s", n.URL, n.Mount, n.RoverUser, n.RoverPassword)
+	}
 	_ = cliout.Pairs(w,
 		[2]string{"explorer", c.Cyan(e.Explorer)},
 		[2]string{"status page", c.Cyan(e.Status)},
@@ -166,6 +170,7 @@ func welcome(w io.Writer, g *globals, e local.Endpoints) {
 		[2]string{"S3 secret key", e.S3.SecretKey},
 		[2]string{"observations", e.Data + "  mqtt://" + e.MQTT},
 		[2]string{"weather console", "reports to " + e.Station},
+		[2]string{"NTRIP", caster},
 		[2]string{"ledger RPC", e.RPC},
 		[2]string{"ledger REST", e.REST},
 		[2]string{"ledger gRPC", e.GRPC})

@@ -228,6 +228,9 @@ func (p *Plan) createChain(ctx context.Context, home string) error {
 	if p.Notary != nil && err == nil {
 		err = give(p.Notary.Buyer, ownerGrain)
 	}
+	if p.Sensing != nil && err == nil {
+		err = give(p.Sensing.Rover, ownerGrain)
+	}
 	for _, pr := range p.all() {
 		if err == nil {
 			err = give(pr.Owner, ownerGrain)

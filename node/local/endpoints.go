@@ -31,7 +31,9 @@ type Endpoints struct {
 	Data    string `json:"data,omitempty"`
 	MQTT    string `json:"mqtt,omitempty"`
 	Station string `json:"station,omitempty"`
-	S3      S3Door `json:"s3"`
+	// NTRIP is where GNSS bases push and rovers pull; nil as above.
+	NTRIP *NTRIPDoor `json:"ntrip,omitempty"`
+	S3    S3Door     `json:"s3"`
 	// Metrics are where each process shows its metrics.
 	Metrics []MetricsEndpoint `json:"metrics"`
 }

@@ -74,7 +74,7 @@ func (p *Plan) roles() []planned {
 		out = append(out, planned{NotaryDoorName, KindGateway, stageDoors, true})
 	}
 	if s := p.Sensing; s != nil {
-		out = append(out, planned{SensingName, KindGateway, stageDoors, true})
+		out = append(out, planned{SensingName, KindGateway, stageDoors, true}, planned{CasterName, KindGateway, stageDoors, true})
 		for _, pr := range append([]ProviderPlan{s.Station}, s.Replayed...) {
 			out = append(out, planned{pr.Name, KindStation, stageDoors, true})
 		}

@@ -162,6 +162,9 @@ func Accounts(home string) (map[string]key.Key, error) {
 	if p.Notary != nil {
 		all = append(all, p.Notary.Buyer)
 	}
+	if p.Sensing != nil {
+		all = append(all, p.Sensing.Rover)
+	}
 	for _, pr := range p.all() {
 		all = append(all, pr.Owner)
 	}

@@ -274,6 +274,9 @@ func (n *Network) start(ctx context.Context, ready func(Endpoints)) error {
 		return err
 	}
 	e := n.plan.endpoints(keys)
+	if e.NTRIP, err = n.plan.ntripDoor(n.home); err != nil {
+		n.log.Warn("the caster's credentials cannot be told", "err", err)
+	}
 	e.Metrics = n.metricsEndpoints()
 	if err := writeJSON(EndpointsPath(n.home), e, 0o600); err != nil {
 		return err

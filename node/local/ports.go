@@ -58,7 +58,7 @@ func (p *Plan) assign(first int) {
 		next += 1 + len(n.Providers)
 	}
 	if s := p.Sensing; s != nil {
-		s.Data, s.MQTT, s.Station.Port = next, next+1, next+2
+		s.Data, s.MQTT, s.Station.Port, s.NTRIP = next, next+1, next+2, next+3
 	}
 }
 
@@ -89,7 +89,7 @@ func (p *Plan) uses() []use {
 		}
 	}
 	if s := p.Sensing; s != nil {
-		out = append(out, use{&s.Data, SensingName}, use{&s.MQTT, "mqtt"}, use{&s.Station.Port, s.Station.Name})
+		out = append(out, use{&s.Data, SensingName}, use{&s.MQTT, "mqtt"}, use{&s.Station.Port, s.Station.Name}, use{&s.NTRIP, CasterName})
 	}
 	return out
 }
@@ -112,7 +112,7 @@ func (p *Plan) checkPorts() error {
 
 // pickPorts gives the plan a free block of ports.
 func (p *Plan) pickPorts() error {
-	n := fixedPorts + len(p.all()) + 4
+	n := fixedPorts + len(p.all()) + 5
 	for range 200 {
 		p.assign(autoFirst + rand.IntN(autoLast-autoFirst-n))
 		if p.checkPorts() == nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/client"
@@ -14,12 +15,15 @@ import (
 	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/node/sensing"
 	"github.com/grange-network/grange/vertical/sensing/beijing"
+	"github.com/grange-network/grange/vertical/sensing/ingest"
 )
 
 // Roles of the sensing vertical.
 const (
 	SensingName = "sensing-gateway"
 	StationName = "station-01"
+	CasterName  = "ntrip-caster"
+	BaseName    = "base-01"
 )
 
 // DemoWeather is the demonstration with 12 weather stations.
@@ -31,6 +35,11 @@ type SensingPlan struct {
 	MQTT int `json:"mqtt_port"`
 	// Station signs for a weather console; its port is where the console reports.
 	Station ProviderPlan `json:"station"`
+	// NTRIP is the caster's port, Base a device that may push its stream there, and
+	// Rover the account that pays for the streams of one rover.
+	NTRIP int          `json:"ntrip_port"`
+	Base  ProviderPlan `json:"base"`
+	Rover Account      `json:"rover"`
 	// Replayed are the stations of the demonstration, and when their series began.
 	Replayed []ProviderPlan `json:"replayed,omitempty"`
 	Began    time.Time      `json:"replay_began,omitzero"`
@@ -42,7 +51,13 @@ func (p *Plan) createSensing(m *accountMaker, demo string) (err error) {
 	if s.Station, err = m.provider(StationName); err != nil {
 		return err
 	}
-	s.Station.Cell = placeOf(0)
+	if s.Base, err = m.provider(BaseName); err != nil {
+		return err
+	}
+	if s.Rover, err = m.account(roverName); err != nil {
+		return err
+	}
+	s.Station.Cell, s.Base.Cell = placeOf(0), placeOf(0)
 	if demo == DemoWeather {
 		if err := s.createReplays(m); err != nil {
 			return err
@@ -78,6 +93,8 @@ func (e *env) sensingRole(name string) node.Role {
 	switch name {
 	case SensingName:
 		return e.sensingGateway()
+	case CasterName:
+		return e.caster()
 	case s.Station.Name:
 		return e.station(s.Station)
 	}
@@ -123,7 +140,7 @@ func (e *env) sensingGateway() node.Role {
 }
 
 // enter registers a station's device.
-func (e *env) enter(ctx context.Context, c *client.Client, pr ProviderPlan) (k sensing.Key, err error) {
+func (e *env) enter(ctx context.Context, c *client.Client, pr ProviderPlan, what string) (k sensing.Key, err error) {
 	private, err := loadDeviceKey(filepath.Join(e.home, pr.DeviceKey))
 	if err != nil {
 		return k, err
@@ -133,7 +150,7 @@ func (e *env) enter(ctx context.Context, c *client.Client, pr ProviderPlan) (k s
 		return k, err
 	}
 	_, err = ledgerport.New(c, owner, sponsor).Register(ctx, private, devicepb.Profile{
-		Class: devicepb.CLASS_PRN, Cell: pr.Cell, Capabilities: []string{"weather-station"}, Status: devicepb.STATUS_ACTIVE,
+		Class: devicepb.CLASS_PRN, Cell: pr.Cell, Capabilities: []string{what}, Status: devicepb.STATUS_ACTIVE,
 	})
 	if err != nil {
 		return k, fmt.Errorf("register %s: %w", pr.Name, err)
@@ -156,7 +173,7 @@ func (e *env) station(pr ProviderPlan) node.Role {
 		if err != nil {
 			return err
 		}
-		k, err := e.enter(ctx, c, pr)
+		k, err := e.enter(ctx, c, pr, "weather-station")
 		if err != nil {
 			return err
 		}
@@ -178,7 +195,7 @@ func (e *env) replay(i int, pr ProviderPlan) node.Role {
 		if err != nil {
 			return err
 		}
-		k, err := e.enter(ctx, c, pr)
+		k, err := e.enter(ctx, c, pr, "weather-station")
 		if err != nil {
 			return err
 		}
@@ -188,4 +205,77 @@ func (e *env) replay(i int, pr ProviderPlan) node.Role {
 			Faulty: i == len(all)-1, Logger: e.log.With("role", pr.Name),
 		}.Run(ctx)
 	})
+}
+
+// The rover of a local network, and what its lease begins with.
+const (
+	roverName   = "rover"
+	roverEscrow = 100 * 1_000_000 // ucredit
+)
+
+func casterDir(home string) string { return filepath.Join(home, "data", CasterName) }
+
+// caster serves NTRIP: the base of the plan may push, the rover may pull for what
+// its account pays.
+func (e *env) caster() node.Role {
+	return node.NewFunc(CasterName, func(ctx context.Context, r *node.Func) error {
+		plan := e.plan.Sensing
+		l, err := net.Listen("tcp", e.plan.listenAddr(plan.NTRIP))
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		c := sensing.Caster{Dir: casterDir(e.home), Listen: l, Gateway: e.plan.dataURL(), All: true, Logger: e.log.With("role", CasterName), Ready: r.MarkReady}
+		if c.Ledger, err = e.ledger(ctx); err != nil {
+			return err
+		}
+		if c.Secret, err = sensing.Secret(filepath.Join(e.home, "data", SensingName)); err != nil {
+			return err
+		}
+		if _, err := e.enter(ctx, c.Ledger, plan.Base, "gnss-base"); err != nil {
+			return err
+		}
+		rover, err := plan.Rover.load(e.home)
+		if err != nil {
+			return err
+		}
+		if err := ledgerport.New(c.Ledger, rover, nil).Buy(ctx, 2*roverEscrow); err != nil {
+			return err
+		}
+		c.Rovers = []sensing.Rover{sensing.RoverAccount(roverName, c.Ledger, rover, roverEscrow)}
+		return c.Run(ctx)
+	})
+}
+
+// NTRIPDoor is where GNSS bases push and rovers pull, with the credentials of a
+// local network.
+type NTRIPDoor struct {
+	URL           string `json:"url"`   // of the caster
+	Mount         string `json:"mount"` // of the base
+	BasePassword  string `json:"base_password"`
+	RoverUser     string `json:"rover_user"`
+	RoverPassword string `json:"rover_password"`
+}
+
+// mountName is the mount point of the base of a local network.
+const mountName = "BASE01"
+
+// ntripDoor reads the credentials that the roles made when they started.
+func (p *Plan) ntripDoor(home string) (*NTRIPDoor, error) {
+	if p.Sensing == nil || p.Sensing.NTRIP == 0 {
+		return nil, nil
+	}
+	secret, err := sensing.Secret(filepath.Join(home, "data", SensingName))
+	if err != nil {
+		return nil, err
+	}
+	id, err := device.ParseID(p.Sensing.Base.Device)
+	if err != nil {
+		return nil, err
+	}
+	token, err := sensing.RoverToken(casterDir(home), roverName)
+	return &NTRIPDoor{
+		URL: "ntrip://" + p.addr(p.Sensing.NTRIP), Mount: mountName, BasePassword: id.String() + "." + ingest.Token(secret, id),
+		RoverUser: roverName, RoverPassword: token,
+	}, err
 }

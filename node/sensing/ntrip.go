@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/grange-network/grange/core/money"
@@ -59,6 +60,13 @@ func Secret(dir string) ([]byte, error) { return secretIn(dir) }
 // RoverAccount is an account on the ledger that pays for a rover.
 func RoverAccount(name string, c *client.Client, k key.Key, escrow money.Credit) Rover {
 	return Rover{Name: name, Account: ledgerport.New(c, k, nil), Escrow: escrow}
+}
+
+// RoverToken reads the token of a rover from a caster's directory; it is there once
+// the caster has run.
+func RoverToken(dir, name string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "till", name+".token"))
+	return strings.TrimSpace(string(raw)), err
 }
 
 // Run serves until ctx ends. It closes the listener.
