@@ -75,16 +75,17 @@ func newGate(dir string, cfg gateConfig) (*gate, error) {
 	return g, nil
 }
 
-// Base implements ntrip.Gate. The name is the device's id; version 1, which has no
-// name, has it before a dot in the password. The password is the device's token, or
+// Base implements ntrip.Gate. The name is the device's id; where there is none, as in
+// version 1, it is before a dot in the password. The password is the device's token, or
 // one that ingest.Password made with its key.
 func (g *gate) Base(ctx context.Context, mount, name, password string) (*ntrip.Position, error) {
-	if name == "" {
-		name, password, _ = strings.Cut(password, ".")
-	}
 	id, err := device.ParseID(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: a base's name is its device's id (in version 1 the password is ID.PASSWORD): %w", ntrip.ErrDenied, err)
+		name, password, _ = strings.Cut(password, ".")
+		id, err = device.ParseID(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: a base's name is its device's id (or the password is ID.PASSWORD): %w", ntrip.ErrDenied, err)
 	}
 	token := len(g.secret) >= 32 && subtle.ConstantTimeCompare([]byte(ingest.Token(g.secret, id)), []byte(password)) == 1
 	if !token {
