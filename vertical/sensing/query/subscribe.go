@@ -25,10 +25,6 @@ func (h *handler) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	flusher, ok := w.(http.Flusher)
-	if !ok {
-		return errors.New("this connection cannot stream")
-	}
 	last := r.Header.Get("Last-Event-ID")
 	var behind store.Mark
 	if last != "" {
@@ -40,18 +36,18 @@ func (h *handler) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	c := http.NewResponseController(w)
+	if err := c.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	s := stream{h: h, w: w, r: r, flush: flusher.Flush, buyer: buyer}
+	s := stream{h: h, w: w, r: r, flush: c.Flush, buyer: buyer}
 	watcher, stop := h.Store.Watch(backlog, wants)
 	defer stop()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
-	flusher.Flush()
-	err = nil
-	if last != "" && h.Log != nil {
+	err = s.flush()
+	if err == nil && last != "" && h.Log != nil {
 		err = s.replay(behind, wants)
 	}
 	if err == nil {
@@ -94,7 +90,7 @@ type stream struct {
 	h     *handler
 	w     http.ResponseWriter
 	r     *http.Request
-	flush func()
+	flush func() error
 	buyer string
 	sent  store.Mark
 	any   bool
@@ -131,7 +127,9 @@ func (s *stream) live(w *store.Watcher) error {
 			if _, err := fmt.Fprint(s.w, ": still here\n\n"); err != nil {
 				return err
 			}
-			s.flush()
+			if err := s.flush(); err != nil {
+				return err
+			}
 		case e, ok := <-w.Events:
 			if !ok {
 				return w.Err()
@@ -175,8 +173,7 @@ func (s *stream) send(some []store.Event) error {
 			return err
 		}
 	}
-	s.flush()
-	return nil
+	return s.flush()
 }
 
 // ring is a cell's outline, closed, counter-clockwise, as longitude and latitude.
