@@ -57,7 +57,15 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 		}
 	}
 	for i, sum := range b.settle(len(stations)) {
-		out[i] = append(out[i], part("cell-hours that others saw too", sum.seen, 0), part("cell-hours that nobody else saw", sum.alone, 2))
+		if sum.seen > 0 {
+			out[i] = append(out[i], part("cell-hours that others saw too", sum.seen, 0))
+		}
+		if sum.alone > 0 {
+			out[i] = append(out[i], part("cell-hours that nobody else saw", sum.alone, 2))
+		}
+		if len(out[i]) == 0 {
+			out[i] = []vertical.Part{refused("an event in the window", 1)}
+		}
 	}
 	return out, nil
 }

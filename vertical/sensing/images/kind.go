@@ -79,7 +79,15 @@ func (k Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.St
 		out[i] = append(out[i], refusal("no picture used twice", n))
 	}
 	for i, sum := range k.settle(all, groups, len(stations)) {
-		out[i] = append(out[i], part("fresh cells that others have too", sum.seen, 0), part("fresh cells that nobody else has", sum.alone, 2))
+		if sum.seen > 0 {
+			out[i] = append(out[i], part("fresh cells that others have too", sum.seen, 0))
+		}
+		if sum.alone > 0 {
+			out[i] = append(out[i], part("fresh cells that nobody else has", sum.alone, 2))
+		}
+		if len(out[i]) == 0 {
+			out[i] = []vertical.Part{refusal("an image in the window", 1)}
+		}
 	}
 	return out, nil
 }
