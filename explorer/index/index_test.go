@@ -79,7 +79,7 @@ func rebuildIsByteEqual(t *testing.T, at fresh) {
 		t.Fatalf("dump has %d rows", n)
 	}
 	path := at(t)
-	n, most := 0, 15 // each opens files, or connections, which cost more
+	n, most := 0, 10 // each opens files, or connections, which cost more
 	if isURL(path) {
 		most = 3
 	}

@@ -149,7 +149,7 @@ func start(bin string) (_ *url.URL, _ func() error, err error) {
 		<-ended
 		return errors.Join(err, os.RemoveAll(dir))
 	}
-	u := &url.URL{Scheme: "postgres", Path: "/postgres", RawQuery: url.Values{"host": {dir}, "user": {name}, "sslmode": {"disable"}}.Encode()}
+	u := &url.URL{Scheme: "postgres", Path: "/postgres", RawQuery: url.Values{"host": {dir}, "user": {name}}.Encode()}
 	if err := answers(u, ended); err != nil {
 		return nil, nil, errors.Join(err, server.Process.Kill(), fmt.Errorf("%s", log.Bytes()))
 	}
