@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"os/exec"
 	"syscall"
 	"time"
 )
@@ -29,4 +32,26 @@ func processor() time.Duration {
 		panic(fmt.Sprintf("read processor time: %v", err)) // the arguments are constants
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// tick is the unit of processor times in /proc.
+const tick = time.Second / 100
+
+// processorOf is the processor time of other processes so far, where the system
+// is Linux.
+func processorOf(procs ...*exec.Cmd) (sum time.Duration, err error) {
+	for _, p := range procs {
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+		if err != nil {
+			return 0, err
+		}
+		// Fields 14 and 15; the second is a name in brackets that may hold anything.
+		fields := bytes.Fields(raw[bytes.LastIndexByte(raw, ')')+1:])
+		var user, system time.Duration
+		if _, err := fmt.Sscan(string(fields[11])+" "+string(fields[12]), &user, &system); err != nil {
+			return 0, fmt.Errorf("read processor time of process %d: %w", p.Process.Pid, err)
+		}
+		sum += (user + system) * tick
+	}
+	return sum, nil
 }

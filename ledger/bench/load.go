@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
@@ -14,24 +15,41 @@ import (
 // senders is how many connections the load comes through.
 const senders = 16
 
+// taken is how many transactions nodes took: for a second, and for a second of
+// their own processor time.
+type taken struct{ rate, perCPU float64 }
+
 // load hands each list of transactions to one sender, in order, over the nodes'
 // RPC in turn, and returns when blocks have taken all of them: how many a second,
 // from the first handed in to the last block.
-func load(ctx context.Context, addresses []string, lists [][][]byte) (float64, error) {
+func load(ctx context.Context, procs []*exec.Cmd, addresses []string, lists [][][]byte) (taken, error) {
+	before, err := processorOf(procs...)
+	if err != nil {
+		return taken{}, err
+	}
+	began := time.Now()
+	last, total, err := press(ctx, addresses, lists)
+	if err != nil {
+		return taken{}, err
+	}
+	after, err := processorOf(procs...)
+	return taken{float64(total) / last.Sub(began).Seconds(), float64(total) / (after - before).Seconds()}, err
+}
+
+// press is load without the clock: it returns when the last of all transactions
+// was seen in a block, and how many there are.
+func press(ctx context.Context, addresses []string, lists [][][]byte) (last time.Time, total int, err error) {
 	nodes := make([]*rpchttp.HTTP, len(addresses))
 	for i, a := range addresses {
-		var err error
 		if nodes[i], err = rpchttp.New("tcp://"+a, "/websocket"); err != nil {
-			return 0, err
+			return last, 0, err
 		}
 	}
 	from, err := height(ctx, nodes[0])
 	if err != nil {
-		return 0, err
+		return last, 0, err
 	}
-	began := time.Now()
 	errs := make([]error, len(lists))
-	total := 0
 	var wg sync.WaitGroup
 	for i, txs := range lists {
 		total += len(txs)
@@ -39,13 +57,10 @@ func load(ctx context.Context, addresses []string, lists [][][]byte) (float64, e
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return 0, err
+		return last, 0, err
 	}
-	last, err := included(ctx, nodes[0], from, total)
-	if err != nil {
-		return 0, err
-	}
-	return float64(total) / last.Sub(began).Seconds(), nil
+	last, err = included(ctx, nodes[0], from, total)
+	return last, total, err
 }
 
 // handIn sends transactions one after the other; a full pool is waited for.

@@ -20,6 +20,7 @@ func main() {
 	var s settings
 	flag.BoolVar(&s.quick, "quick", false, "a tenth of the work, for a first look")
 	flag.StringVar(&s.peers, "peers", "tools/bench", "the module that measures peers under other licences; empty to leave them out")
+	flag.IntVar(&s.devices, "devices", 100_000, "how many devices to register; 1000000 takes minutes and saves the extrapolation")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor here")
 	node := flag.String("serve", "", "internal: run one node")
 	only := flag.String("only", "", "measure only what this regular expression matches")
@@ -52,8 +53,9 @@ func main() {
 
 // settings are what measurements need to know.
 type settings struct {
-	quick bool
-	peers string
+	quick   bool
+	peers   string
+	devices int
 }
 
 // of is n, or a tenth of it for a quick look.

@@ -24,6 +24,18 @@ func TestRow(t *testing.T) {
 	}
 }
 
+func TestExtrapolated(t *testing.T) {
+	r := row{what: "100.0 k registered devices", unit: "MB", ours: 50, bound: 20, less: true}
+	rows := r.extrapolated(100_000)
+	if len(rows) != 2 || rows[0] != r || rows[1].ours != 500 || rows[1].bound != 200 || rows[1].target != 700 {
+		t.Fatalf("100,000 devices give %v", rows)
+	}
+	rows = r.extrapolated(1_000_000)
+	if len(rows) != 1 || rows[0].ours != 50 || rows[0].target != 700 {
+		t.Fatalf("1,000,000 devices give %v", rows)
+	}
+}
+
 func TestPercentile(t *testing.T) {
 	var all []waited
 	for i := range 200 {
