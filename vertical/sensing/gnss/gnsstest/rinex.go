@@ -34,6 +34,7 @@ const (
 func ReadRinex(in io.Reader) (*Rinex, error) {
 	s := bufio.NewScanner(in)
 	r := &Rinex{}
+	offsets := map[[2]int]float64{}
 	for s.Scan() {
 		line := s.Text()
 		if strings.Contains(line, "APPROX POSITION XYZ") {
@@ -65,7 +66,7 @@ func ReadRinex(in io.Reader) (*Rinex, error) {
 				return nil, io.ErrUnexpectedEOF
 			}
 			id, _ := strconv.Atoi(strings.TrimSpace(head[33+3*i : 35+3*i]))
-			if sat, ok := satellite(id, s.Text()); ok && head[32+3*i] == 'G' {
+			if sat, ok := satellite(id, s.Text(), offsets); ok && head[32+3*i] == 'G' {
 				e.Satellites = append(e.Satellites, sat)
 			}
 		}
@@ -74,7 +75,12 @@ func ReadRinex(in io.Reader) (*Rinex, error) {
 	return r, s.Err()
 }
 
-func satellite(id int, line string) (rtcm.Satellite, bool) {
+// unbroken is the lock time of phases without a slip.
+const unbroken = 600
+
+// satellite reads one line. A file's phase has an offset of its own; a message keeps
+// it near the code, by the same whole cycles for ever.
+func satellite(id int, line string, offsets map[[2]int]float64) (rtcm.Satellite, bool) {
 	line += strings.Repeat(" ", 80)
 	var v [4]float64
 	for i := range v {
@@ -83,18 +89,20 @@ func satellite(id int, line string) (rtcm.Satellite, bool) {
 			return rtcm.Satellite{}, false
 		}
 	}
-	// The phase of a file has an offset of its own; a message keeps it near the code.
-	near := func(cycles, wave, code float64) float64 {
-		p := cycles * wave
-		return p + math.Round((code-p)/wave)*wave
+	near := func(signal int, cycles, wave, code float64) float64 {
+		k := [2]int{id, signal}
+		if _, known := offsets[k]; !known || math.Abs(cycles*wave+offsets[k]-code) > 500 {
+			offsets[k] = math.Round((code-cycles*wave)/wave) * wave
+		}
+		return cycles*wave + offsets[k]
 	}
 	strength := func(i int) float64 {
 		n, _ := strconv.Atoi(line[16*i+15 : 16*i+16])
 		return float64(6 * n) // the digit's least dB-Hz (RINEX 2.10, table A1: 6 a step)
 	}
 	return rtcm.Satellite{ID: id, Range: v[1], Signals: []rtcm.Signal{
-		{ID: 2, Pseudorange: v[1], Phase: near(v[0], lambda1, v[1]), CNR: strength(0)},
-		{ID: 9, Pseudorange: v[3], Phase: near(v[2], lambda2, v[3]), CNR: strength(2)},
+		{ID: 2, Pseudorange: v[1], Phase: near(2, v[0], lambda1, v[1]), CNR: strength(0), Lock: unbroken},
+		{ID: 9, Pseudorange: v[3], Phase: near(9, v[2], lambda2, v[3]), CNR: strength(2), Lock: unbroken},
 	}}, true
 }
 

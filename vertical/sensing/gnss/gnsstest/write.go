@@ -129,8 +129,8 @@ func (w *writer) cells(m rtcm.MSM, all []rtcm.Signal, of []*rtcm.Satellite) {
 	for i, g := range all {
 		w.int((g.Phase-base(of[i]))/ms, phaseScale, phase)
 	}
-	for range all {
-		w.put(0, lock)
+	for _, g := range all {
+		w.put(uint64(min(g.Lock, 1<<lock-1)), lock)
 	}
 	for range all {
 		w.put(0, 1)
