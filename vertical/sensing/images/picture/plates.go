@@ -30,7 +30,6 @@ func plates(g *image.Gray) []image.Rectangle {
 	for _, picture := range []*image.Gray{g, dark} {
 		for above := 60; above <= 230; above += 17 {
 			for _, a := range areas(picture, uint8(above)) {
-				a.above = uint8(above)
 				if a.isPlate(picture) {
 					found = append(found, a.box)
 				}
@@ -47,54 +46,77 @@ type area struct {
 	above uint8 // all of it is at least so bright
 }
 
+// run is a part of a row that is bright; label says which area it belongs to.
+type run struct {
+	from, to int
+	label    int32
+}
+
 // areas are the connected parts of a picture that are at least so bright and have
 // the size of a plate.
 func areas(g *image.Gray, above uint8) []area {
-	w, h := g.Rect.Dx(), g.Rect.Dy()
-	label := make([]int32, w*h)
 	var parts unions
-	for y := range h {
-		for x := range w {
-			if g.Pix[y*g.Stride+x] < above {
-				continue
+	var found []area // by label from 1 on
+	var before, now []run
+	for y := range g.Rect.Dy() {
+		now = runsOf(g.Pix[y*g.Stride:][:g.Rect.Dx()], above, now[:0])
+		k := 0
+		for i := range now {
+			r := &now[i]
+			for k < len(before) && before[k].to <= r.from {
+				k++
 			}
-			var left, up int32
-			if x > 0 {
-				left = label[y*w+x-1]
+			for n := k; n < len(before) && before[n].from < r.to; n++ {
+				r.label = parts.join(r.label, before[n].label)
 			}
-			if y > 0 {
-				up = label[(y-1)*w+x]
+			if r.label == 0 {
+				parts = append(parts, int32(len(parts)+1))
+				r.label = int32(len(parts))
+				found = append(found, area{above: above})
 			}
-			label[y*w+x] = parts.next(left, up)
+			found[r.label-1].add(image.Rect(r.from, y, r.to, y+1), r.to-r.from)
+		}
+		before, now = now, before
+	}
+	for i := range found {
+		if root := parts.root(int32(i + 1)); root != int32(i+1) {
+			found[root-1].add(found[i].box, found[i].size)
+			found[i].size = 0
 		}
 	}
-	found := make([]area, len(parts)+1)
-	for i, l := range label {
-		if l != 0 {
-			a := &found[parts.root(l)]
-			a.size++
-			a.box = a.box.Union(image.Rect(i%w, i/w, i%w+1, i/w+1))
+	return slices.DeleteFunc(found, func(a area) bool {
+		return a.size == 0 || !a.shaped() || a.box.Dx() > g.Rect.Dx()/mostPart
+	})
+}
+
+func (a *area) add(box image.Rectangle, size int) {
+	a.box, a.size = a.box.Union(box), a.size+size
+}
+
+// runsOf appends the bright runs of a row.
+func runsOf(row []uint8, above uint8, out []run) []run {
+	bright := false
+	for x, p := range row {
+		switch {
+		case p >= above && !bright:
+			out, bright = append(out, run{from: x, to: len(row)}), true
+		case p < above && bright:
+			out[len(out)-1].to, bright = x, false
 		}
 	}
-	return slices.DeleteFunc(found, func(a area) bool { return !a.shaped() || a.box.Dx() > w/mostPart })
+	return out
 }
 
 // unions are the parents of labels from 1 on.
 type unions []int32
 
-// next is the label of a pixel with neighbours of two labels, 0 for none.
-func (u *unions) next(left, up int32) int32 {
-	switch {
-	case left == 0 && up == 0:
-		*u = append(*u, int32(len(*u)+1))
-		return int32(len(*u))
-	case left == 0:
-		return up
-	case up == 0 || left == up:
-		return left
+// join makes two labels one; 0 is none.
+func (u unions) join(a, b int32) int32 {
+	if a == 0 {
+		return u.root(b)
 	}
-	a, b := u.root(left), u.root(up)
-	(*u)[max(a, b)-1] = min(a, b)
+	a, b = u.root(a), u.root(b)
+	u[max(a, b)-1] = min(a, b)
 	return min(a, b)
 }
 
