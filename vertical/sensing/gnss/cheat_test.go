@@ -18,7 +18,7 @@ import (
 
 // observe makes the frames of a recorded epoch.
 func observe(id int, e gnsstest.RinexEpoch, utc time.Time, kind int, change func(*rtcm.Satellite)) []byte {
-	m := rtcm.MSM{System: rtcm.GPS, Kind: kind, Station: id, Epoch: time.Duration(math.Round(orbit.SecondOfWeek(utc))) * time.Second}
+	m := rtcm.MSM{System: rtcm.GPS, Kind: kind, Station: id, Epoch: time.Duration(math.Round(orbit.SecondOfWeek(utc)*1000)) * time.Millisecond}
 	for _, s := range e.Satellites {
 		s.Signals = slices.Clone(s.Signals)
 		if change != nil {

@@ -484,7 +484,7 @@ func TestStr2str(t *testing.T) {
 	}
 	run("-in", "file://"+in, "-out", "ntrips://:secret@"+addr+"/BASE")
 	raw := capture(t)
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		got, _ := os.ReadFile(out)
 		if bytes.Equal(got, raw) {

@@ -60,7 +60,7 @@ func ReadRinex(in io.Reader) (*Rinex, error) {
 		if err != nil || err2 != nil || n > 12 {
 			return nil, fmt.Errorf("epoch %q", head)
 		}
-		e := RinexEpoch{Time: time.Date(2000+f[0], time.Month(f[1]), f[2], f[3], f[4], 0, 0, time.UTC).Add(time.Duration(math.Round(sec)) * time.Second)}
+		e := RinexEpoch{Time: time.Date(2000+f[0], time.Month(f[1]), f[2], f[3], f[4], 0, 0, time.UTC).Add(time.Duration(math.Round(sec*1000)) * time.Millisecond)}
 		for i := range n {
 			if !s.Scan() {
 				return nil, io.ErrUnexpectedEOF
