@@ -78,7 +78,7 @@ func newDeviceIssuersPropose(g *globals) *cobra.Command {
 				}
 				return g.out(c).Emit(map[string]any{"proposal": id}, func(w io.Writer) error {
 					return cliout.Pairs(w, [2]string{"proposal", fmt.Sprint(id)}, [2]string{"key", keyFile},
-						[2]string{"next", fmt.Sprintf("grange tx gov vote %d yes --from operator --yes%s", id, g.homeFlag())})
+						[2]string{"next", fmt.Sprintf("each validator: grange tx gov vote %d yes --from operator --yes", id)})
 				})
 			})
 		},

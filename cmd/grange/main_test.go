@@ -126,7 +126,7 @@ func terminate(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
 }
 
-// waitGone PID: the process ends within 30 seconds.
+// waitGone PID: the process ends within three minutes.
 func waitGone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -135,5 +135,5 @@ func waitGone(ts *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("process %d is still there after 30 seconds", pid)
+	ts.Fatalf("process %d is still there after 3 minutes", pid)
 }

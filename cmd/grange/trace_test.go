@@ -72,7 +72,7 @@ func s3Do(ctx context.Context, c *s3.Client, args []string) (id string, err erro
 	return id, nil
 }
 
-// settled ID: within two minutes every part of the trace that is paid for is
+// settled ID: within three minutes every part of the trace that is paid for is
 // settled in a transaction, and the ledger's event of that transaction names the
 // lease.
 func settled(ts *testscript.TestScript, _ bool, args []string) {
@@ -94,7 +94,7 @@ func settled(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return
 	}
-	ts.Fatalf("trace %s is not settled within two minutes: %s", args[0], open)
+	ts.Fatalf("trace %s is not settled within three minutes: %s", args[0], open)
 }
 
 func payments(nodes []*trace.Node) (out []*trace.Payment) {
