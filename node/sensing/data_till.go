@@ -103,9 +103,6 @@ func newTill(dir string, buyers []Buyer, log *slog.Logger) (*Till, error) {
 		if one.Kind == "" {
 			one.Kind, one.Use = sensing.Name, Price
 		}
-		if one.Kind == "" {
-			one.Kind, one.Use = sensing.Name, Price
-		}
 		x := &buyer{Buyer: one, why: errors.New("its lease is not open yet; ask again in a moment")}
 		if err := x.secrets(dir); err != nil {
 			_ = b.log.Close()
@@ -197,7 +194,7 @@ func (t *Till) Buyer(_ context.Context, token string) (string, error) {
 	b := t.buyer(func(b *buyer) bool { return subtle.ConstantTimeCompare([]byte(b.token), []byte(token)) == 1 })
 	switch {
 	case token == "":
-		return "", fmt.Errorf("%w: readings are paid by the row from a lease: send its token as \"Authorization: Bearer TOKEN\" (the network's operator has it in %s)", query.ErrNoLease, filepath.Join(t.dir, "NAME.token"))
+		return "", fmt.Errorf("%w: readings are paid by the row from a lease: send its token as \"Authorization: Bearer TOKEN\"; the gateway's operator prints it with \"grange sensing data token\"", query.ErrNoLease)
 	case b == nil:
 		return "", fmt.Errorf("%w: the token is of no buyer here: ask the operator of this gateway for one", query.ErrNoLease)
 	}
@@ -223,16 +220,6 @@ func (t *Till) Charge(ctx context.Context, name string, rows query.Rows) (query.
 		return query.Bill{}, err
 	}
 	return bill, nil
-}
-
-// Left is how many more units a buyer's escrow covers.
-func (t *Till) Left(name string) (uint64, error) {
-	b := t.buyer(func(b *buyer) bool { return b.Name == name })
-	if b == nil {
-		return 0, fmt.Errorf("%w: no buyer %q", query.ErrNoLease, name)
-	}
-	bill, _, err := b.reserve(0)
-	return bill.Left, err
 }
 
 // Left is how many more units a buyer's escrow covers.
