@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"math"
+	"slices"
 	"unique"
 
 	"github.com/grange-network/grange/h3"
@@ -17,8 +18,10 @@ type Reader interface {
 }
 
 // kindOf is the kind that a variable of a batch belongs to: the first that names
-// it, or else the first that has the batch, or else that of what the device sent
-// before. Empty: none.
+// it, or else the last that has the batch, or else that of what the device sent
+// before. Empty: none. Several kinds have a batch that holds what only some name;
+// the temperature of a station that also counts particles is the weather's, which
+// is the last by name.
 func (s *Store) kindOf(b *sensing.Batch, variable string) string {
 	for _, k := range s.kinds {
 		for _, v := range k.Variables {
@@ -27,7 +30,7 @@ func (s *Store) kindOf(b *sensing.Batch, variable string) string {
 			}
 		}
 	}
-	for _, k := range s.kinds {
+	for _, k := range slices.Backward(s.kinds) {
 		if k.Holds(b) {
 			return k.Name
 		}
