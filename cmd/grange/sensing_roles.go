@@ -91,17 +91,16 @@ func newSensingStation(g *globals) *cobra.Command {
 					return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--lat and --lon are missing or not on earth: where the station stands decides what its readings are worth")
 				}
 				place := h3.At(lat, lon, h3.PublishedResolution)
-				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner, place, "weather-station"); err != nil {
+				in, err := inputs.open(c)
+				if err != nil {
 					return err
 				}
 				web, err := listenOn(c, listen)
 				if err != nil {
 					return err
 				}
-				in, err := inputs.open(c)
-				if err != nil {
-					_ = web.Close()
-					return err
+				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner, place, "weather-station"); err != nil {
+					return err // the process ends, and what was opened with it
 				}
 				fmt.Fprintf(c.ErrOrStderr(), "station %s answers on http://%s; Ctrl-C ends it\n", k.PublicKey().ID(), web.Addr())
 				return sensing.Station{Dir: filepath.Join(dir, "reports"), Key: k, ChainID: l.ChainID(), Gateway: gateway, Listen: web, Inputs: in, Logger: log}.Run(ctx)
