@@ -58,6 +58,7 @@ func TestWeatherStationsAreRewarded(t *testing.T) {
 	if out := n.Must("verify", "--vertical", "sensing", "--epoch", fmt.Sprint(epoch)); !strings.Contains(out, "equal") {
 		t.Errorf("verify: %s", out)
 	}
+	buy(t, n)
 	console(t, n)
 	n.Kill()
 	n.Up()
@@ -91,6 +92,24 @@ func weighed(n *network.Network, device string, epoch uint64) (w weight) {
 	for _, w = range x.Evidence {
 	}
 	return w
+}
+
+// buy asks for a station's readings with proof, which costs a unit a row, and
+// checks them.
+func buy(t *testing.T, n *network.Network) {
+	t.Helper()
+	var known struct {
+		Stations []struct{ Cell string }
+	}
+	n.JSON(&known, "sensing", "data", "stations")
+	if len(known.Stations) < 12 {
+		t.Fatalf("%d stations are known, want 12", len(known.Stations))
+	}
+	path := filepath.Join(t.TempDir(), "answer.json")
+	n.Must("sensing", "data", "query", known.Stations[0].Cell, "--var", "temperature", "--proof", "--out", path)
+	if out := n.Must("sensing", "data", "check", path); !strings.Contains(out, "are signed by their devices and published") {
+		t.Errorf("check of an answer: %s", out)
+	}
 }
 
 // console reports as a Weather Underground console does.
