@@ -86,7 +86,7 @@ func (s *sum) value(name string) float64 {
 		} else {
 			return d
 		}
-	case s.Unit == "dB" || s.Variable == "leq":
+	case strings.HasPrefix(s.Unit, "dB") || s.Variable == "laeq":
 		return 10 * math.Log10(s.Power/n)
 	}
 	return s.Sum / n

@@ -30,7 +30,7 @@ var known = map[string]bounds{
 	"pm2_5":                     {0, 2000, 0},
 	"pm10":                      {0, 5000, 0},
 	"co2":                       {0, 40_000, 0},
-	"leq":                       {0, 140, 0},
+	"laeq":                      {0, 140, 0},
 }
 
 // flag judges a reading by itself and by the stream's reading before it.
