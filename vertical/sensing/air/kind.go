@@ -51,7 +51,7 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 			return nil, err
 		}
 	}
-	t := town{all, neighbourhoods(all), copies.NewSets(len(all))}
+	t := newTown(all)
 	same := t.copied()
 	terms := make([][]vertical.Term, len(all))
 	for i, r := range all {
@@ -129,7 +129,7 @@ var (
 
 // copied finds series that several devices signed: sample by sample, or the same
 // but for a little noise. It notes in the town which stations are one.
-func (t town) copied() []vertical.Term {
+func (t *town) copied() []vertical.Term {
 	series, byHour := make([][]copies.Sample, len(t.all)), make([][]copies.Sample, len(t.all))
 	for i, r := range t.all {
 		if s := r.series(); len(s) > 2*hours {

@@ -147,3 +147,25 @@ func TestOrder(t *testing.T) {
 		}
 	}
 }
+
+// A city: a thousand stations that report every ten minutes.
+func BenchmarkWeigh(b *testing.B) {
+	day := time.Date(2016, 4, 12, 0, 0, 0, 0, time.UTC)
+	rng := rand.New(rand.NewPCG(7, 7))
+	var stations []sensing.Station
+	for i := range 1000 {
+		var records []senml.Record
+		for m := range hours * 6 {
+			at := day.Add(time.Duration(m) * 10 * time.Minute)
+			course := math.Sin(float64(m) / 24)
+			records = append(records, senml.Record{Name: "pm2_5", Time: at, Value: 30 + 15*course + 5*rng.NormFloat64()},
+				senml.Record{Name: "temperature", Time: at, Value: 10 + 6*course + rng.NormFloat64()}, senml.Record{Name: "humidity", Time: at, Value: 50 + rng.Float64()})
+		}
+		stations = append(stations, station(fmt.Sprint("owner ", i), [2]float64{39.9 + 0.1*rng.Float64(), 116.3 + 0.1*rng.Float64()}, records))
+	}
+	for b.Loop() {
+		if _, err := (Kind{}).Weigh(b.Context(), window(day), stations); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -22,11 +22,29 @@ const (
 	closer      = 0.03     // mean difference, in parts of the value
 )
 
-// town is what stations are compared in.
+// town is what stations are compared in. It is for one goroutine.
 type town struct {
 	all   []*record
 	near  [][]int
 	alike copies.Sets
+	owner []int // number of each station's owner
+
+	turn        int   // of others
+	heard, told []int // turn in which an owner, a set was heard
+}
+
+func newTown(all []*record) *town {
+	t := &town{all: all, near: neighbourhoods(all), alike: copies.NewSets(len(all)), owner: make([]int, len(all)), heard: make([]int, len(all)), told: make([]int, len(all))}
+	number := map[string]int{}
+	for i, r := range all {
+		n, known := number[r.Owner]
+		if !known {
+			n = len(number)
+			number[r.Owner] = n
+		}
+		t.owner[i] = n
+	}
+	return t
 }
 
 // neighbourhoods lists for each station the others within the radius, by their ids.
@@ -74,15 +92,17 @@ func around(lat, lon float64, resolution int) []h3.Cell {
 // others are the medians, hour by hour, of a variable among the neighbours, one
 // voice for each owner and for each set of stations that are too alike; NaN where
 // fewer than leastOthers were heard.
-func (t town) others(i, v int) [hours]float64 {
+func (t *town) others(i, v int) [hours]float64 {
 	var out [hours]float64
+	values := make([]float64, 0, len(t.near[i]))
 	for h := range hours {
-		owners, sets := map[string]bool{t.all[i].Owner: true}, map[int]bool{t.alike.Find(i): true}
-		var values []float64
+		t.turn++
+		t.heard[t.owner[i]], t.told[t.alike.Find(i)] = t.turn, t.turn
+		values = values[:0]
 		for _, k := range t.near[i] {
-			o := t.all[k]
-			if set := t.alike.Find(k); !owners[o.Owner] && !sets[set] && o.good[v][h] {
-				owners[o.Owner], sets[set] = true, true
+			o, owner, set := t.all[k], t.owner[k], t.alike.Find(k)
+			if o.good[v][h] && t.heard[owner] != t.turn && t.told[set] != t.turn {
+				t.heard[owner], t.told[set] = t.turn, t.turn
 				values = append(values, o.mean[v][h])
 			}
 		}
@@ -102,7 +122,7 @@ func median(values []float64) float64 {
 // agreement compares the main variable of each hour with the others' median: by
 // how much it differs, and whether it goes up and down with theirs. Where there
 // are too few others the verdict is neutral.
-func (t town) agreement(i int) vertical.Term {
+func (t *town) agreement(i int) vertical.Term {
 	r := t.all[i]
 	main := r.main()
 	theirs := t.others(i, main)
@@ -153,7 +173,7 @@ const (
 
 // outdoors judges by the temperature, which in a room changes little and in winter
 // is far from the others'.
-func (t town) outdoors(i int) vertical.Term {
+func (t *town) outdoors(i int) vertical.Term {
 	temperatures := t.all[i].mean[temperature]
 	indoors := false
 	if mine := known(temperatures); len(mine) >= leastSpan && slices.Min(mine) >= indoorLow && slices.Max(mine) <= indoorHigh {
