@@ -2,6 +2,8 @@ package gnss
 
 import (
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,9 +62,25 @@ type player struct {
 	seen    [][]Minute // by witnesses
 }
 
+// hours of honest bases, by seed and place: they are made once.
+var made sync.Map
+
 func honest(name string, lat, lon float64, seed uint64) player {
 	at := orbit.ECEF(lat, lon, 500)
-	return player{name: name, owner: name, place: at, since: int64(10 + seed), minutes: minutesOf(gnsstest.Receiver{ID: int(seed), Place: at, Noise: 0.3, Kind: 7}, at, seed)}
+	type key struct {
+		at   [3]float64
+		seed uint64
+	}
+	minutes, ok := made.Load(key{at, seed})
+	if !ok {
+		minutes = minutesOf(gnsstest.Receiver{ID: int(seed), Place: at, Noise: 0.3, Kind: 7}, at, seed)
+		made.Store(key{at, seed}, minutes)
+	}
+	own := slices.Clone(minutes.([]Minute))
+	for i := range own {
+		own[i].Sample = slices.Clone(own[i].Sample)
+	}
+	return player{name: name, owner: name, place: at, since: int64(10 + seed), minutes: own}
 }
 
 func cellOf(at [3]float64) uint64 {
