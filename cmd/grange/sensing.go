@@ -23,7 +23,7 @@ func newSensing(g *globals) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}
-	c.AddCommand(newSensingQC(g), newSensingNTRIP(), newSensingCaster(g), newSensingBase(g), newSensingGateway(g), newSensingStation(g), newSensingImages(g))
+	c.AddCommand(newSensingQC(g), newSensingNTRIP(), newSensingCaster(g), newSensingBase(g), newSensingGateway(g), newSensingStation(g), newSensingImages(g), newSensingData(g))
 	return c
 }
 
