@@ -179,28 +179,39 @@ func compare(ears []*ear, together copies.Sets) {
 	by := levelsOf(all, meeting)
 	offsets := by.offsets()
 	for i, e := range ears {
+		own, verdicts := together.Find(i), map[hex]bool{}
 		e.good = slices.DeleteFunc(e.good, func(s Sample) bool {
-			here := by[s.hex(meeting)]
-			if len(here) <= leastOwners {
-				return false
+			h := s.hex(meeting)
+			bad, judged := verdicts[h]
+			if !judged {
+				bad = differs(by[h], s.Device, own, voice, offsets)
+				verdicts[h] = bad
 			}
-			heard := map[int][]float64{}
-			for d, level := range here {
-				if voice[d] != together.Find(i) {
-					heard[voice[d]] = append(heard[voice[d]], level+offsets[d])
-				}
-			}
-			var others []float64
-			for _, x := range heard {
-				others = append(others, median(x))
-			}
-			bad := len(others) >= leastOwners && math.Abs(here[s.Device]+offsets[s.Device]-median(others)) > mostApart
 			if bad {
 				e.faults[unlike]++
 			}
 			return bad
 		})
 	}
+}
+
+// differs reports whether a device's level is far from the median of the others'
+// in the same cell and hour, when there are enough of them.
+func differs(here map[[32]byte]float64, device [32]byte, own int, voice map[[32]byte]int, offsets map[[32]byte]float64) bool {
+	heard := map[int][]float64{}
+	for d, level := range here {
+		if voice[d] != own {
+			heard[voice[d]] = append(heard[voice[d]], level+offsets[d])
+		}
+	}
+	if len(heard) < leastOwners {
+		return false
+	}
+	others := make([]float64, 0, len(heard))
+	for _, x := range heard {
+		others = append(others, median(x))
+	}
+	return math.Abs(here[device]+offsets[device]-median(others)) > mostApart
 }
 
 // visits are the hexagons that a device walked through: where it stands, the

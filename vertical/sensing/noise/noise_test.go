@@ -294,3 +294,33 @@ func TestOffsetsAndMap(t *testing.T) {
 		t.Errorf("what two devices measured is told: %+v", two)
 	}
 }
+
+// Where three others measured, a level far from theirs is refused; where two did
+// it is not.
+func TestUnlikeTheOthers(t *testing.T) {
+	loud := func(samples []Sample) []Sample {
+		for i := range samples {
+			samples[i].Level = 100 + float64(i%7)
+		}
+		return samples
+	}
+	for _, tt := range []struct {
+		others int
+		earns  bool
+	}{{2, true}, {4, false}} {
+		stations := []sensing.Station{device(1, "loud", loud(walk(50, 9*time.Hour, 200, 0)))}
+		for i := range tt.others {
+			// The same way, some minutes apart, so that they are no company.
+			stations = append(stations, device(10+i, fmt.Sprint("other ", i), walk(50, 9*time.Hour+time.Duration(3*i+3)*time.Minute, 200, 0)))
+		}
+		got, parts := weights(t, stations)
+		if (got[0] > 10) != tt.earns {
+			t.Errorf("%d others: weight %d, %+v", tt.others, got[0], parts[0])
+		}
+		for i, w := range got[1:] {
+			if w == 0 && tt.others > 2 {
+				t.Errorf("honest device %d earns nothing: %+v", i, parts[i+1])
+			}
+		}
+	}
+}
