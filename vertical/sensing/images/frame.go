@@ -179,7 +179,7 @@ func Audit(f Frame, stored []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrUnlike, f.Key, err)
 	}
-	if seen != f.Seen {
+	if !seen.Like(f.Seen) {
 		return fmt.Errorf("%w: %s shows %+v, the record says %+v", ErrUnlike, f.Key, seen, f.Seen)
 	}
 	return nil

@@ -189,6 +189,11 @@ func TestAudit(t *testing.T) {
 	if err := Audit(f, got.JPEG); err != nil {
 		t.Error(err)
 	}
+	f.Seen.Light += 2
+	f.Seen.Hashes[1] ^= 3
+	if err := Audit(f, got.JPEG); err != nil {
+		t.Errorf("decoded a little otherwise: %v", err)
+	}
 	f.Seen.Light++
 	if err := Audit(f, got.JPEG); !errors.Is(err, ErrUnlike) {
 		t.Errorf("another brightness: %v", err)

@@ -35,7 +35,7 @@ func HashOf(g *image.Gray) Hash {
 	for y := range side {
 		for u := range across {
 			for x := range side {
-				rows[y][u] += small[y][x] * waves[u+1][x]
+				rows[y][u] += float64(small[y][x] * waves[u+1][x])
 			}
 		}
 	}
@@ -44,7 +44,7 @@ func HashOf(g *image.Gray) Hash {
 		for u := range across {
 			var sum float64
 			for y := range side {
-				sum += rows[y][u] * waves[v][y]
+				sum += float64(rows[y][u] * waves[v][y])
 			}
 			if sum > 0 {
 				h |= 1 << (v*across + u)

@@ -73,6 +73,24 @@ func Look(file []byte) (Seen, error) {
 	return s, nil
 }
 
+// Tolerances between two decoders of one file.
+const (
+	hashTolerance  = 2 // bits
+	lightTolerance = 2
+)
+
+// Like reports whether two looks may be at one file: programs decode a JPEG with
+// small differences.
+func (s Seen) Like(o Seen) bool {
+	for i, h := range s.Hashes {
+		if Distance(h, o.Hashes[i]) > hashTolerance {
+			return false
+		}
+	}
+	near := func(a, b uint8) bool { return max(a, b)-min(a, b) <= lightTolerance }
+	return s.Width == o.Width && s.Height == o.Height && near(s.Light, o.Light) && near(s.Sky, o.Sky)
+}
+
 // decode refuses what is too large before it is read.
 func decode(file []byte) (image.Image, error) {
 	if len(file) > MaxBytes {
