@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/ledger/api/devicepb"
@@ -24,12 +25,14 @@ import (
 )
 
 func newSensingGateway(g *globals) *cobra.Command {
-	var listen, mqtt, dir string
+	var listen, mqtt, dir, buyer, files string
 	c := &cobra.Command{
-		Use: "gateway", Short: "Take signed observations in over HTTP and MQTT", Args: cobra.NoArgs,
+		Use: "gateway", Short: "Take signed observations in and sell them, over HTTP and MQTT", Args: cobra.NoArgs,
 		Long: "Takes batches of readings in from devices that the ledger of --home knows: POST /v1/observations over HTTP,\n" +
-			"topic v1/obs/DEVICE over MQTT 3.1.1 and 5. A batch is answered when it survives a power cut.",
-		Example: "grange sensing gateway --home ~/.grange\n" +
+			"topic v1/obs/DEVICE over MQTT 3.1.1 and 5. A batch is answered when it survives a power cut.\n" +
+			"With --buyer, readings are given out and paid from a standing lease of that account of --home, whose token is in\n" +
+			"data/till/buyer.token of the directory; see \"grange sensing data\".",
+		Example: "grange sensing gateway --home ~/.grange --buyer buyer\n" +
 			"grange sensing gateway --listen 127.0.0.1:8086 --mqtt 127.0.0.1:1883 --dir /var/lib/grange/sensing",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return g.serving(c, func(ctx context.Context, l *client.Client, log *slog.Logger) error {
@@ -46,13 +49,28 @@ func newSensingGateway(g *globals) *cobra.Command {
 					dir = filepath.Join(g.home, "sensing-gateway")
 				}
 				fmt.Fprintf(c.ErrOrStderr(), "taking observations in on http://%s/v1/observations and mqtt://%s; Ctrl-C ends it\n", web.Addr(), broker.Addr())
-				return sensing.Gateway{Dir: dir, HTTP: web, MQTT: broker, Ledger: l, Logger: log}.Run(ctx)
+				gateway := sensing.Gateway{Dir: dir, HTTP: web, MQTT: broker, Ledger: l, Logger: log}
+				if buyer != "" {
+					k, err := g.account(buyer)
+					if err != nil {
+						return err
+					}
+					gateway.Buyers = []sensing.Buyer{{Name: "buyer", Account: ledgerport.New(l, k, nil), Escrow: local.DataEscrow}}
+				}
+				if files != "" {
+					if gateway.Files, err = evidence.Open(files); err != nil {
+						return cliout.Fail(cliout.Usage, err, c.CommandPath()+" --help")
+					}
+				}
+				return gateway.Run(ctx)
 			})
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8086", "address of HTTP")
 	c.Flags().StringVar(&mqtt, "mqtt", "127.0.0.1:1883", "address of MQTT")
 	c.Flags().StringVar(&dir, "dir", "", "directory of what was taken in (default: sensing-gateway in --home)")
+	c.Flags().StringVar(&buyer, "buyer", "", "account of the network whose lease pays for readings")
+	c.Flags().StringVar(&files, "files", "", "directory or http(s)://HOST/BUCKET[/PREFIX] that readings are kept in (default: in --dir)")
 	return c
 }
 

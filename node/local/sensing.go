@@ -106,9 +106,9 @@ func (e *env) sensingRole(name string) node.Role {
 	return nil
 }
 
-// dataEscrow is what the buyer's lease for readings begins with, in ucredit: five
+// DataEscrow is what the buyer's lease for readings begins with, in ucredit: five
 // million rows.
-const dataEscrow = 5_000_000
+const DataEscrow = 5_000_000
 
 // sensingGateway takes observations in and publishes them.
 func (e *env) sensingGateway() node.Role {
@@ -134,7 +134,7 @@ func (e *env) sensingGateway() node.Role {
 		if err != nil {
 			return err
 		}
-		g.Buyers = []sensing.Buyer{{Name: "buyer", Account: ledgerport.New(g.Ledger, buyer, nil), Escrow: dataEscrow}}
+		g.Buyers = []sensing.Buyer{{Name: "buyer", Account: ledgerport.New(g.Ledger, buyer, nil), Escrow: DataEscrow}}
 		return g.Run(ctx)
 	})
 }

@@ -23,7 +23,8 @@ import (
 
 // DataConfig is what it takes to sell what a gateway took in.
 type DataConfig struct {
-	Dir     string // of the store and the till
+	Dir     string         // of the store and the till
+	Files   evidence.Store // where readings are kept; nil: in Dir
 	Log     store.Source
 	Ledger  *client.Client
 	Archive *evidence.Archive // where batches are published; nil: nothing is proven
@@ -43,7 +44,7 @@ type Data struct {
 // OpenData opens store and till. Close them in the end.
 func OpenData(ctx context.Context, cfg DataConfig) (*Data, error) {
 	s, err := store.Open(ctx, store.Config{
-		Dir: filepath.Join(cfg.Dir, "store"), ChainID: cfg.Ledger.ChainID(), Registry: NewRegistry(cfg.Ledger), Kinds: cfg.Kinds, Logger: cfg.Logger,
+		Dir: filepath.Join(cfg.Dir, "store"), Files: cfg.Files, ChainID: cfg.Ledger.ChainID(), Registry: NewRegistry(cfg.Ledger), Kinds: cfg.Kinds, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

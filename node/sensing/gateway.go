@@ -32,6 +32,7 @@ type Gateway struct {
 	Ledger     *client.Client
 	Archive    *evidence.Archive // where batches are published; nil: nowhere, nobody is rewarded
 	Buyers     []Buyer           // whose leases pay for readings that are given out
+	Files      evidence.Store    // where readings are kept; nil: in Dir
 	Logger     *slog.Logger
 	Ready      func() // called when both doors are open; may be nil
 }
@@ -55,7 +56,7 @@ func (g Gateway) Run(ctx context.Context) error {
 	}
 	defer func() { _ = s.Close() }()
 	data, err := OpenData(ctx, DataConfig{
-		Dir: filepath.Join(g.Dir, "data"), Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Logger: g.Logger,
+		Dir: filepath.Join(g.Dir, "data"), Files: g.Files, Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Logger: g.Logger,
 	})
 	if err != nil {
 		return err
