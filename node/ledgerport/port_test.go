@@ -40,6 +40,7 @@ func begin(t *testing.T) world {
 	_, err := server.InitHome(t.Context(), home, server.LocalGenesis{
 		Balances: []server.Balance{give(sponsor, 1e12), give(owner, bond), give(buyer, 1e13)},
 		Modules: map[string]json.RawMessage{
+			"device": issuers(sponsor),
 			"oracle": json.RawMessage(`{"params":{"epoch_seconds":"2"}}`),
 			"credit": json.RawMessage(`{"params":{"round_seconds":"1"},"price":{"last":"1000000","average":"65536000000","updated":"` + unix() + `"}}`),
 		},
@@ -104,6 +105,7 @@ func TestLifeOfADeviceAndALease(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	device, supply := w.onboard(t, ctx)
+	w.attest(t, ctx, device)
 	offer := w.buy(t, ctx, device)
 	w.trade(t, ctx, offer, supply)
 }
