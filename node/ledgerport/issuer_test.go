@@ -23,7 +23,7 @@ func issuers(k key.Key) json.RawMessage {
 }
 
 // attest has the sponsor, an issuer, attest a device twice and revoke it, with
-// the owner as the one who carries it to the ledger.
+// the buyer as the one who carries it to the ledger.
 func (w world) attest(t *testing.T, ctx context.Context, id [32]byte) {
 	t.Helper()
 	a := device.Attestation{Kind: device.SubjectDevice, Subject: id[:], Claim: [32]byte{1}, Level: 2, Expires: time.Now().Add(time.Hour).Unix()}
