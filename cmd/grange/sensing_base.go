@@ -67,7 +67,7 @@ func newSensingBase(g *globals) *cobra.Command {
 	c.Flags().StringVar(&f.owner, "owner", "buyer", "account of the network that the device belongs to")
 	c.Flags().Float64Var(&f.lat, "lat", 0, "degrees north of the antenna")
 	c.Flags().Float64Var(&f.lon, "lon", 0, "degrees east")
-	c.Flags().Uint64Var(&f.bond, "bond", 1_000_000, "ugrain behind the offer; 0: no offer")
+	c.Flags().Uint64Var(&f.bond, "bond", 1_000_000_000, "ugrain behind the offer; 0: no offer")
 	c.Flags().BoolVar(&f.old, "v1", false, "push by NTRIP version 1")
 	return c
 }
