@@ -313,25 +313,30 @@ func (r *running) signsTwice(i int, stolen string) error {
 		return err
 	}
 	thief := privval.LoadFilePVEmptyState(stolen, "").Key
-	height := r.height(0) - 1
-	commit, err := rpc.Commit(r.Context(), &height)
-	if err != nil {
-		return err
+	first, size := 1, 100
+	var honest *cmttypes.Vote // of the newest block that the validator has signed
+	var set *cmttypes.ValidatorSet
+	height := r.height(0)
+	for honest == nil || honest.BlockID.IsZero() {
+		if height--; height < 1 {
+			return fmt.Errorf("validator %d has signed no block", i+1)
+		}
+		commit, err := rpc.Commit(r.Context(), &height)
+		if err != nil {
+			return err
+		}
+		listed, err := rpc.Validators(r.Context(), &height, &first, &size)
+		if err != nil {
+			return err
+		}
+		set = &cmttypes.ValidatorSet{Validators: listed.Validators}
+		if index, _ := set.GetByAddress(thief.Address); index >= 0 {
+			honest = commit.Commit.GetVote(index)
+		}
 	}
 	block, err := rpc.Block(r.Context(), &height)
 	if err != nil {
 		return err
-	}
-	first, size := 1, 100
-	listed, err := rpc.Validators(r.Context(), &height, &first, &size)
-	if err != nil {
-		return err
-	}
-	set := &cmttypes.ValidatorSet{Validators: listed.Validators}
-	index, _ := set.GetByAddress(thief.Address)
-	honest := commit.Commit.GetVote(index)
-	if honest == nil || honest.BlockID.IsZero() {
-		return fmt.Errorf("validator %d has not signed block %d", i+1, height)
 	}
 	other := honest.Copy()
 	other.BlockID.Hash = bytes.Repeat([]byte{1}, len(other.BlockID.Hash))
