@@ -82,6 +82,7 @@ func (b Base) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	given := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	handed := make(chan error, 1)
@@ -93,7 +94,11 @@ func (b Base) Run(ctx context.Context) error {
 	err = x.run(ctx)
 	x.hangUp()
 	cancel()
-	return errors.Join(err, <-handed)
+	err = errors.Join(err, <-handed)
+	if err == nil && given.Err() == nil { // the source has ended: so must what was signed of it
+		err = s.Flush(given)
+	}
+	return err
 }
 
 // basing is a base at work.
