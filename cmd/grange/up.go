@@ -157,28 +157,28 @@ func explainOpen(g *globals, err error) error {
 func welcome(w io.Writer, g *globals, e local.Endpoints) {
 	c := cliout.ColorsFor(w)
 	fmt.Fprintf(w, "\n%s\n\n", c.Bold("The network is ready."))
-	caster := "none"
-	if n := e.NTRIP; n != nil {
-		caster = fmt.Sprintf("%s, mount %s or NEAR, user %s, password %s", n.URL, n.Mount, n.RoverUser, n.RoverPassword)
+	pairs := [][2]string{
+		{"explorer", c.Cyan(e.Explorer)},
+		{"status page", c.Cyan(e.Status)},
+		{"S3", c.Cyan(e.S3.URL)},
+		{"S3 region", e.S3.Region},
+		{"S3 access key", e.S3.AccessKey},
+		{"S3 secret key", e.S3.SecretKey},
 	}
-	_ = cliout.Pairs(w,
-		[2]string{"explorer", c.Cyan(e.Explorer)},
-		[2]string{"status page", c.Cyan(e.Status)},
-		[2]string{"S3", c.Cyan(e.S3.URL)},
-		[2]string{"S3 region", e.S3.Region},
-		[2]string{"S3 access key", e.S3.AccessKey},
-		[2]string{"S3 secret key", e.S3.SecretKey},
-		[2]string{"observations", e.Data + "  mqtt://" + e.MQTT},
-		[2]string{"weather console", "reports to " + e.Station},
-		[2]string{"NTRIP", caster},
-		[2]string{"ledger RPC", e.RPC},
-		[2]string{"ledger REST", e.REST},
-		[2]string{"ledger gRPC", e.GRPC})
+	if e.Data != "" { // a network from before there were observations has none
+		pairs = append(pairs, [2]string{"observations", e.Data + "  mqtt://" + e.MQTT}, [2]string{"weather console", "reports to " + e.Station})
+	}
+	if n := e.NTRIP; n != nil {
+		pairs = append(pairs, [2]string{"NTRIP", fmt.Sprintf("%s, mount %s or NEAR, user %s, password %s", n.URL, n.Mount, n.RoverUser, n.RoverPassword)})
+	}
+	_ = cliout.Pairs(w, append(pairs, [2]string{"ledger RPC", e.RPC}, [2]string{"ledger REST", e.REST}, [2]string{"ledger gRPC", e.GRPC})...)
 	fmt.Fprintf(w, "\n%s\n", c.Bold("Try, in another terminal:"))
 	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n", e.S3.AccessKey, e.S3.SecretKey, e.S3.Region)
 	fmt.Fprintf(w, "  aws --endpoint-url %s s3 mb s3://first && aws --endpoint-url %s s3 cp --recursive . s3://first/\n", e.S3.URL, e.S3.URL)
 	fmt.Fprintf(w, "  %s lease list%s\n", program(), g.homeFlag())
-	fmt.Fprintf(w, "  curl '%s/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50&windspeedmph=5'\n", e.Station)
+	if e.Station != "" {
+		fmt.Fprintf(w, "  curl '%s/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50&windspeedmph=5'\n", e.Station)
+	}
 	fmt.Fprintf(w, "\n%s\n", c.Dim("Ctrl-C stops it. Keys and phrase are in "+filepath.Join(g.home, "keys")+"."))
 }
 

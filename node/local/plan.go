@@ -64,7 +64,7 @@ func (p *Plan) all() []ProviderPlan {
 		out = append(out, p.Notary.Providers...)
 	}
 	if p.Sensing != nil {
-		out = append(append(out, p.Sensing.Station, p.Sensing.Base), p.Sensing.Replayed...)
+		out = append(append(out, p.Sensing.Station, p.Sensing.Base, p.Sensing.Witness), p.Sensing.Replayed...)
 	}
 	return out
 }

@@ -24,6 +24,7 @@ const (
 	StationName = "station-01"
 	CasterName  = "ntrip-caster"
 	BaseName    = "base-01"
+	WitnessName = "witness-01"
 )
 
 // DemoWeather is the demonstration with 12 weather stations.
@@ -35,11 +36,13 @@ type SensingPlan struct {
 	MQTT int `json:"mqtt_port"`
 	// Station signs for a weather console; its port is where the console reports.
 	Station ProviderPlan `json:"station"`
-	// NTRIP is the caster's port, Base a device that may push its stream there, and
-	// Rover the account that pays for the streams of one rover.
-	NTRIP int          `json:"ntrip_port"`
-	Base  ProviderPlan `json:"base"`
-	Rover Account      `json:"rover"`
+	// NTRIP is the caster's port, Base a device that may push its stream there,
+	// Witness one that signs what was pushed, and Rover the account that pays for the
+	// streams of one rover.
+	NTRIP   int          `json:"ntrip_port"`
+	Base    ProviderPlan `json:"base"`
+	Witness ProviderPlan `json:"witness"`
+	Rover   Account      `json:"rover"`
 	// Replayed are the stations of the demonstration, and when their series began.
 	Replayed []ProviderPlan `json:"replayed,omitempty"`
 	Began    time.Time      `json:"replay_began,omitzero"`
@@ -52,6 +55,9 @@ func (p *Plan) createSensing(m *accountMaker, demo string) (err error) {
 		return err
 	}
 	if s.Base, err = m.provider(BaseName); err != nil {
+		return err
+	}
+	if s.Witness, err = m.provider(WitnessName); err != nil {
 		return err
 	}
 	if s.Rover, err = m.account(roverName); err != nil {
@@ -233,6 +239,9 @@ func (e *env) caster() node.Role {
 			return err
 		}
 		if _, err := e.enter(ctx, c.Ledger, plan.Base, "gnss-base"); err != nil {
+			return err
+		}
+		if c.Witness, err = e.enter(ctx, c.Ledger, plan.Witness, "gnss-witness"); err != nil {
 			return err
 		}
 		rover, err := plan.Rover.load(e.home)
