@@ -79,18 +79,19 @@ func (m Measurement) in(ctx context.Context, s Settings) (rows []Row, err error)
 func (r Row) String() string {
 	target, met, bound, ratio := "", "", "", ""
 	if r.Target != 0 {
-		target, met = human(r.Target)+" "+r.Unit, "met"
+		target, met = Human(r.Target)+" "+r.Unit, "met"
 		if r.Less && r.Ours > r.Target || !r.Less && r.Ours < r.Target {
 			met = "missed"
 		}
 	}
 	if r.Bound != 0 {
-		bound, ratio = human(r.Bound)+" "+r.Unit, fmt.Sprintf("%.2f", r.Ours/r.Bound)
+		bound, ratio = Human(r.Bound)+" "+r.Unit, fmt.Sprintf("%.2f", r.Ours/r.Bound)
 	}
-	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s |", r.What, human(r.Ours), r.Unit, target, met, bound, ratio, r.BoundIs)
+	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s |", r.What, Human(r.Ours), r.Unit, target, met, bound, ratio, r.BoundIs)
 }
 
-func human(v float64) string {
+// Human writes a figure with three digits.
+func Human(v float64) string {
 	switch {
 	case v >= 10_000:
 		return fmt.Sprintf("%.1f k", v/1000)

@@ -12,6 +12,7 @@ import (
 
 	coredevice "github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/core/merkle"
+	"github.com/grange-network/grange/internal/benchtable"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
 )
@@ -52,10 +53,10 @@ func claim(ctx context.Context, s settings, dir string) (rows []row, err error) 
 	if err != nil {
 		return nil, err
 	}
-	leaves := human(float64(len(tree.Leaves())))
+	leaves := benchtable.Human(float64(len(tree.Leaves())))
 	return []row{
-		{what: "a claim in its own transaction, tree of " + leaves + " leaves: execution and commit", unit: "CPU-ms", ours: 1_000 / one, target: 1, less: true, bound: 1_000 / proof, boundIs: "verifying its proof alone"},
-		{what: fmt.Sprintf("claims executed, %d to a transaction, per CPU-second", claimBatch), unit: "/s", ours: many, target: 10_000, bound: proof, boundIs: "their proofs alone"},
+		{What: "a claim in its own transaction, tree of " + leaves + " leaves: execution and commit", Unit: "CPU-ms", Ours: 1_000 / one, Target: 1, Less: true, Bound: 1_000 / proof, BoundIs: "verifying its proof alone"},
+		{What: fmt.Sprintf("claims executed, %d to a transaction, per CPU-second", claimBatch), Unit: "/s", Ours: many, Target: 10_000, Bound: proof, BoundIs: "their proofs alone"},
 	}, nil
 }
 

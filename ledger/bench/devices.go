@@ -15,6 +15,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	coredevice "github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/internal/benchtable"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/app"
 )
@@ -54,27 +55,27 @@ func devices(ctx context.Context, s settings, dir string) ([]row, error) {
 	if err := w.rest(dir); err != nil {
 		return nil, err
 	}
-	count := human(float64(n)) + " registered devices"
+	count := benchtable.Human(float64(n)) + " registered devices"
 	mb := func(bytes int64) float64 { return float64(bytes) / 1e6 }
-	newest := row{what: count + " on disk, newest state", unit: "MB", ours: mb(size(dir) - empty), less: true, bound: mb(raw), boundIs: "keys and values of the module, no tree"}
-	return append(newest.extrapolated(n),
-		row{what: count + " on disk, every state since the first kept", unit: "MB", ours: mb(all), bound: mb(raw), boundIs: "the same"},
-		row{what: "devices registered, 100 to a transaction, per CPU-second", unit: "/s", ours: cost.perCPU(n)},
+	newest := row{What: count + " on disk, newest state", Unit: "MB", Ours: mb(size(dir) - empty), Less: true, Bound: mb(raw), BoundIs: "keys and values of the module, no tree"}
+	return append(extrapolated(newest, n),
+		row{What: count + " on disk, every state since the first kept", Unit: "MB", Ours: mb(all), Bound: mb(raw), BoundIs: "the same"},
+		row{What: "devices registered, 100 to a transaction, per CPU-second", Unit: "/s", Ours: cost.perCPU(n)},
 	), nil
 }
 
 // extrapolated is the row, with another for a million devices where n are fewer:
 // their target holds for what is measured or, if it says so, multiplied.
-func (r row) extrapolated(n int) []row {
+func extrapolated(r row, n int) []row {
 	const million, target = 1_000_000, 700
 	if n >= million {
-		r.target = target
+		r.Target = target
 		return []row{r}
 	}
 	times := float64(million) / float64(n)
 	more := r
-	more.what = fmt.Sprintf("1,000,000 registered devices on disk, newest state: extrapolated, %.0f times the above", times)
-	more.ours, more.bound, more.target = r.ours*times, r.bound*times, target
+	more.What = fmt.Sprintf("1,000,000 registered devices on disk, newest state: extrapolated, %.0f times the above", times)
+	more.Ours, more.Bound, more.Target = r.Ours*times, r.Bound*times, target
 	return []row{r, more}
 }
 

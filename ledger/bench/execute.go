@@ -31,8 +31,8 @@ func execute(ctx context.Context, s settings, dir string) (rows []row, err error
 		return nil, err
 	}
 	return []row{{
-		what: "transfers executed, one to a transaction, per CPU-second", unit: "/s", ours: single, target: 2_200,
-		bound: w.verifications(s.of(5_000)), boundIs: "their secp256k1 signatures alone",
+		What: "transfers executed, one to a transaction, per CPU-second", Unit: "/s", Ours: single, Target: 2_200,
+		Bound: w.verifications(s.of(5_000)), BoundIs: "their secp256k1 signatures alone",
 	}}, nil
 }
 
@@ -57,9 +57,9 @@ func batches(ctx context.Context, s settings, dir string) (rows []row, err error
 	if err != nil {
 		return rows, err
 	}
-	rows = append(rows, row{what: "transfers executed, 100 messages to a transaction, per CPU-second", unit: "/s", ours: separate, target: 10_000, bound: direct, boundIs: bank})
+	rows = append(rows, row{What: "transfers executed, 100 messages to a transaction, per CPU-second", Unit: "/s", Ours: separate, Target: 10_000, Bound: direct, BoundIs: bank})
 	joint, err := w.run(ctx, s.of(400), batch, func(from *account, to []*account) []sdk.Msg { return []sdk.Msg{sendAll(from, to)} })
-	return append(rows, row{what: "transfers executed, one message to 100 receivers, per CPU-second", unit: "/s", ours: joint, target: 10_000, bound: direct, boundIs: bank}), err
+	return append(rows, row{What: "transfers executed, one message to 100 receivers, per CPU-second", Unit: "/s", Ours: joint, Target: 10_000, Bound: direct, BoundIs: bank}), err
 }
 
 // run executes n transactions to size receivers each and returns the transfers

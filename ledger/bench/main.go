@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
-	"runtime"
 	"runtime/pprof"
 
+	"github.com/grange-network/grange/internal/benchtable"
 	"github.com/grange-network/grange/ledger/server"
 )
 
@@ -66,15 +64,7 @@ func (s settings) of(n int) int {
 	return n
 }
 
-// row is one line of the table.
-type row struct {
-	what, unit string
-	ours       float64
-	target     float64 // 0 for none
-	less       bool    // less is better
-	bound      float64 // 0 for none
-	boundIs    string
-}
+type row = benchtable.Row
 
 // measurement gives rows; name selects it.
 type measurement struct {
@@ -95,59 +85,11 @@ var measurements = []measurement{
 }
 
 func run(ctx context.Context, out io.Writer, s settings, only string) error {
-	pattern, err := regexp.Compile(only)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "| what | ours | target | | bound | ratio | the bound is |\n|---|---:|---:|---|---:|---:|---|\n")
+	var all []benchtable.Measurement
 	for _, m := range measurements {
-		if !pattern.MatchString(m.name) {
-			continue
-		}
-		rows, err := m.in(ctx, s)
-		for _, r := range rows {
-			fmt.Fprintln(out, r)
-		}
-		if err != nil {
-			return fmt.Errorf("measure %s: %w", m.name, err)
-		}
-		runtime.GC()
+		all = append(all, benchtable.Measurement{Name: m.name, Run: func(ctx context.Context, _ benchtable.Settings, dir string) ([]row, error) {
+			return m.run(ctx, s, dir)
+		}})
 	}
-	return nil
-}
-
-// in runs the measurement in a folder of its own.
-func (m measurement) in(ctx context.Context, s settings) (rows []row, err error) {
-	dir, err := os.MkdirTemp("", "grange-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	fmt.Fprintf(os.Stderr, "measuring %s\n", m.name)
-	return m.run(ctx, s, dir)
-}
-
-// String is the row in Markdown.
-func (r row) String() string {
-	target, met, bound, ratio := "", "", "", ""
-	if r.target != 0 {
-		target, met = human(r.target)+" "+r.unit, "met"
-		if r.less && r.ours > r.target || !r.less && r.ours < r.target {
-			met = "missed"
-		}
-	}
-	if r.bound != 0 {
-		bound, ratio = human(r.bound)+" "+r.unit, fmt.Sprintf("%.2f", r.ours/r.bound)
-	}
-	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s |", r.what, human(r.ours), r.unit, target, met, bound, ratio, r.boundIs)
-}
-
-func human(v float64) string {
-	switch {
-	case v >= 10_000:
-		return fmt.Sprintf("%.1f k", v/1000)
-	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
-	}
-	return fmt.Sprintf("%.3g", v)
+	return benchtable.Run(ctx, out, benchtable.Settings{Quick: s.quick}, only, all)
 }

@@ -30,7 +30,7 @@ func peers(ctx context.Context, s settings, _ string) ([]row, error) {
 		return nil, fmt.Errorf("read what %s measured: %w", s.peers, err)
 	}
 	return []row{{
-		what: "peer: go-ethereum simulated, transfers executed, per CPU-second", unit: "/s", ours: r.PerCPU,
-		bound: r.Verifications, boundIs: "its signatures alone (C library)",
+		What: "peer: go-ethereum simulated, transfers executed, per CPU-second", Unit: "/s", Ours: r.PerCPU,
+		Bound: r.Verifications, BoundIs: "its signatures alone (C library)",
 	}}, nil
 }

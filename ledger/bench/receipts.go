@@ -15,6 +15,7 @@ import (
 	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/core/score"
+	"github.com/grange-network/grange/internal/benchtable"
 	"github.com/grange-network/grange/ledger/chain"
 )
 
@@ -59,12 +60,12 @@ func receipts(_ context.Context, s settings, _ string) ([]row, error) {
 		_, err := parallel(n, func(from, to int) ([]struct{}, error) { return nil, library(batch[from:to]) })
 		return err
 	})
-	what := fmt.Sprintf("%s receipts verified, scored and rooted (%s leaves)", human(float64(n)), human(float64(len(before.Leaves))))
+	what := fmt.Sprintf("%s receipts verified, scored and rooted (%s leaves)", benchtable.Human(float64(n)), benchtable.Human(float64(len(before.Leaves))))
 	bound := "their signatures straight into curve25519-voi"
 	target := 30 * float64(n) / 1_000_000
 	return []row{
-		{what: what + fmt.Sprintf(", on %d cores", runtime.NumCPU()), unit: "s", ours: took.wall.Seconds(), target: target, less: true, bound: bare.wall.Seconds(), boundIs: bound},
-		{what: what + ", processor", unit: "CPU-s", ours: took.cpu.Seconds(), target: 2 * target, less: true, bound: bare.cpu.Seconds(), boundIs: bound},
+		{What: what + fmt.Sprintf(", on %d cores", runtime.NumCPU()), Unit: "s", Ours: took.wall.Seconds(), Target: target, Less: true, Bound: bare.wall.Seconds(), BoundIs: bound},
+		{What: what + ", processor", Unit: "CPU-s", Ours: took.cpu.Seconds(), Target: 2 * target, Less: true, Bound: bare.cpu.Seconds(), BoundIs: bound},
 	}, err
 }
 

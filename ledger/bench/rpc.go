@@ -35,10 +35,10 @@ func rpc(ctx context.Context, s settings, dir string) ([]row, error) {
 	}
 	ours, err := transferRate(ctx, filepath.Join(dir, "ours"), 1, n)
 	return []row{{
-		what: "transfers through one node's RPC, blocks of 1 s, load on the same cores", unit: "/s", ours: ours.rate, target: 1_000,
-		bound: bare.rate, boundIs: kvstoreIs,
+		What: "transfers through one node's RPC, blocks of 1 s, load on the same cores", Unit: "/s", Ours: ours.rate, Target: 1_000,
+		Bound: bare.rate, BoundIs: kvstoreIs,
 	}, {
-		what: "the same, per CPU-second of the node", unit: "/s", ours: ours.perCPU, bound: bare.perCPU, boundIs: kvstoreIs,
+		What: "the same, per CPU-second of the node", Unit: "/s", Ours: ours.perCPU, Bound: bare.perCPU, BoundIs: kvstoreIs,
 	}}, err
 }
 
@@ -54,10 +54,10 @@ func four(ctx context.Context, s settings, dir string) ([]row, error) {
 	alone, err := transferRate(ctx, filepath.Join(dir, "one"), 1, n)
 	const oneIs = "one node under the same load; four execute everything four times"
 	return []row{{
-		what: fmt.Sprintf("transfers through four validators on %d cores", runtime.NumCPU()), unit: "/s", ours: ours.rate, target: 400,
-		bound: alone.rate, boundIs: oneIs,
+		What: fmt.Sprintf("transfers through four validators on %d cores", runtime.NumCPU()), Unit: "/s", Ours: ours.rate, Target: 400,
+		Bound: alone.rate, BoundIs: oneIs,
 	}, {
-		what: "the same, per CPU-second of the four", unit: "/s", ours: ours.perCPU, bound: alone.perCPU, boundIs: oneIs,
+		What: "the same, per CPU-second of the four", Unit: "/s", Ours: ours.perCPU, Bound: alone.perCPU, BoundIs: oneIs,
 	}}, err
 }
 

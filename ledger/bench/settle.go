@@ -60,8 +60,8 @@ func settle(ctx context.Context, s settings, dir string) (rows []row, err error)
 	blocks := percentile99(all, func(w waited) float64 { return float64(w.blocks) })
 	seconds := percentile99(all, func(w waited) float64 { return w.time.Seconds() })
 	return []row{
-		{what: fmt.Sprintf("a settlement waits, p99 of %d beside 100 transfers a second", len(all)), unit: "blocks", ours: blocks, target: 2, less: true, bound: 1, boundIs: "the next block"},
-		{what: "the same, simulation and signing included", unit: "s", ours: seconds, bound: 1, boundIs: "the pause between blocks"},
+		{What: fmt.Sprintf("a settlement waits, p99 of %d beside 100 transfers a second", len(all)), Unit: "blocks", Ours: blocks, Target: 2, Less: true, Bound: 1, BoundIs: "the next block"},
+		{What: "the same, simulation and signing included", Unit: "s", Ours: seconds, Bound: 1, BoundIs: "the pause between blocks"},
 	}, nil
 }
 

@@ -63,7 +63,9 @@ func (p *Plan) createSensing(m *accountMaker, demo string) (err error) {
 	if s.Rover, err = m.account(roverName); err != nil {
 		return err
 	}
-	s.Station.Cell, s.Base.Cell = placeOf(0), placeOf(0)
+	for _, pr := range []*ProviderPlan{&s.Station, &s.Base, &s.Witness} {
+		pr.Cell = placeOf(0)
+	}
 	if demo == DemoWeather {
 		if err := s.createReplays(m); err != nil {
 			return err
