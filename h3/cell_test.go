@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,4 +161,52 @@ func FuzzParse(f *testing.F) {
 			c.Outline()
 		}
 	})
+}
+
+// Around the twelve pentagons the finer cells do not meet exactly; their outline is
+// one ring all the same, and the same one each time.
+func TestPentagonsAreDrawn(t *testing.T) {
+	all := ancestors(Cell.pentagon)
+	if len(all) != 12 {
+		t.Fatalf("%d pentagons found", len(all))
+	}
+	for _, p := range all {
+		for r := 1; r <= PublishedResolution; r++ {
+			c := p
+			for range r {
+				c = c.Children()[0]
+			}
+			if !c.pentagon() {
+				t.Fatalf("%s, the middle of %s, is no pentagon", c, p)
+			}
+			ring := c.Outline()
+			if again := c.Outline(); !slices.Equal(ring, again) {
+				t.Errorf("%s is drawn with %d corners and then with %d others", c, len(ring), len(again))
+			}
+			for _, child := range c.Children() {
+				for _, finer := range child.Children() {
+					for _, device := range finer.Children() {
+						la, ln := device.Centre()
+						if !inside(ring, Point{la, ln}) {
+							t.Errorf("%s at %f %f lies outside of %s, drawn with %d corners", device, la, ln, c, len(ring))
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// ancestors are the cells of resolution 0 that want accepts.
+func ancestors(want func(Cell) bool) (out []Cell) {
+	seen := map[Cell]bool{}
+	for lat := -90.0; lat <= 90; lat += 2 {
+		for lng := -180.0; lng < 180; lng += 2 {
+			if c := At(lat, lng, 0); !seen[c] && want(c) {
+				out = append(out, c)
+				seen[c] = true
+			}
+		}
+	}
+	return out
 }

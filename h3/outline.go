@@ -1,6 +1,7 @@
 package h3
 
 import (
+	"maps"
 	"math"
 	"slices"
 )
@@ -190,19 +191,57 @@ func outline(cells []Cell) []Point {
 			}
 		}
 	}
-	next := make(map[int]int, len(sides))
-	start := len(points)
-	for s := range sides {
-		next[s[0]] = s[1]
-		start = min(start, s[0])
-	}
 	var out []Point
-	for at, n := start, 0; n < len(next); n++ {
-		lat, lng := points[at].degrees()
+	for _, n := range longest(rings(sides), points) {
+		lat, lng := points[n].degrees()
 		out = append(out, Point{lat, lng})
-		if at = next[at]; at == start {
-			break
+	}
+	return out
+}
+
+// rings orders sides into closed rings. Sides that meet in a point where more than
+// two of them end are taken apart there. The order of the rings is that of their
+// lowest point.
+func rings(sides map[[2]int]bool) (out [][]int) {
+	next := make(map[int][]int, len(sides))
+	for s := range sides {
+		next[s[0]] = append(next[s[0]], s[1])
+	}
+	for _, to := range next {
+		slices.Sort(to)
+	}
+	for _, start := range slices.Sorted(maps.Keys(next)) {
+		for len(next[start]) > 0 {
+			var path []int
+			for at := start; len(next[at]) > 0; {
+				path = append(path, at)
+				to := next[at][0]
+				next[at] = next[at][1:]
+				if i := slices.Index(path, to); i >= 0 {
+					out = append(out, slices.Clone(path[i:]))
+					path = path[:i]
+				}
+				at = to
+			}
 		}
 	}
 	return out
+}
+
+// longest is the ring that goes around the others: by its length. Around a
+// pentagon the cells of a finer resolution do not meet exactly, and the gaps
+// between them are rings of their own.
+func longest(all [][]int, points []vec) (best []int) {
+	var most float64
+	for _, r := range all {
+		var length float64
+		for i, n := range r {
+			d := points[n].unit().sub(points[r[(i+1)%len(r)]].unit())
+			length += math.Sqrt(d.dot(d))
+		}
+		if length > most {
+			best, most = r, length
+		}
+	}
+	return best
 }
