@@ -1,10 +1,13 @@
 package layout
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
-	"os/exec"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,23 +56,53 @@ type pkg struct {
 	Imports    []string
 }
 
+// packages reads what every package imports, tests aside. It reads the files
+// itself: what a test has opened is what its cached result depends on.
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...")
-	out, err := cmd.Output()
+	const root = "../.."
+	found := map[string]map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch name := d.Name(); {
+		case err != nil:
+			return err
+		case d.IsDir():
+			if path != root && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata" || exists(filepath.Join(path, "go.mod"))) {
+				return filepath.SkipDir
+			}
+			return nil
+		case !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		if found[dir] == nil {
+			found[dir] = map[string]bool{}
+		}
+		for _, i := range f.Imports {
+			found[dir][strings.Trim(i.Path.Value, `"`)] = true
+		}
+		return nil
+	})
 	if err != nil {
-		t.Fatalf("list packages: %v", err)
+		t.Fatalf("read the packages: %v", err)
 	}
 	var all []pkg
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p pkg
-		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			return all
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, p)
+	for dir, imports := range found {
+		all = append(all, pkg{module + filepath.ToSlash(dir), slices.Sorted(maps.Keys(imports))})
 	}
+	return all
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func level(path string) (int, bool) {
@@ -82,10 +115,15 @@ func level(path string) (int, bool) {
 	return found, best >= 0
 }
 
+// conformance is what every vertical is held to: the one that they share.
+const conformance = "conformance"
+
+// vertical is the vertical that path belongs to, empty for what is of none.
 func vertical(path string) string {
 	if rest, ok := strings.CutPrefix(path, "vertical/"); ok {
-		name, _, _ := strings.Cut(rest, "/")
-		return name
+		if name, _, _ := strings.Cut(rest, "/"); name != conformance {
+			return name
+		}
 	}
 	return ""
 }
