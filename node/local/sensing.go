@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/ledger/api/devicepb"
@@ -240,17 +242,21 @@ func (e *env) caster() node.Role {
 		if c.Secret, err = sensing.Secret(filepath.Join(e.home, "data", SensingName)); err != nil {
 			return err
 		}
-		if _, err := e.enter(ctx, c.Ledger, plan.Base, "gnss-base"); err != nil {
-			return err
-		}
-		if c.Witness, err = e.enter(ctx, c.Ledger, plan.Witness, "gnss-witness"); err != nil {
-			return err
-		}
 		rover, err := plan.Rover.load(e.home)
 		if err != nil {
 			return err
 		}
-		if err := ledgerport.New(c.Ledger, rover, nil).Buy(ctx, 2*roverEscrow); err != nil {
+		first, enterCtx := errgroup.WithContext(ctx)
+		first.Go(func() error {
+			_, err := e.enter(enterCtx, c.Ledger, plan.Base, "gnss-base")
+			return err
+		})
+		first.Go(func() (err error) {
+			c.Witness, err = e.enter(enterCtx, c.Ledger, plan.Witness, "gnss-witness")
+			return err
+		})
+		first.Go(func() error { return ledgerport.New(c.Ledger, rover, nil).Buy(enterCtx, 2*roverEscrow) })
+		if err := first.Wait(); err != nil {
 			return err
 		}
 		c.Rovers = []sensing.Rover{sensing.RoverAccount(roverName, c.Ledger, rover, roverEscrow)}
