@@ -41,7 +41,7 @@ type Config struct {
 	Late  time.Duration // how old a reading may be; 72 h
 	Early time.Duration // how far ahead of the clock; 1 min
 	Rate  rate.Limit    // batches a second of one device; 1
-	Burst int           // batches at once of one device, as after an outage; 600
+	Burst int           // batches at once of one device, as after an outage; 4,320: one a minute for 72 h
 	Now   func() time.Time
 }
 
@@ -56,7 +56,7 @@ func (c Config) withDefaults() Config {
 		c.Rate = 1
 	}
 	if c.Burst == 0 {
-		c.Burst = 600
+		c.Burst = int(c.Late / time.Minute)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
