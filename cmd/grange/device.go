@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/node/ledgerview"
+	"github.com/grange-network/grange/tunnel"
 )
 
 func newDevice(g *globals) *cobra.Command {
@@ -90,30 +92,53 @@ func writeAttested(w io.Writer, a ledgerview.Attested) error {
 }
 
 func writeDevices(w io.Writer, all []ledgerview.Device) error {
-	t := cliout.NewTable("DEVICE", "STATUS", "OWNER", "ENDPOINT", "SOLD", "CAPACITY", "BOND", "SLASHED").Right(4, 5, 6, 7)
+	t := cliout.NewTable("DEVICE", "DOES", "STATUS", "OWNER", "ENDPOINT", "SOLD", "CAPACITY", "BOND", "SLASHED").Right(5, 6, 7, 8)
 	for _, d := range all {
-		var o ledgerview.Offer
+		sold, capacity, bond, slashed := "-", "-", "-", "-"
 		if len(d.Offers) > 0 {
-			o = d.Offers[0]
+			o := d.Offers[0]
+			sold, capacity, bond, slashed = cliout.Bytes(o.Sold), cliout.Bytes(o.Capacity), cliout.Grains(o.Bond), cliout.Grains(o.Slashed)
 		}
-		t.Row(cliout.Short(d.ID), d.Status, d.Owner, d.Endpoint, cliout.Bytes(o.Sold), cliout.Bytes(o.Capacity), cliout.Grains(o.Bond), cliout.Grains(o.Slashed))
+		t.Row(cliout.Short(d.ID), does(d), d.Status, d.Owner, reached(d.Endpoint), sold, capacity, bond, slashed)
 	}
 	return t.Write(w)
+}
+
+func does(d ledgerview.Device) string { return strings.Join(d.Capabilities, " ") }
+
+// reached is an endpoint without most of the key that a router knows a device by:
+// "device show" has it whole.
+func reached(endpoint string) string {
+	at, key, routed := strings.Cut(strings.TrimPrefix(endpoint, tunnel.SchemeRouter+"://"), "/")
+	switch {
+	case endpoint == "":
+		return "-"
+	case !routed || !strings.HasPrefix(endpoint, tunnel.SchemeRouter):
+		return endpoint
+	}
+	return tunnel.SchemeRouter + "://" + at + "/" + cliout.Short(key)
 }
 
 func writeDevice(w io.Writer, d ledgerview.Device) error {
 	pairs := [][2]string{
 		{"device", d.ID}, {"did", d.DID}, {"key", d.KeyType + " " + d.Key}, {"owner", d.Owner}, {"class", d.Class}, {"status", d.Status},
-		{"endpoint", d.Endpoint}, {"capabilities", fmt.Sprint(d.Capabilities)}, {"registered at height", fmt.Sprint(d.Registered)},
+		{"does", does(d)}, {"registered at height", fmt.Sprint(d.Registered)},
+	}
+	if d.Endpoint != "" {
+		pairs = append(pairs, [2]string{"endpoint", d.Endpoint})
+	}
+	if d.Cell != "" {
+		pairs = append(pairs, [2]string{"H3 cell", d.Cell})
 	}
 	for _, p := range d.Payouts {
 		pairs = append(pairs, [2]string{"payout", payout(p)})
 	}
 	for _, o := range d.Offers {
+		u := unit(o.Kind)
 		pairs = append(pairs, [2]string{fmt.Sprintf("offer %d", o.ID),
-			fmt.Sprintf("%s, %s of %s sold in %d leases, bond %s, slashed %s, %s", o.Kind, cliout.Bytes(o.Sold), cliout.Bytes(o.Capacity),
+			fmt.Sprintf("%s, %s of %s sold in %d leases, bond %s, slashed %s, %s", o.Kind, size(o.Sold, u), size(o.Capacity, u),
 				o.Leases, cliout.Grains(o.Bond), cliout.Grains(o.Slashed), o.Status)},
-			[2]string{"  price held", price(o.Hold) + " of a byte for an epoch"}, [2]string{"  price read", price(o.Use) + " of a byte"})
+			[2]string{"  price of holding", price(o.Hold, u.Hold) + " for an epoch"}, [2]string{"  price of use", price(o.Use, u.Use)})
 	}
 	return cliout.Pairs(w, pairs...)
 }

@@ -21,8 +21,6 @@ func missing(err error, next string) error {
 	return err
 }
 
-func price(p ledgerview.Price) string { return fmt.Sprintf("%d ucredit per %d", p.Credits, p.Per) }
-
 func newLease(g *globals) *cobra.Command {
 	var device, payer string
 	c := &cobra.Command{Use: "lease", Short: "Leases on the ledger", Example: "grange lease list\ngrange lease show 77ab\ngrange lease fund 77ab 0.5", RunE: group}
@@ -47,7 +45,7 @@ func newLease(g *globals) *cobra.Command {
 	}
 	list.Flags().StringVar(&device, "device", "", "only leases of this device")
 	list.Flags().StringVar(&payer, "payer", "", "only leases this account pays for")
-	c.AddCommand(list, newLeaseFund(g), &cobra.Command{
+	c.AddCommand(list, newLeaseStanding(g), newLeaseFund(g), &cobra.Command{
 		Use: "show LEASE", Short: "Show one lease (an id, or the beginning of one)", Args: args("a LEASE id"), Example: "grange lease show 77ab",
 		RunE: func(c *cobra.Command, given []string) error {
 			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
@@ -63,9 +61,9 @@ func newLease(g *globals) *cobra.Command {
 }
 
 func writeLeases(w io.Writer, all []ledgerview.Lease) error {
-	t := cliout.NewTable("LEASE", "DEVICE", "STATE", "HELD", "DEPOSITED", "PAID", "LEFT", "FAULTS", "REASON").Right(3, 4, 5, 6, 7)
+	t := cliout.NewTable("LEASE", "KIND", "DEVICE", "STATE", "HELD", "DEPOSITED", "PAID", "LEFT", "FAULTS", "REASON").Right(4, 5, 6, 7, 8)
 	for _, l := range all {
-		t.Row(cliout.Short(l.ID), cliout.Short(l.Device), l.State, cliout.Bytes(l.Held()), cliout.Credits(l.Deposited),
+		t.Row(cliout.Short(l.ID), l.Kind, cliout.Short(l.Device), l.State, size(l.Held(), unit(l.Kind)), cliout.Credits(l.Deposited),
 			cliout.Credits(l.Paid), cliout.Credits(l.Left), l.Faults, l.Reason)
 	}
 	return t.Write(w)
@@ -79,20 +77,21 @@ func writeLease(w io.Writer, l ledgerview.Lease) error {
 	if l.Reason != "" {
 		state += " (" + l.Reason + ")"
 	}
+	u := unit(l.Kind)
 	pairs := [][2]string{
-		{"lease", l.ID}, {"offer", fmt.Sprint(l.Offer)}, {"payer", l.Payer}, {"provider", l.Owner}, {"device", l.Device}, {"state", state},
-		{"opened in epoch", fmt.Sprint(l.Opened)}, {"capacity", cliout.Bytes(l.Capacity)}, {"held", cliout.Bytes(l.Held())},
-		{"price held", price(l.Hold)}, {"price read", price(l.Use)}, {"deposited", cliout.Credits(l.Deposited)},
+		{"lease", l.ID}, {"kind", l.Kind}, {"offer", fmt.Sprint(l.Offer)}, {"payer", l.Payer}, {"provider", l.Owner}, {"device", l.Device}, {"state", state},
+		{"opened in epoch", fmt.Sprint(l.Opened)}, {"capacity", size(l.Capacity, u)}, {"in use", size(l.Held(), u)},
+		{"price of holding", price(l.Hold, u.Hold) + " for an epoch"}, {"price of use", price(l.Use, u.Use)}, {"deposited", cliout.Credits(l.Deposited)},
 		{"paid for holding", cliout.Credits(l.HoldPaid) + " of at most " + cliout.Credits(l.HoldBudget)},
 		{"paid in all", cliout.Credits(l.Paid)}, {"refunded", cliout.Credits(l.Refunded)}, {"left in escrow", cliout.Credits(l.Left)},
 		{"faults in a row", fmt.Sprint(l.Faults)}, {"next epoch to settle", fmt.Sprint(l.Next)},
 	}
 	for _, a := range l.Lanes {
-		pairs = append(pairs, [2]string{fmt.Sprintf("lane %d", a.ID), fmt.Sprintf("%s read by receipt %d, %s paid of at most %s",
-			cliout.Bytes(a.Units), a.Seq, cliout.Credits(a.Paid), cliout.Credits(a.Cap))})
+		pairs = append(pairs, [2]string{fmt.Sprintf("lane %d", a.ID), fmt.Sprintf("%s by receipt %d, %s paid of at most %s",
+			amount(a.Units, u.Use), a.Seq, cliout.Credits(a.Paid), cliout.Credits(a.Cap))})
 	}
 	for _, k := range l.Commits {
-		pairs = append(pairs, [2]string{fmt.Sprintf("commitment %d", k.Revision), fmt.Sprintf("%s, root %s, from epoch %d", cliout.Bytes(k.Units), cliout.Short(k.Root), k.Effective)})
+		pairs = append(pairs, [2]string{fmt.Sprintf("commitment %d", k.Revision), fmt.Sprintf("%s, root %s, from epoch %d", size(k.Units, u), cliout.Short(k.Root), k.Effective)})
 	}
 	return cliout.Pairs(w, pairs...)
 }
@@ -128,10 +127,11 @@ func newReceipt(g *globals) *cobra.Command {
 }
 
 func writeReceipt(w io.Writer, r ledgerview.Receipt) error {
+	u := unit(r.Kind).Use
 	return cliout.Pairs(w,
-		[2]string{"lease", r.Lease}, [2]string{"device", r.Device}, [2]string{"payer", r.Payer}, [2]string{"lane", fmt.Sprint(r.Lane.ID)},
-		[2]string{"number", fmt.Sprint(r.Lane.Seq)}, [2]string{"units", fmt.Sprintf("%d (%s read since the lease opened)", r.Lane.Units, cliout.Bytes(r.Lane.Units))},
-		[2]string{"price", price(r.Use)}, [2]string{"paid", cliout.Credits(r.Lane.Paid) + " of at most " + cliout.Credits(r.Lane.Cap)},
+		[2]string{"lease", r.Lease}, [2]string{"kind", r.Kind}, [2]string{"device", r.Device}, [2]string{"payer", r.Payer}, [2]string{"lane", fmt.Sprint(r.Lane.ID)},
+		[2]string{"number", fmt.Sprint(r.Lane.Seq)}, [2]string{"units", fmt.Sprintf("%d (%s since the lease opened)", r.Lane.Units, amount(r.Lane.Units, u))},
+		[2]string{"price", price(r.Use, u)}, [2]string{"paid", cliout.Credits(r.Lane.Paid) + " of at most " + cliout.Credits(r.Lane.Cap)},
 		[2]string{"signed with", r.Lane.Key})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/types/query"
 
+	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/api/marketpb"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
@@ -22,6 +23,7 @@ type Device struct {
 	KeyType      string   `json:"key_type"`
 	Class        string   `json:"class"`
 	Status       string   `json:"status"`
+	Cell         string   `json:"cell,omitempty"` // H3, asserted by its owner
 	Endpoint     string   `json:"endpoint"`
 	Capabilities []string `json:"capabilities"`
 	Payouts      []Payout `json:"payouts"`
@@ -121,6 +123,9 @@ func deviceOf(d *devicepb.Device) Device {
 		KeyType: lastWord(d.KeyType.String()), Class: lastWord(d.Profile.Class.String()), Status: lastWord(d.Profile.Status.String()),
 		Endpoint: d.Profile.Endpoint, Capabilities: append([]string{}, d.Profile.Capabilities...),
 		Payouts: []Payout{}, Registered: d.RegisteredHeight, Offers: []Offer{},
+	}
+	if d.Profile.Cell != 0 {
+		out.Cell = h3.Cell(d.Profile.Cell).String()
 	}
 	for _, s := range d.Payouts {
 		out.Payouts = append(out.Payouts, Payout{To: s.To, BPS: s.Bps, Denom: s.Denom, Cap: s.Cap, Paid: s.Paid, Lien: s.Lien})

@@ -162,6 +162,7 @@ type Receipt struct {
 	Lease  string `json:"lease"`
 	Device string `json:"device"`
 	Payer  string `json:"payer"`
+	Kind   string `json:"kind"`
 	Use    Price  `json:"use"`
 	Lane   Lane   `json:"lane"`
 }
@@ -174,7 +175,7 @@ func (v *View) Receipt(ctx context.Context, lease string, lane uint32) (Receipt,
 	}
 	for _, a := range l.Lanes {
 		if a.ID == lane {
-			return Receipt{Lease: l.ID, Device: l.Device, Payer: l.Payer, Use: l.Use, Lane: a}, nil
+			return Receipt{Lease: l.ID, Device: l.Device, Payer: l.Payer, Kind: l.Kind, Use: l.Use, Lane: a}, nil
 		}
 	}
 	return Receipt{}, fmt.Errorf("find lane %d of lease %s: %w", lane, l.ID, ErrNotFound)
