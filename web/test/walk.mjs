@@ -174,7 +174,7 @@ async function map(context) {
 }
 
 // outage: an explorer that stops answering is told once, in words, what was known
-// stays, and the page goes on by itself when it is asked again.
+// stays, it can be asked again, and the page goes on by itself when it answers.
 async function outage() {
   const context = await browser.newContext({ viewport: wide });
   const tab = await open(context, () => true);
@@ -187,8 +187,10 @@ async function outage() {
   await notice.waitFor();
   await page.getByText("Not known while the explorer does not answer").first().waitFor();
   for (const b of await barriers(page)) note(`without an answer: ${b}`);
+  const asked = page.waitForRequest("**/v1/leases*");
+  await notice.getByRole("button", { name: "Ask again" }).click(); // before it can go on by itself
+  await asked;
   await context.unroute("**/v1/**");
-  await notice.getByRole("button", { name: "Ask again" }).click();
   await notice.waitFor({ state: "detached" });
   await page.waitForSelector("main .list tbody tr, main .list .empty");
   await context.close();
