@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grange-network/grange/internal/cliout"
+	"github.com/grange-network/grange/internal/ports"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/cluster"
 	"github.com/grange-network/grange/node/local"
@@ -120,7 +121,7 @@ func localnet(ctx context.Context, out io.Writer, g *globals, o cluster.Options,
 // explainCluster says what to do about a home that cannot be opened.
 func explainCluster(g *globals, err error) error {
 	var held *node.HeldError
-	var port *cluster.PortError
+	var port *ports.TakenError
 	var plan *cluster.PlanError
 	switch {
 	case errors.As(err, &held):

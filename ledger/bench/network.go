@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/query"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
+	"github.com/grange-network/grange/internal/ports"
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/ledger/server"
@@ -66,7 +66,7 @@ func found(ctx context.Context, dir string, size, n int, modules map[string]json
 			return nil, err
 		}
 		for _, addr := range []*string{&p.RPC, &p.GRPC, &p.P2P} {
-			if *addr, err = freeAddr(); err != nil {
+			if *addr, err = ports.FreeAddr("127.0.0.1"); err != nil {
 				return nil, err
 			}
 		}
@@ -93,14 +93,6 @@ func found(ctx context.Context, dir string, size, n int, modules map[string]json
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
-}
-
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // start runs the nodes, waits for the first block and learns the accounts'

@@ -20,6 +20,8 @@ import (
 	cmttime "github.com/cometbft/cometbft/types/time"
 
 	"time"
+
+	"github.com/grange-network/grange/internal/ports"
 )
 
 // sendGas is the limit of a plain transfer, which uses about 80,000.
@@ -92,7 +94,7 @@ func transferRate(ctx context.Context, dir string, size, n int) (rate taken, err
 
 // kvstoreRate is what CometBFT takes with an application that does nearly nothing.
 func kvstoreRate(ctx context.Context, home string, n int) (taken, error) {
-	addr, err := freeAddr()
+	addr, err := ports.FreeAddr("127.0.0.1")
 	if err != nil {
 		return taken{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"sync"
+
+	"github.com/grange-network/grange/internal/ports"
 )
 
 // trackedListener remembers its connections so that closing it ends them too:
@@ -74,10 +76,5 @@ func freePort(addr string) (string, error) {
 	if err != nil || port != "0" {
 		return addr, err
 	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return "", fmt.Errorf("find a free port on %s: %w", host, err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return ports.FreeAddr(host)
 }

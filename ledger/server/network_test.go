@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
+	"github.com/grange-network/grange/internal/ports"
 	"github.com/grange-network/grange/ledger/chain"
 	"github.com/grange-network/grange/ledger/client"
 	"github.com/grange-network/grange/ledger/key"
@@ -50,22 +50,28 @@ type cluster struct {
 	*testing.T
 	nodes []child
 	keys  []server.NodeKeys
-	procs []*exec.Cmd
+	procs []*process
+}
+
+// process is a running node. ended is closed when it is gone, with how in err.
+type process struct {
+	*exec.Cmd
+	ended chan struct{}
+	err   error
 }
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := ports.FreeAddr("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 func newCluster(t *testing.T, size int) *cluster {
 	t.Helper()
-	cl := &cluster{T: t, procs: make([]*exec.Cmd, size)}
+	cl := &cluster{T: t, procs: make([]*process, size)}
 	g := server.Genesis{}
 	var peers []string
 	for range size {
@@ -107,13 +113,17 @@ func (cl *cluster) start(i int) {
 	if err != nil {
 		cl.Fatal(err)
 	}
-	p := exec.Command(os.Args[0])
+	p := &process{Cmd: exec.Command(os.Args[0]), ended: make(chan struct{})}
 	p.Env = append(os.Environ(), childConfig+"="+string(raw))
 	p.Stderr = os.Stderr
 	if err := p.Start(); err != nil {
 		cl.Fatal(err)
 	}
 	cl.procs[i] = p
+	go func() {
+		p.err = p.Wait()
+		close(p.ended)
+	}()
 }
 
 // kill gives the node no chance to put anything in order.
@@ -122,11 +132,18 @@ func (cl *cluster) kill(i int) {
 	if cl.procs[i] == nil {
 		return
 	}
-	if err := cl.procs[i].Process.Kill(); err != nil {
+	p := cl.procs[i]
+	cl.procs[i] = nil
+	select {
+	case <-p.ended:
+		cl.Errorf("node %d ended by itself: %v", i, p.err)
+		return
+	default:
+	}
+	if err := p.Process.Kill(); err != nil {
 		cl.Error("kill:", err)
 	}
-	_ = cl.procs[i].Wait() // says that it was killed
-	cl.procs[i] = nil
+	<-p.ended
 }
 
 func (cl *cluster) dial(i int) *client.Client {
@@ -156,7 +173,7 @@ func TestFourValidators(t *testing.T) {
 		cl.start(i)
 	}
 	c := cl.dial(0)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	s, to := c.Signer(cl.keys[0].Operator, nil), key.New().Address()
 	pay := func(ctx context.Context) error {

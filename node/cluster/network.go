@@ -58,7 +58,7 @@ type Network struct {
 
 // Open locks the home directory and reads its plan, or makes a cluster when
 // there is none. It returns *node.HeldError when another process runs it,
-// *PortError when a port is taken and *PlanError when the options contradict
+// *ports.TakenError when a port is taken and *PlanError when the options contradict
 // the plan.
 func Open(ctx context.Context, o Options) (*Network, error) {
 	home, err := filepath.Abs(o.Home)

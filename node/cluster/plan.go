@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/grange-network/grange/internal/ports"
 )
 
 // Limits and defaults of a plan.
@@ -104,18 +105,6 @@ type PlanError struct{ What string }
 // Error says what differs.
 func (e *PlanError) Error() string { return e.What }
 
-// PortError says that a port of the plan is taken.
-type PortError struct {
-	Port int
-	Err  error
-}
-
-// Error says which port.
-func (e *PortError) Error() string { return fmt.Sprintf("listen on port %d: %v", e.Port, e.Err) }
-
-// Unwrap returns the system's error.
-func (e *PortError) Unwrap() error { return e.Err }
-
 func planPath(home string) string { return filepath.Join(home, "cluster.json") }
 
 // LoadPlan reads the plan of a home directory, or returns ErrNoCluster.
@@ -143,13 +132,6 @@ func LoadPlan(home string) (*Plan, error) {
 	return p, nil
 }
 
-// Automatic ports come from below the range from which systems take the local
-// ports of outgoing connections, so that a kept port stays free over a restart.
-const (
-	autoFirst = 20_000
-	autoLast  = 32_000
-)
-
 // PortChoice is how ports are chosen. The zero value keeps what was chosen
 // before, DefaultPort at first.
 type PortChoice struct {
@@ -165,30 +147,14 @@ func (p *Plan) choosePorts(c PortChoice) error {
 	case p.Port == 0 && !c.Auto:
 		p.Port = DefaultPort
 	}
-	var err error
 	if p.Port != 0 {
-		if err = p.checkPorts(); err == nil || !c.Auto {
+		if err := ports.TryAll(loopback, p.Port, p.ports()); err == nil || !c.Auto {
 			return err
 		}
 	}
-	for range 200 {
-		p.Port = autoFirst + rand.IntN(autoLast-autoFirst-p.ports())
-		if err = p.checkPorts(); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("find %d free ports in a row: %w", p.ports(), err)
-}
-
-func (p *Plan) checkPorts() error {
-	for port := p.Port; port < p.Port+p.ports(); port++ {
-		l, err := net.Listen("tcp", address(port))
-		if err != nil {
-			return &PortError{Port: port, Err: err}
-		}
-		l.Close()
-	}
-	return nil
+	var err error
+	p.Port, err = ports.Block(loopback, p.ports())
+	return err
 }
 
 // save writes the plan so that a crash leaves the old one or the new one.

@@ -1,11 +1,10 @@
 package local
 
 import (
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"strconv"
+
+	"github.com/grange-network/grange/internal/ports"
 )
 
 // DefaultPort is the first of the consecutive ports a network takes unless told
@@ -15,13 +14,6 @@ const DefaultPort = 24700
 
 // fixedPorts is how many ports a network takes beside its providers'.
 const fixedPorts = 8
-
-// Automatic ports come from below the range from which systems take the local
-// ports of outgoing connections, so that a kept port stays free over a restart.
-const (
-	autoFirst = 20_000
-	autoLast  = 32_000
-)
 
 // PortError says that a port of the network is taken.
 type PortError struct {
@@ -103,7 +95,7 @@ type use struct {
 // listened on.
 func (p *Plan) checkPorts() error {
 	for _, u := range p.uses() {
-		if err := tryPort(p.Listen, *u.port); err != nil {
+		if err := ports.Try(p.Listen, *u.port); err != nil {
 			return &PortError{Port: *u.port, For: u.what, Err: err}
 		}
 	}
@@ -112,14 +104,12 @@ func (p *Plan) checkPorts() error {
 
 // pickPorts gives the plan a free block of ports.
 func (p *Plan) pickPorts() error {
-	n := fixedPorts + len(p.all()) + 5
-	for range 200 {
-		p.assign(autoFirst + rand.IntN(autoLast-autoFirst-n))
-		if p.checkPorts() == nil {
-			return nil
-		}
+	first, err := ports.Block(p.Listen, fixedPorts+len(p.all())+5)
+	if err != nil {
+		return err
 	}
-	return errors.New("find free ports: 200 blocks tried, every one has a port in use")
+	p.assign(first)
+	return nil
 }
 
 // replacePorts gives new ports to those uses whose port is taken, and reports
@@ -131,7 +121,7 @@ func (p *Plan) replacePorts() (bool, error) {
 		taken[*u.port] = true
 	}
 	for _, u := range p.uses() {
-		if tryPort(p.Listen, *u.port) == nil {
+		if ports.Try(p.Listen, *u.port) == nil {
 			continue
 		}
 		port, err := freePort(p.Listen, taken)
@@ -143,28 +133,18 @@ func (p *Plan) replacePorts() (bool, error) {
 	return changed, nil
 }
 
+// freePort returns a free port that is not one of taken, and adds it to them.
 func freePort(host string, taken map[int]bool) (int, error) {
-	for range 1000 {
-		port := autoFirst + rand.IntN(autoLast-autoFirst)
-		if taken[port] || tryPort(host, port) != nil {
-			continue
+	for {
+		port, err := ports.Free(host)
+		if err != nil {
+			return 0, err
 		}
-		taken[port] = true
-		return port, nil
-	}
-	return 0, errors.New("1000 ports tried, all in use")
-}
-
-func tryPort(host string, port int) error {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			return op.Err
+		if !taken[port] {
+			taken[port] = true
+			return port, nil
 		}
-		return err
 	}
-	return l.Close()
 }
 
 // PortChoice is how a person wants ports chosen: the default block, a block
