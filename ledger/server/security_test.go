@@ -76,8 +76,8 @@ func TestRemoteSigner(t *testing.T) {
 	if err := signer.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = signer.Stop() })
 	n := startWith(t, server.Config{Home: home, SignerAddr: addr, CommitTimeout: 100 * time.Millisecond})
+	t.Cleanup(func() { _ = signer.Stop() }) // before the node: without one it would dial on
 	t.Log("height", latestHeight(t, n))
 	if raw, err := os.ReadFile(stateFile); err != nil || !strings.Contains(string(raw), "signature") {
 		t.Fatalf("the signer's record says nothing was signed: %s %v", raw, err)
