@@ -12,6 +12,7 @@ import (
 	cmttypes "github.com/cometbft/cometbft/types"
 	sdkclient "github.com/cosmos/cosmos-sdk/client"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	"github.com/cosmos/gogoproto/proto"
 
@@ -96,8 +97,7 @@ func (s *Signer) Send(ctx context.Context, msgs ...sdk.Msg) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	timeout := s.nextTimeout()
-	raw, err := s.build(ctx, number, timeout, msgs)
+	timeout, raw, err := s.young(ctx, number, msgs)
 	if err != nil {
 		return Result{}, err
 	}
@@ -108,6 +108,31 @@ func (s *Signer) Send(ctx context.Context, msgs ...sdk.Msg) (Result, error) {
 		return Result{}, err
 	}
 	return s.wait(ctx, hash, timeout, included)
+}
+
+// young builds a transaction. A node that has just started knows the time of no
+// block until it makes one, and takes every timeout for one too far ahead: then the
+// next block is waited for.
+func (s *Signer) young(ctx context.Context, number uint64, msgs []sdk.Msg) (time.Time, []byte, error) {
+	for {
+		height, _ := s.c.Head()
+		timeout := s.nextTimeout()
+		raw, err := s.build(ctx, number, timeout, msgs)
+		if !timeless(err) {
+			return timeout, raw, err
+		}
+		if err := s.c.WaitHeight(ctx, height+1); err != nil {
+			return timeout, nil, fmt.Errorf("wait for the node's first block behind %d: %w", height, err)
+		}
+	}
+}
+
+// timeless reports whether the ledger refused a transaction because its timeout is
+// more than ten minutes ahead, which TTL never is of a block that awaken let pass.
+func timeless(err error) bool {
+	var refused *TxError
+	return errors.As(err, &refused) && refused.Codespace == sdkerrors.RootCodespace && refused.Code == sdkerrors.ErrInvalidRequest.ABCICode() &&
+		strings.Contains(refused.Log, "unordered tx ttl exceeds")
 }
 
 // accountNumber is read once; it never changes.
