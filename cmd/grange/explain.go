@@ -10,7 +10,7 @@ import (
 
 // writeExplanation writes the terms in the order in which they make the payment.
 func writeExplanation(w io.Writer, x ledgerview.Explanation) error {
-	if x.Outcome.Outcome == ledgerview.Idle && len(x.Leases) == 0 && len(x.Evidence) > 0 {
+	if len(x.Leases) == 0 && x.Slashed == 0 && len(x.Evidence) > 0 {
 		return writeObserved(w, x)
 	}
 	c := cliout.ColorsFor(w)

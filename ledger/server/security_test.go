@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
+	"github.com/cometbft/cometbft/p2p/conn"
 	"github.com/cometbft/cometbft/privval"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	"google.golang.org/grpc"
@@ -69,21 +72,59 @@ func TestRemoteSigner(t *testing.T) {
 		}
 	}
 	addr := freeAddr(t)
-	dial := privval.DialTCPFn(addr, 10*time.Second, cmted25519.GenPrivKey())
-	endpoint := privval.NewSignerDialerEndpoint(cmtlog.NewNopLogger(), dial,
+	line := new(line)
+	endpoint := privval.NewSignerDialerEndpoint(cmtlog.NewNopLogger(), line.dialer(addr),
 		privval.SignerDialerEndpointConnRetries(600), privval.SignerDialerEndpointRetryWaitInterval(50*time.Millisecond))
 	signer := privval.NewSignerServer(endpoint, chain.LocalID, privval.LoadFilePV(keyFile, stateFile))
 	if err := signer.Start(); err != nil {
 		t.Fatal(err)
 	}
 	n := startWith(t, server.Config{Home: home, SignerAddr: addr, CommitTimeout: 100 * time.Millisecond})
-	t.Cleanup(func() { _ = signer.Stop() }) // before the node: without one it would dial on
+	t.Cleanup(func() { // before the node: without one it would dial on
+		_ = signer.Stop()
+		line.cut()
+	})
 	t.Log("height", latestHeight(t, n))
 	if raw, err := os.ReadFile(stateFile); err != nil || !strings.Contains(string(raw), "signature") {
 		t.Fatalf("the signer's record says nothing was signed: %s %v", raw, err)
 	}
 	if _, err := os.Stat(filepath.Join(home, "config/priv_validator_key.json")); err == nil {
 		t.Fatal("the node made a consensus key of its own")
+	}
+}
+
+// line is what a signer has to its node. CometBFT's signer does not wait for a
+// handshake that is under way when it is stopped: cut ends it.
+type line struct {
+	mu   sync.Mutex
+	conn net.Conn
+	over bool
+}
+
+func (l *line) dialer(addr string) privval.SocketDialer {
+	key := cmted25519.GenPrivKey()
+	return func() (net.Conn, error) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return nil, err
+		}
+		l.mu.Lock()
+		l.conn = c
+		over := l.over
+		l.mu.Unlock()
+		if over {
+			return nil, errors.Join(net.ErrClosed, c.Close())
+		}
+		return conn.MakeSecretConnection(c, key)
+	}
+}
+
+func (l *line) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	if l.conn != nil {
+		_ = l.conn.Close()
 	}
 }
 

@@ -99,11 +99,12 @@ func (v *View) Explain(ctx context.Context, device string, epoch uint64) (Explan
 	return x, nil
 }
 
-// Idle is the outcome shown of an epoch in which a device held nothing: the
-// ledger calls an epoch without a proof faulted, which costs nothing then.
+// Idle is the outcome shown of an epoch in which a device held nothing: the ledger
+// calls an epoch without a proof faulted, or proven where no challenge was drawn,
+// which costs and earns nothing then.
 const Idle = "idle"
 
-// idle replaces the outcome faulted where there was nothing to prove.
+// idle replaces the outcome where there was nothing to prove.
 func (x *Explanation) idle() {
 	held := x.Slashed > 0
 	for i := range x.Leases {
@@ -113,7 +114,7 @@ func (x *Explanation) idle() {
 			l.Outcome = Idle
 		}
 	}
-	if !held && x.Outcome.Outcome == "faulted" {
+	if decided := x.Outcome.Outcome == "faulted" || x.Outcome.Outcome == "proven"; decided && !held {
 		x.Outcome.Outcome = Idle
 	}
 }

@@ -11,6 +11,7 @@ func TestNothingToProveIsNoFault(t *testing.T) {
 		outcome, says string
 	}{
 		"held nothing": {Explanation{Outcome: Outcome{Outcome: "faulted"}, Leases: []LeaseTerms{{Outcome: "faulted"}}}, Idle, "nothing to prove"},
+		"not drawn":    {Explanation{Outcome: Outcome{Outcome: "proven"}, Leases: []LeaseTerms{}}, Idle, "nothing to prove"},
 		"no lease":     {Explanation{Outcome: Outcome{Outcome: "faulted"}}, Idle, "nothing to prove"},
 		"held and did not prove": {
 			Explanation{Outcome: Outcome{Outcome: "faulted"}, Leases: []LeaseTerms{{Lease: "a", Outcome: "faulted", UnitsHeld: 1}}}, "faulted", "gets nothing"},
