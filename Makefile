@@ -10,7 +10,7 @@ BUILD := $(GO) build -p 2 -ldflags "-s -w"
 TOOLS := $(CURDIR)/.tools
 
 .DEFAULT_GOAL := help
-.PHONY: help up build web web-check test race lint fmt vet vuln proto tools deps bench clean check
+.PHONY: help up build web web-check test race lint fmt vet vuln proto tools deps bench clients clean check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ proto: ## generate protocol code
 bench: build ## measure beside the physical bound, print the table of docs/benchmarks.md
 	@scripts/deps bench
 	scripts/bench
+
+clients: build ## let real NTRIP, MQTT, Parquet, GIS and SensorThings clients at a fresh network
+	@scripts/deps clients
+	@scripts/clients/all
 
 check: fmt vet lint vuln web-check race test ## everything CI checks
 
