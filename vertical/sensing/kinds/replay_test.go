@@ -242,6 +242,10 @@ func (r *replay) read(days int) {
 	}
 	r.ogrinfo(geojson, len(collection.Features))
 	columns := r.ask("/v1/cells/" + cell.String() + "/obs" + span + "&format=parquet")
+	if dir := os.Getenv("GRANGE_ANSWERS"); dir != "" { // for other readers: see scripts/clients
+		r.must(os.WriteFile(filepath.Join(dir, "month.parquet"), columns, 0o600))
+		r.must(os.WriteFile(filepath.Join(dir, "month.json"), r.ask("/v1/cells/"+cell.String()+"/obs"+span), 0o600))
+	}
 	file, err := parquet.OpenFile(bytes.NewReader(columns), int64(len(columns)))
 	r.must(err)
 	if file.NumRows() != int64(len(collection.Features)) {
