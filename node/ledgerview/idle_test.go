@@ -16,7 +16,7 @@ func TestNothingToProveIsNoFault(t *testing.T) {
 		"held and did not prove": {
 			Explanation{Outcome: Outcome{Outcome: "faulted"}, Leases: []LeaseTerms{{Lease: "a", Outcome: "faulted", UnitsHeld: 1}}}, "faulted", "gets nothing"},
 		"slashed, lease gone": {Explanation{Outcome: Outcome{Outcome: "faulted"}, Slashed: 1}, "faulted", "cost 1 ugrain"},
-		"proven":              {Explanation{Outcome: Outcome{Outcome: "proven"}}, "proven", "answered every challenge"},
+		"proven":              {Explanation{Outcome: Outcome{Outcome: "proven"}, Leases: []LeaseTerms{{Lease: "a", Outcome: "proven", UnitsHeld: 1}}}, "proven", "answered every challenge"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := c.x
