@@ -109,7 +109,7 @@ func (p *pageSource) read(ctx context.Context) (statuspage.Snapshot, error) {
 			o, err := p.view.Outcome(ctx, d.ID, c.Epoch.Number-1)
 			if err == nil {
 				row.Outcome = o.Outcome
-				if o.Outcome == "faulted" && !holds(leases, d.ID) {
+				if (o.Outcome == "faulted" || o.Outcome == "proven") && !holds(leases, d.ID) {
 					row.Outcome = ledgerview.Idle
 				}
 			}
