@@ -12,7 +12,7 @@ have() {
 
 # endpoint NAME: a value of the network's endpoints.json, as data or ntrip.url.
 endpoint() {
-	node -p 'process.argv[2].split(".").reduce((v, k) => v[k], JSON.parse(fs.readFileSync(process.argv[1])))' "$home/endpoints.json" "$1" ||
+	node -p 'process.argv[2].split(".").reduce((v, k) => v[k], JSON.parse(fs.readFileSync(process.argv[1])))' "$home/endpoints.json" "$1" 2>/dev/null ||
 		fail "$home/endpoints.json has no $1: is a network running there?"
 }
 
