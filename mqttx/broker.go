@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
@@ -20,14 +21,27 @@ type Rules interface {
 	// MayPublish and MaySubscribe decide on a topic and on a topic filter.
 	MayPublish(identity, topic string) bool
 	MaySubscribe(identity, filter string) bool
-	// Publish does with a message what must be done before it is acknowledged. A
-	// message that is handled is also delivered to subscribers if deliver is true.
-	// An error that wraps ErrRefused means that the same message can never be
-	// accepted; after any other the client may try again.
-	Publish(ctx context.Context, identity, topic string, payload []byte) (deliver bool, err error)
+	// Publish does with messages what must be done before they are acknowledged,
+	// and sets what became of each. Those of one identity are in the order in which
+	// it sent them, and later ones are handed over when this call has returned;
+	// calls for other identities go on meanwhile.
+	Publish(ctx context.Context, messages []Message)
 	// ErrorTopic is where a client reads why a message was refused; it is called
 	// with what it published to.
 	ErrorTopic(identity, topic string) string
+}
+
+// Message is what a client published.
+type Message struct {
+	Identity, Topic string
+	Payload         []byte // kept by nobody behind Publish unless Deliver
+
+	// What Publish sets. A message without an error is acknowledged, and also
+	// delivered to subscribers if Deliver is true. An error that wraps ErrRefused
+	// means that the same message can never be accepted; after any other the client
+	// may try again.
+	Deliver bool
+	Err     error
 }
 
 // ErrRefused says that a message can never be accepted.
@@ -42,6 +56,9 @@ type Limits struct {
 // Broker serves MQTT clients.
 type Broker struct {
 	server *mqtt.Server
+	pipe   *pipe
+	once   sync.Once
+	err    error
 }
 
 // New makes a broker that serves listener l until Close.
@@ -58,18 +75,21 @@ func New(ctx context.Context, l net.Listener, rules Rules, limits Limits, log *s
 	c.MaximumSessionExpiryInterval = 24 * 3600
 	c.MinimumProtocolVersion = 4 // 3.1.1
 	c.TopicAliasMaximum = 16
+	c.ReceiveMaximum = window
 	s := mqtt.New(&mqtt.Options{Capabilities: c, Logger: log, InlineClient: true})
-	h := &hook{rules: rules, server: s, ctx: ctx, log: log}
-	if err := s.AddHook(h, nil); err != nil {
+	h := &hook{rules: rules, pipe: newPipe(ctx, s, rules, log), log: log}
+	err := s.AddHook(h, nil)
+	if err == nil {
+		err = s.AddListener(listeners.NewNet("mqtt", l))
+	}
+	if err == nil {
+		err = s.Serve()
+	}
+	if err != nil {
+		h.pipe.close()
 		return nil, fmt.Errorf("set up MQTT broker: %w", err)
 	}
-	if err := s.AddListener(listeners.NewNet("mqtt", l)); err != nil {
-		return nil, fmt.Errorf("set up MQTT broker: %w", err)
-	}
-	if err := s.Serve(); err != nil {
-		return nil, fmt.Errorf("serve MQTT: %w", err)
-	}
-	return &Broker{s}, nil
+	return &Broker{server: s, pipe: h.pipe}, nil
 }
 
 // Publish delivers a message to subscribers; retain keeps it for later ones.
@@ -81,22 +101,27 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 func (b *Broker) Clients() int64 { return b.server.Info.Clone().ClientsConnected }
 
 // Close disconnects everybody and closes the listener.
-func (b *Broker) Close() error { return b.server.Close() }
+func (b *Broker) Close() error {
+	b.once.Do(func() {
+		b.err = b.server.Close()
+		b.pipe.close() // after the last client
+	})
+	return b.err
+}
 
 // hook applies the rules.
 type hook struct {
 	mqtt.HookBase
-	rules  Rules
-	server *mqtt.Server
-	ctx    context.Context
-	log    *slog.Logger
+	rules Rules
+	pipe  *pipe
+	log   *slog.Logger
 }
 
 func (h *hook) ID() string { return "rules" }
 
 func (h *hook) Provides(b byte) bool {
 	switch b {
-	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish:
+	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnDisconnect:
 		return true
 	}
 	return false
@@ -130,27 +155,23 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	if cl.Net.Inline {
 		return pk, nil
 	}
-	identity := string(cl.Properties.Username)
-	deliver, err := h.rules.Publish(h.ctx, identity, pk.TopicName, pk.Payload)
+	m := h.pipe.put(cl, pk)
 	switch {
-	case err == nil && deliver:
+	case pk.FixedHeader.Qos == 1:
+		return pk, packets.ErrRejectPacket // the pipe answers
+	case m.Err == nil && m.Deliver:
 		pk.FixedHeader.Retain = false // what is kept is the handler's choice
 		return pk, nil
-	case err == nil:
+	case m.Err == nil:
 		return pk, packets.CodeSuccessIgnore
-	}
-	final := errors.Is(err, ErrRefused)
-	if perr := h.server.Publish(h.rules.ErrorTopic(identity, pk.TopicName), []byte(err.Error()), false, 0); perr != nil {
-		h.log.Debug("reason of a refused message is not delivered", "client", cl.ID, "err", perr)
-	}
-	switch {
-	case cl.Properties.ProtocolVersion == 5 && final:
-		return pk, packets.ErrPayloadFormatInvalid
 	case cl.Properties.ProtocolVersion == 5:
-		return pk, packets.ErrImplementationSpecificError
-	case final:
+		return pk, reason(m.Err)
+	case errors.Is(m.Err, ErrRefused):
 		return pk, packets.CodeSuccessIgnore // a client of version 3.1.1 would send it for ever
 	}
-	cl.Stop(err) // it comes back and sends again
+	cl.Stop(m.Err) // it comes back and sends again
 	return pk, packets.ErrRejectPacket
 }
+
+// OnDisconnect is called after a client's last message.
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) { h.pipe.leave(cl) }

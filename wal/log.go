@@ -162,22 +162,44 @@ func lockDir(dir string) (*os.File, error) {
 // is full the error is the system's (syscall.ENOSPC), the record is not in the
 // log, and a later append may succeed.
 func (l *Log) Append(ctx context.Context, record []byte) (uint64, error) {
+	p, err := l.Begin(ctx, record)
+	if err != nil {
+		return 0, err
+	}
+	return p.Wait(ctx)
+}
+
+// Pending is an append under way.
+type Pending struct {
+	group *group
+	index uint32
+}
+
+// Begin puts a record behind those begun before it and returns without waiting
+// for the disk, so that one goroutine can have many appends share an fdatasync.
+// It waits, or fails when ctx ends, while the group that is open is full.
+func (l *Log) Begin(ctx context.Context, record []byte) (Pending, error) {
 	if len(record) > l.opts.MaxRecord {
-		return 0, fmt.Errorf("append record of %d bytes, at most %d are allowed: %w", len(record), l.opts.MaxRecord, ErrTooLarge)
+		return Pending{}, fmt.Errorf("append record of %d bytes, at most %d are allowed: %w", len(record), l.opts.MaxRecord, ErrTooLarge)
 	}
 	g, index, err := l.join(ctx, record)
 	if err != nil {
-		return 0, fmt.Errorf("append record: %w", err)
+		return Pending{}, fmt.Errorf("append record: %w", err)
 	}
+	return Pending{g, index}, nil
+}
+
+// Wait returns what Append returns. It may be called many times.
+func (p Pending) Wait(ctx context.Context) (uint64, error) {
 	select {
-	case <-g.done:
+	case <-p.group.done:
 	case <-ctx.Done():
 		return 0, fmt.Errorf("append record: %w", ctx.Err())
 	}
-	if g.err != nil {
-		return 0, fmt.Errorf("append record: %w", g.err)
+	if p.group.err != nil {
+		return 0, fmt.Errorf("append record: %w", p.group.err)
 	}
-	return g.first + uint64(index), nil
+	return p.group.first + uint64(p.index), nil
 }
 
 // join puts a record into the open group as its index-th.

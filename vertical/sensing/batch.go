@@ -58,56 +58,78 @@ func external(chainID string) []byte { return append([]byte("grange/observations
 
 // Sender reads which device a batch says it is of. Nothing is verified.
 func Sender(raw []byte) (device.ID, error) {
-	_, id, err := parse(raw)
-	return id, err
+	e, err := Parse(raw)
+	if err != nil {
+		return device.ID{}, err
+	}
+	return e.Device, nil
 }
 
-func parse(raw []byte) (*cose.Message, device.ID, error) {
-	var id device.ID
+// Envelope is a signed batch whose signature is not checked.
+type Envelope struct {
+	Device device.ID // that it says it is of
+
+	message *cose.Message
+	raw     []byte
+}
+
+// Parse reads the outside of a batch. Nothing is verified.
+func Parse(raw []byte) (*Envelope, error) {
 	if len(raw) > MaxBatch {
-		return nil, id, fmt.Errorf("%w: %d bytes, want at most %d", ErrMalformed, len(raw), MaxBatch)
+		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrMalformed, len(raw), MaxBatch)
 	}
 	m, err := cose.Parse(raw)
 	if err != nil {
-		return nil, id, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if n := copy(id[:], m.KeyID()); n != len(id) || len(m.KeyID()) != n {
-		return nil, id, fmt.Errorf("%w: key id of %d bytes, want the device's id of %d", ErrMalformed, len(m.KeyID()), len(id))
+	e := &Envelope{message: m, raw: raw}
+	if n := copy(e.Device[:], m.KeyID()); n != len(e.Device) || len(m.KeyID()) != n {
+		return nil, fmt.Errorf("%w: key id of %d bytes, want the device's id of %d", ErrMalformed, len(m.KeyID()), len(e.Device))
 	}
-	return m, id, nil
+	return e, nil
 }
 
 // Open reads a batch and checks that the key signed it for this network.
 func Open(raw []byte, key device.PublicKey, chainID string) (*Batch, error) {
-	m, id, err := parse(raw)
+	e, err := Parse(raw)
 	if err != nil {
 		return nil, err
 	}
-	if id != key.ID() {
-		return nil, fmt.Errorf("%w: key of %s, batch of %s", ErrSignature, key.ID(), id)
+	return e.Open(key, chainID)
+}
+
+// Open reads the batch and checks that the key signed it for this network.
+func (e *Envelope) Open(key device.PublicKey, chainID string) (*Batch, error) {
+	if e.Device != key.ID() {
+		return nil, fmt.Errorf("%w: key of %s, batch of %s", ErrSignature, key.ID(), e.Device)
 	}
-	if err := m.Verify(key, external(chainID)); err != nil {
+	signed, err := e.message.Signed(external(chainID))
+	if err != nil {
+		return nil, err
+	}
+	if err := e.message.VerifySigned(key, signed); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
-	return read(m, id, raw, chainID)
+	return e.read(signed)
 }
 
 // Read reads a batch whose signature was checked before, as that of a batch in a
 // gateway's log was.
 func Read(raw []byte, chainID string) (*Batch, error) {
-	m, id, err := parse(raw)
+	e, err := Parse(raw)
 	if err != nil {
 		return nil, err
 	}
-	return read(m, id, raw, chainID)
+	signed, err := e.message.Signed(external(chainID))
+	if err != nil {
+		return nil, err
+	}
+	return e.read(signed)
 }
 
-func read(m *cose.Message, id device.ID, raw []byte, chainID string) (*Batch, error) {
-	signed, err := m.Signed(external(chainID))
-	if err != nil {
-		return nil, err
-	}
-	b := &Batch{Device: id, Hash: sha256.Sum256(signed), Raw: raw}
+func (e *Envelope) read(signed []byte) (*Batch, error) {
+	m := e.message
+	b := &Batch{Device: e.Device, Hash: sha256.Sum256(signed), Raw: e.raw}
 	counter, ok := m.Protected[labelCounter].(int64)
 	if !ok || counter < 1 {
 		return nil, fmt.Errorf("%w: counter is %v, want a number from 1", ErrMalformed, m.Protected[labelCounter])

@@ -84,9 +84,16 @@ func (log) MaySubscribe(string, string) bool              { return false }
 func (log) ErrorTopic(string, string) string              { return "" }
 
 // Publish implements mqttx.Rules.
-func (l log) Publish(ctx context.Context, _, _ string, payload []byte) (bool, error) {
-	_, err := l.Append(ctx, payload)
-	return false, err
+func (l log) Publish(ctx context.Context, messages []mqttx.Message) {
+	pending := make([]wal.Pending, len(messages))
+	for i := range messages {
+		pending[i], messages[i].Err = l.Begin(ctx, messages[i].Payload)
+	}
+	for i := range messages {
+		if messages[i].Err == nil {
+			_, messages[i].Err = pending[i].Wait(ctx)
+		}
+	}
 }
 
 // unchecked measures the broker without the checks of observations.

@@ -151,6 +151,15 @@ func signed(protected, external, payload []byte) ([]byte, error) {
 // Verify checks the signature with a device's key. external is what both sides
 // know without sending it; nil for nothing. The error wraps ErrSignature.
 func (m *Message) Verify(k device.PublicKey, external []byte) error {
+	raw, err := m.Signed(external)
+	if err != nil {
+		return err
+	}
+	return m.VerifySigned(k, raw)
+}
+
+// VerifySigned is Verify for a caller that has what Signed returns.
+func (m *Message) VerifySigned(k device.PublicKey, signed []byte) error {
 	alg, ok := m.Protected[labelAlgorithm]
 	if !ok {
 		alg = m.Unprotected[labelAlgorithm]
@@ -162,11 +171,7 @@ func (m *Message) Verify(k device.PublicKey, external []byte) error {
 	if alg != want {
 		return fmt.Errorf("%w: algorithm %v, the key's is %d", ErrSignature, alg, want)
 	}
-	raw, err := m.Signed(external)
-	if err != nil {
-		return err
-	}
-	if !k.Verify(raw, lower(k.Type(), m.Signature)) {
+	if !k.Verify(signed, lower(k.Type(), m.Signature)) {
 		return ErrSignature
 	}
 	return nil

@@ -113,19 +113,18 @@ func (d *Doors) MaySubscribe(identity, filter string) bool {
 func (d *Doors) ErrorTopic(identity, _ string) string { return topicBatches + identity + topicErrors }
 
 // Publish implements mqttx.Rules: a batch is durable before it is acknowledged.
-func (d *Doors) Publish(ctx context.Context, identity, _ string, payload []byte) (bool, error) {
-	id, err := sensing.Sender(payload)
-	if err == nil && id.String() != identity {
-		err = fmt.Errorf("%w: batch of %s sent by %s", sensing.ErrMalformed, id, identity)
+func (d *Doors) Publish(ctx context.Context, messages []mqttx.Message) {
+	arrivals := make([]Arrival, len(messages))
+	for i, m := range messages {
+		arrivals[i] = Arrival{Raw: m.Payload, From: m.Identity}
 	}
-	if err == nil {
-		_, err = d.Server.Accept(ctx, payload)
-	}
-	if err != nil {
-		if status, code := Reason(err); status < 500 && !errors.Is(err, ErrRate) {
-			return false, fmt.Errorf("%w (%s): %w", mqttx.ErrRefused, code, err)
+	for i, r := range d.Server.AcceptAll(ctx, arrivals) {
+		if r.Err == nil {
+			continue
 		}
-		return false, err
+		messages[i].Err = r.Err
+		if status, code := Reason(r.Err); status < 500 && !errors.Is(r.Err, ErrRate) {
+			messages[i].Err = fmt.Errorf("%w (%s): %w", mqttx.ErrRefused, code, r.Err)
+		}
 	}
-	return false, nil
 }

@@ -90,22 +90,6 @@ type Counts struct {
 	Forks, TooOften, Failed                       uint64
 }
 
-// recent is how many of a device's batches are known by hash.
-const recent = 64
-
-// chain is where a device's chain stands.
-type chain struct {
-	mu     sync.Mutex
-	newest uint64
-	hash   map[uint64]entry // the recent ones, by counter
-	bucket *rate.Limiter
-}
-
-type entry struct {
-	hash sensing.Hash
-	seq  uint64
-}
-
 // Open opens the log in cfg.Dir and reads from it where each device stands.
 func Open(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
@@ -147,7 +131,7 @@ func (s *Server) chain(id device.ID) *chain {
 	defer s.mu.Unlock()
 	c := s.devices[id]
 	if c == nil {
-		c = &chain{hash: map[uint64]entry{}, bucket: rate.NewLimiter(s.cfg.Rate, s.cfg.Burst)}
+		c = &chain{hash: map[uint64]*entry{}, bucket: rate.NewLimiter(s.cfg.Rate, s.cfg.Burst)}
 		s.devices[id] = c
 	}
 	return c
@@ -156,9 +140,8 @@ func (s *Server) chain(id device.ID) *chain {
 // Accept takes a batch. When it returns without an error the batch survives a
 // power cut.
 func (s *Server) Accept(ctx context.Context, raw []byte) (Receipt, error) {
-	r, err := s.accept(ctx, raw)
-	s.count(func(c *Counts) { c.add(r, err) })
-	return r, err
+	r := s.AcceptAll(ctx, []Arrival{{Raw: raw}})[0]
+	return r.Receipt, r.Err
 }
 
 func (c *Counts) add(r Receipt, err error) {
@@ -184,29 +167,6 @@ func (c *Counts) add(r Receipt, err error) {
 		counter = &c.TooOften
 	}
 	*counter++
-}
-
-func (s *Server) accept(ctx context.Context, raw []byte) (Receipt, error) {
-	id, err := sensing.Sender(raw)
-	if err != nil {
-		return Receipt{}, err
-	}
-	key, err := s.cfg.Registry.Key(ctx, id)
-	if err != nil {
-		return Receipt{}, fmt.Errorf("device %s: %w", id, err)
-	}
-	b, err := sensing.Open(raw, key, s.cfg.ChainID)
-	if err != nil {
-		return Receipt{}, fmt.Errorf("device %s: %w", id, err)
-	}
-	if err := s.checkTimes(b); err != nil {
-		return Receipt{}, fmt.Errorf("device %s, batch %d: %w", id, b.Counter, err)
-	}
-	r, err := s.chain(id).take(ctx, s, b)
-	if err != nil {
-		return Receipt{}, fmt.Errorf("device %s, batch %d: %w", id, b.Counter, err)
-	}
-	return r, nil
 }
 
 func (s *Server) checkTimes(b *sensing.Batch) error {
@@ -242,58 +202,6 @@ func (s *Server) checkPayload(b *sensing.Batch) error {
 		return errors.Join(s.checkTime("the first record", first), s.checkTime("the last record", last))
 	}
 	return fmt.Errorf("%w: no kind of observation is written as %q", sensing.ErrMalformed, b.Content)
-}
-
-// take puts a batch behind the chain.
-func (c *chain) take(ctx context.Context, s *Server, b *sensing.Batch) (Receipt, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out := Receipt{Device: b.Device, Counter: b.Counter, Hash: b.Hash}
-	known, ok := c.hash[b.Counter]
-	switch {
-	case ok && known.hash == b.Hash:
-		out.Seq, out.Duplicate = known.seq, true
-		return out, nil
-	case ok:
-		return c.fork(ctx, s, b, fmt.Errorf("%w: number %d is %x", ErrFork, b.Counter, known.hash[:8]))
-	case b.Counter <= c.newest:
-		return out, fmt.Errorf("%w, number %d", ErrReplay, c.newest)
-	}
-	if !c.bucket.AllowN(s.cfg.Now(), 1) {
-		return out, fmt.Errorf("%w: more than %d batches and %v a second", ErrRate, s.cfg.Burst, s.cfg.Rate)
-	}
-	before, ok := c.hash[b.Counter-1]
-	if ok && before.hash != b.Previous {
-		return c.fork(ctx, s, b, fmt.Errorf("%w: the batch before is %x, it names %x", ErrFork, before.hash[:8], b.Previous[:8]))
-	}
-	seq, err := s.log.Append(ctx, encode(kindBatch, b))
-	if err != nil {
-		return out, fmt.Errorf("store batch: %w", err)
-	}
-	out.Seq = seq
-	c.note(b.Counter, entry{b.Hash, seq})
-	return out, nil
-}
-
-// fork keeps a contradicting batch as evidence, once, and refuses it.
-func (c *chain) fork(ctx context.Context, s *Server, b *sensing.Batch, why error) (Receipt, error) {
-	if !c.bucket.AllowN(s.cfg.Now(), 1) {
-		return Receipt{}, fmt.Errorf("%w: more than %d batches and %v a second", ErrRate, s.cfg.Burst, s.cfg.Rate)
-	}
-	if _, err := s.log.Append(ctx, encode(kindFork, b)); err != nil {
-		return Receipt{}, fmt.Errorf("store contradicting batch: %w", err)
-	}
-	return Receipt{}, why
-}
-
-func (c *chain) note(counter uint64, e entry) {
-	c.newest = max(c.newest, counter)
-	c.hash[counter] = e
-	for old := range c.hash { // order does not matter: all below go
-		if old+recent <= c.newest {
-			delete(c.hash, old)
-		}
-	}
 }
 
 // A record of the log: kind, device, counter, hash, the batch as sent.
@@ -338,7 +246,7 @@ func (s *Server) recall(r wal.Record) error {
 	if err != nil || e.Fork {
 		return err
 	}
-	s.chain(e.Device).note(e.Counter, entry{e.Hash, e.Seq})
+	s.chain(e.Device).note(e.Counter, &entry{hash: e.Hash, seq: e.Seq})
 	return nil
 }
 

@@ -87,8 +87,8 @@ func (d *Doors) ErrorTopic(identity, topic string) string {
 }
 
 // Publish implements mqttx.Rules.
-func (d *Doors) Publish(ctx context.Context, identity, topic string, payload []byte) (bool, error) {
-	return d.Others.Publish(ctx, identity, topic, payload)
+func (d *Doors) Publish(ctx context.Context, messages []mqttx.Message) {
+	d.Others.Publish(ctx, messages)
 }
 
 // Broker delivers messages to subscribers before it returns; mqttx.Broker is one.

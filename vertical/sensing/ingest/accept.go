@@ -1,0 +1,80 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/grange-network/grange/vertical/sensing"
+)
+
+// Arrival is a batch that came in.
+type Arrival struct {
+	Raw  []byte
+	From string // id of the device that signed in to send it; empty: anybody may send it
+}
+
+// Result is what became of an arrival.
+type Result struct {
+	Receipt Receipt
+	Err     error
+}
+
+// AcceptAll takes batches, in their order for each device. Those whose result is
+// no error survive a power cut; all of them share the wait for the disk.
+func (s *Server) AcceptAll(ctx context.Context, arrivals []Arrival) []Result {
+	out := make([]Result, len(arrivals))
+	under := make([]begun, len(arrivals))
+	for i, b := range s.openAll(ctx, arrivals, out) {
+		if b == nil {
+			continue
+		}
+		if out[i].Err = s.checkTimes(b); out[i].Err == nil {
+			under[i], out[i].Err = s.chain(b.Device).begin(ctx, s, b)
+		}
+		if out[i].Err != nil {
+			out[i].Err = fmt.Errorf("device %s, batch %d: %w", b.Device, b.Counter, out[i].Err)
+		}
+	}
+	for i := range out {
+		if r := &out[i]; r.Err == nil {
+			if r.Receipt, r.Err = under[i].finish(ctx); r.Err != nil {
+				r.Err = fmt.Errorf("device %s, batch %d: %w", under[i].receipt.Device, under[i].receipt.Counter, r.Err)
+			}
+		}
+	}
+	s.count(func(c *Counts) {
+		for i := range out {
+			c.add(out[i].Receipt, out[i].Err)
+		}
+	})
+	return out
+}
+
+// openAll checks who signed the arrivals. Those that are not opened have an error
+// in out.
+func (s *Server) openAll(ctx context.Context, arrivals []Arrival, out []Result) []*sensing.Batch {
+	batches := make([]*sensing.Batch, len(arrivals))
+	for i, a := range arrivals {
+		batches[i], out[i].Err = s.open(ctx, a)
+	}
+	return batches
+}
+
+func (s *Server) open(ctx context.Context, a Arrival) (*sensing.Batch, error) {
+	e, err := sensing.Parse(a.Raw)
+	if err != nil {
+		return nil, err
+	}
+	if a.From != "" && a.From != e.Device.String() {
+		return nil, fmt.Errorf("%w: batch of %s sent by %s", sensing.ErrMalformed, e.Device, a.From)
+	}
+	key, err := s.cfg.Registry.Key(ctx, e.Device)
+	if err != nil {
+		return nil, fmt.Errorf("device %s: %w", e.Device, err)
+	}
+	b, err := e.Open(key, s.cfg.ChainID)
+	if err != nil {
+		return nil, fmt.Errorf("device %s: %w", e.Device, err)
+	}
+	return b, nil
+}
