@@ -31,11 +31,12 @@ type Kind struct{}
 
 var _ sensing.Kind = Kind{}
 
-// Info implements sensing.Kind.
+// Info implements sensing.Kind. A thermometer alone is a weather station, of which a
+// third of the values are there; so is an air sensor that has one.
 func (Kind) Info() sensing.KindInfo {
 	return sensing.KindInfo{
 		Name:      "weather",
-		Variables: []string{"wind_speed", "wind_direction", "precipitation_accumulated", precipitation, "illuminance", "pressure"},
+		Variables: []string{"temperature", "humidity", "wind_speed", "wind_direction", "precipitation_accumulated", precipitation, "illuminance", "pressure"},
 		Span:      hours * time.Hour,
 		Cells:     sensing.Cells{Resolution: Resolution, Seats: Seats},
 		Use:       "row", Hold: "station-hour",
