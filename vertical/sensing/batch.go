@@ -100,10 +100,7 @@ func Open(raw []byte, key device.PublicKey, chainID string) (*Batch, error) {
 
 // Open reads the batch and checks that the key signed it for this network.
 func (e *Envelope) Open(key device.PublicKey, chainID string) (*Batch, error) {
-	if e.Device != key.ID() {
-		return nil, fmt.Errorf("%w: key of %s, batch of %s", ErrSignature, key.ID(), e.Device)
-	}
-	signed, err := e.message.Signed(external(chainID))
+	signed, err := e.of(key, chainID)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +108,38 @@ func (e *Envelope) Open(key device.PublicKey, chainID string) (*Batch, error) {
 		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	return e.read(signed)
+}
+
+// of returns what must be signed if the envelope is of the key.
+func (e *Envelope) of(key device.PublicKey, chainID string) ([]byte, error) {
+	if e.Device != key.ID() {
+		return nil, fmt.Errorf("%w: key of %s, batch of %s", ErrSignature, key.ID(), e.Device)
+	}
+	return e.message.Signed(external(chainID))
+}
+
+// OpenAll opens many envelopes with the keys of the same places at about half of
+// what Open costs; cose.Batch says what it cannot be used for. Either the batch or
+// the error of a place is nil.
+func OpenAll(envelopes []*Envelope, keys []device.PublicKey, chainID string) ([]*Batch, []error) {
+	batches, errs := make([]*Batch, len(envelopes)), make([]error, len(envelopes))
+	var signatures cose.Batch
+	signed, at := make([][]byte, len(envelopes)), make([]int, 0, len(envelopes))
+	for i, e := range envelopes {
+		if signed[i], errs[i] = e.of(keys[i], chainID); errs[i] == nil {
+			signatures.Add(e.message, keys[i], signed[i])
+			at = append(at, i)
+		}
+	}
+	for n, err := range signatures.Verify() {
+		i := at[n]
+		if err != nil {
+			errs[i] = fmt.Errorf("%w: %w", ErrSignature, err)
+			continue
+		}
+		batches[i], errs[i] = envelopes[i].read(signed[i])
+	}
+	return batches, errs
 }
 
 // Read reads a batch whose signature was checked before, as that of a batch in a
@@ -142,7 +171,10 @@ func (e *Envelope) read(signed []byte) (*Batch, error) {
 	if b.Counter == 1 && b.Previous != (Hash{}) {
 		return nil, fmt.Errorf("%w: the first batch names one before it", ErrMalformed)
 	}
-	return b, b.decode(m)
+	if err := b.decode(m); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 func (b *Batch) decode(m *cose.Message) (err error) {

@@ -160,6 +160,17 @@ func (m *Message) Verify(k device.PublicKey, external []byte) error {
 
 // VerifySigned is Verify for a caller that has what Signed returns.
 func (m *Message) VerifySigned(k device.PublicKey, signed []byte) error {
+	if err := m.checkAlgorithm(k); err != nil {
+		return err
+	}
+	if !k.Verify(signed, lower(k.Type(), m.Signature)) {
+		return ErrSignature
+	}
+	return nil
+}
+
+// checkAlgorithm refuses a message that names another algorithm than the key's.
+func (m *Message) checkAlgorithm(k device.PublicKey) error {
 	alg, ok := m.Protected[labelAlgorithm]
 	if !ok {
 		alg = m.Unprotected[labelAlgorithm]
@@ -170,9 +181,6 @@ func (m *Message) VerifySigned(k device.PublicKey, signed []byte) error {
 	}
 	if alg != want {
 		return fmt.Errorf("%w: algorithm %v, the key's is %d", ErrSignature, alg, want)
-	}
-	if !k.Verify(signed, lower(k.Type(), m.Signature)) {
-		return ErrSignature
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/vertical/sensing"
 )
 
@@ -53,28 +54,38 @@ func (s *Server) AcceptAll(ctx context.Context, arrivals []Arrival) []Result {
 // openAll checks who signed the arrivals. Those that are not opened have an error
 // in out.
 func (s *Server) openAll(ctx context.Context, arrivals []Arrival, out []Result) []*sensing.Batch {
-	batches := make([]*sensing.Batch, len(arrivals))
+	envelopes, keys, at := make([]*sensing.Envelope, 0, len(arrivals)), make([]device.PublicKey, 0, len(arrivals)), make([]int, 0, len(arrivals))
 	for i, a := range arrivals {
-		batches[i], out[i].Err = s.open(ctx, a)
+		e, key, err := s.sender(ctx, a)
+		if err != nil {
+			out[i].Err = err
+			continue
+		}
+		envelopes, keys, at = append(envelopes, e), append(keys, key), append(at, i)
+	}
+	batches := make([]*sensing.Batch, len(arrivals))
+	opened, errs := sensing.OpenAll(envelopes, keys, s.cfg.ChainID)
+	for n, i := range at {
+		batches[i] = opened[n]
+		if errs[n] != nil {
+			out[i].Err = fmt.Errorf("device %s: %w", envelopes[n].Device, errs[n])
+		}
 	}
 	return batches
 }
 
-func (s *Server) open(ctx context.Context, a Arrival) (*sensing.Batch, error) {
+// sender finds the key of the device that an arrival says it is of.
+func (s *Server) sender(ctx context.Context, a Arrival) (*sensing.Envelope, device.PublicKey, error) {
 	e, err := sensing.Parse(a.Raw)
 	if err != nil {
-		return nil, err
+		return nil, device.PublicKey{}, err
 	}
 	if a.From != "" && a.From != e.Device.String() {
-		return nil, fmt.Errorf("%w: batch of %s sent by %s", sensing.ErrMalformed, e.Device, a.From)
+		return nil, device.PublicKey{}, fmt.Errorf("%w: batch of %s sent by %s", sensing.ErrMalformed, e.Device, a.From)
 	}
 	key, err := s.cfg.Registry.Key(ctx, e.Device)
 	if err != nil {
-		return nil, fmt.Errorf("device %s: %w", e.Device, err)
+		return nil, key, fmt.Errorf("device %s: %w", e.Device, err)
 	}
-	b, err := e.Open(key, s.cfg.ChainID)
-	if err != nil {
-		return nil, fmt.Errorf("device %s: %w", e.Device, err)
-	}
-	return b, nil
+	return e, key, nil
 }
