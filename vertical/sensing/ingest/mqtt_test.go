@@ -1,18 +1,24 @@
 package ingest
 
 import (
-	"github.com/grange-network/grange/vertical/sensing/sensingtest"
+	"context"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/mqttx"
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/sensingtest"
 )
 
 var secret = []byte("the gateway's secret")
@@ -154,5 +160,102 @@ func TestMosquitto(t *testing.T) {
 	}
 	if out, _ := publish([]byte("noise")); !strings.Contains(out, "Payload format invalid") || s.Counts().Malformed != 0 && s.Counts().Accepted != 1 {
 		t.Errorf("noise: %s", out)
+	}
+}
+
+// serveForever is the other process of TestKillMQTT: a broker that prints where it
+// listens.
+func serveForever(dir string) {
+	s, err := Open(Config{Dir: dir, ChainID: chainID, Registry: registered(killed()...), Now: func() time.Time { return clock }})
+	if err != nil {
+		fmt.Println("open:", err)
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		_, err = mqttx.New(context.Background(), l, &Doors{Server: s, Secret: secret}, mqttx.Limits{}, slog.New(slog.DiscardHandler))
+	}
+	if err != nil {
+		fmt.Println("serve:", err)
+		return
+	}
+	fmt.Println(l.Addr())
+	select {}
+}
+
+// killed are the devices of TestKillMQTT.
+func killed() []sensingtest.Signer {
+	return []sensingtest.Signer{sensingtest.NewSigner(1), sensingtest.NewSigner(2), sensingtest.NewSigner(3)}
+}
+
+// A broker that is killed while publishes of many clients are under way has lost
+// nothing that it acknowledged.
+func TestKillMQTT(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), "GRANGE_TEST_INGEST_MQTT="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var addr string
+	if _, err := fmt.Fscanln(out, &addr); err != nil {
+		t.Fatal(err)
+	}
+	var clients sync.WaitGroup
+	enough := make(chan struct{}, 1)
+	acknowledged := make([]atomic.Int64, len(killed()))
+	for n, a := range killed() {
+		id := a.PublicKey().ID()
+		batches := series(t, a, 2000)
+		c, err := connect(t, addr, id.String(), Token(secret, id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens := make(chan paho.Token, 50) // under way
+		go func() {
+			defer close(tokens)
+			for _, b := range batches {
+				tokens <- c.Publish("v1/obs/"+id.String(), 1, false, b.Raw)
+			}
+		}()
+		clients.Go(func() {
+			lost := false
+			for token := range tokens {
+				lost = lost || !token.WaitTimeout(3*time.Minute) || token.Error() != nil
+				if !lost && acknowledged[n].Add(1) == 100 {
+					select {
+					case enough <- struct{}{}:
+					default:
+					}
+				}
+			}
+		})
+	}
+	<-enough
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	clients.Wait()
+	s := open(t, dir, nil, killed()...)
+	newest := map[device.ID]uint64{}
+	for e, err := range s.Entries(0) {
+		if err != nil || e.Counter != newest[e.Device]+1 {
+			t.Fatalf("entry %d of %s behind %d: %v", e.Counter, e.Device, newest[e.Device], err)
+		}
+		newest[e.Device] = e.Counter
+	}
+	for n, a := range killed() {
+		if have, want := newest[a.PublicKey().ID()], acknowledged[n].Load(); have < uint64(want) {
+			t.Errorf("device %d: %d batches in the log, %d were acknowledged", n, have, want)
+		}
 	}
 }

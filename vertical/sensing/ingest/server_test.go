@@ -87,6 +87,10 @@ func TestMain(m *testing.M) {
 		flood(dir)
 		return
 	}
+	if dir := os.Getenv("GRANGE_TEST_INGEST_MQTT"); dir != "" {
+		serveForever(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -137,6 +141,29 @@ func TestAccept(t *testing.T) {
 	}
 	if kept != 3 || forks != 2 {
 		t.Errorf("%d batches and %d forks in the log, want 3 and 2", kept, forks)
+	}
+}
+
+// A batch that the log lost is taken when it comes again, whatever came after it.
+func TestLost(t *testing.T) {
+	a := sensingtest.NewSigner(1)
+	s := open(t, t.TempDir(), nil, a)
+	batches := series(t, a, 3)
+	ctx := t.Context()
+	if _, err := s.Accept(ctx, batches[0].Raw); err != nil {
+		t.Fatal(err)
+	}
+	s.chain(a.PublicKey().ID()).note(2, &entry{hash: batches[1].Hash, lost: true})
+	for _, i := range []int{2, 1} {
+		if r, err := s.Accept(ctx, batches[i].Raw); err != nil || r.Duplicate {
+			t.Errorf("batch %d: %+v, %v", i+1, r, err)
+		}
+	}
+	if r, err := s.Accept(ctx, batches[1].Raw); err != nil || !r.Duplicate {
+		t.Errorf("batch 2 again: %+v, %v", r, err)
+	}
+	if r := s.AcceptAll(ctx, []Arrival{{Raw: batches[2].Raw, From: "somebody"}})[0]; !errors.Is(r.Err, sensing.ErrMalformed) {
+		t.Errorf("sent by somebody else: %v", r.Err)
 	}
 }
 

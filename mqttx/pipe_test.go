@@ -1,0 +1,268 @@
+package mqttx
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	errFull = errors.New("the disk is full")
+	forEver = 3 * time.Minute // only a failure takes so long
+)
+
+// keeper keeps what everybody publishes, once it may: a value received from gate
+// lets one call go on. A payload that begins with "bad" is refused, and one that
+// begins with "full" fails.
+type keeper struct {
+	gate chan struct{} // nil: always
+
+	mu   sync.Mutex
+	kept map[string][]string // by identity
+}
+
+func (*keeper) Connect(name string, _ []byte) (string, error) { return name, nil }
+func (*keeper) MayPublish(identity, topic string) bool        { return topic == "of/"+identity }
+func (*keeper) MaySubscribe(string, string) bool              { return true }
+func (*keeper) ErrorTopic(identity, _ string) string          { return "error/" + identity }
+func (k *keeper) Publish(_ context.Context, messages []Message) {
+	if k.gate != nil {
+		<-k.gate
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range messages {
+		switch m := &messages[i]; {
+		case string(m.Payload[:3]) == "bad":
+			m.Err = fmt.Errorf("%w: bad", ErrRefused)
+		case string(m.Payload[:4]) == "full":
+			m.Err = errFull
+		default:
+			k.kept[m.Identity] = append(k.kept[m.Identity], string(m.Payload))
+			m.Deliver = true
+		}
+	}
+}
+
+func (k *keeper) of(identity string) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.kept[identity])
+}
+
+// narrow is a listener whose connections buffer little of what is written to them.
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) {
+	c, err := n.Listener.Accept()
+	if err == nil {
+		err = c.(*net.TCPConn).SetWriteBuffer(1)
+	}
+	return c, err
+}
+
+func serve(t *testing.T, k *keeper) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.kept = map[string][]string{}
+	b, err := New(t.Context(), narrow{l}, k, Limits{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return l.Addr().String()
+}
+
+// client speaks MQTT byte by byte.
+type client struct {
+	t       *testing.T
+	conn    net.Conn
+	name    string
+	version byte
+}
+
+func dial(t *testing.T, addr, name string, version byte) *client {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(forEver))
+	c := &client{t, conn, name, version}
+	body := append(text(nil, "MQTT"), version, 0x82, 0, 60)
+	if version == 5 {
+		body = append(body, 0)
+	}
+	c.send(0x10, text(text(body, "client"), name))
+	if kind, body := c.receive(); kind != 0x20 || body[1] != 0 {
+		t.Fatalf("connected with %x %x", kind, body)
+	}
+	return c
+}
+
+func text(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+}
+
+func (c *client) send(kind byte, body []byte) {
+	c.t.Helper()
+	if _, err := c.conn.Write(append([]byte{kind, byte(len(body))}, body...)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) publish(topic string, qos byte, id uint16, payload string) {
+	c.t.Helper()
+	body := text(nil, topic)
+	if qos > 0 {
+		body = binary.BigEndian.AppendUint16(body, id)
+	}
+	if c.version == 5 {
+		body = append(body, 0)
+	}
+	c.send(0x30|qos<<1, append(body, payload...))
+}
+
+func (c *client) receive() (kind byte, body []byte) {
+	c.t.Helper()
+	var head [2]byte
+	if _, err := io.ReadFull(c.conn, head[:]); err != nil {
+		c.t.Fatal(err)
+	}
+	body = make([]byte, head[1])
+	if _, err := io.ReadFull(c.conn, body); err != nil {
+		c.t.Fatal(err)
+	}
+	return head[0], body
+}
+
+// acknowledged expects PUBACK for the publishes from first on, in order.
+func (c *client) acknowledged(first, n int) {
+	c.t.Helper()
+	for i := range n {
+		if kind, body := c.receive(); kind != 0x40 || int(binary.BigEndian.Uint16(body)) != first+i {
+			c.t.Fatalf("%x %x, want PUBACK of %d", kind, body, first+i)
+		}
+	}
+}
+
+// Many publishes of one client are under way at once, in the order sent, and none
+// is acknowledged before its turn.
+func TestPipeline(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		k := &keeper{gate: make(chan struct{})}
+		c := dial(t, serve(t, k), "a", version)
+		const n = window
+		for i := range n {
+			c.publish("of/a", 1, uint16(i+1), fmt.Sprintf("message %d", i+1))
+		}
+		if got := k.of("a"); len(got) != 0 {
+			t.Fatalf("kept %v before the gate is open", got)
+		}
+		close(k.gate)
+		c.acknowledged(1, n)
+		got := k.of("a")
+		if len(got) != n || got[0] != "message 1" || got[n-1] != fmt.Sprintf("message %d", n) {
+			t.Errorf("version %d: kept %d, %v", version, len(got), got)
+		}
+	}
+}
+
+// What is acknowledged says what became of each message.
+func TestAnswers(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		k := &keeper{}
+		addr := serve(t, k)
+		c := dial(t, addr, "a", version)
+		c.publish("of/a", 1, 1, "good")
+		c.publish("of/a", 1, 2, "bad")
+		c.publish("of/a", 1, 3, "good again")
+		c.publish("of/a", 0, 0, "unanswered")
+		c.publish("of/a", 2, 4, "exactly once")
+		c.acknowledged(1, 1)
+		_, refused := c.receive()
+		if want := map[byte]string{4: "\x00\x02", 5: "\x00\x02\x99\x00"}[version]; string(refused) != want {
+			t.Errorf("version %d: refused with %x, want %x", version, refused, want)
+		}
+		c.acknowledged(3, 1)
+		if kind, body := c.receive(); kind != 0x50 || body[1] != 4 {
+			t.Errorf("version %d: %x %x, want PUBREC", version, kind, body)
+		}
+		if got := k.of("a"); !slices.Equal(got, []string{"good", "good again", "unanswered", "exactly once"}) {
+			t.Errorf("version %d: kept %q", version, got)
+		}
+		c.publish("of/a", 1, 5, "full")
+		switch version {
+		case 5:
+			if _, body := c.receive(); string(body) != "\x00\x05\x83\x00" {
+				t.Errorf("failed with %x", body)
+			}
+		case 4:
+			if n, err := io.Copy(io.Discard, c.conn); n > 0 || err != nil && errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%d bytes, %v, want the connection to end", n, err)
+			}
+		}
+	}
+}
+
+// What is delivered is delivered once, to others and in order.
+func TestDelivers(t *testing.T) {
+	k := &keeper{}
+	addr := serve(t, k)
+	reader := dial(t, addr, "reader", 4)
+	reader.send(0x82, append(text([]byte{0, 1}, "of/a"), 0))
+	if kind, _ := reader.receive(); kind != 0x90 {
+		t.Fatalf("%x, want SUBACK", kind)
+	}
+	c := dial(t, addr, "a", 4)
+	for i := range 20 {
+		c.publish("of/a", 1, uint16(i+1), fmt.Sprintf("message %02d", i))
+	}
+	for i := range 20 {
+		if kind, body := reader.receive(); kind != 0x30 || string(body[6:]) != fmt.Sprintf("message %02d", i) {
+			t.Fatalf("%x %q, want message %d", kind, body, i)
+		}
+	}
+	c.acknowledged(1, 20)
+}
+
+// A client that reads none of its acknowledgements holds up nobody else.
+func TestDeafClient(t *testing.T) {
+	k := &keeper{}
+	addr := serve(t, k)
+	deaf := dial(t, addr, "deaf", 4)
+	_ = deaf.conn.(*net.TCPConn).SetReadBuffer(1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		packet := append(binary.BigEndian.AppendUint16(text(nil, "of/deaf"), 1), "bad"...)
+		packet = append([]byte{0x32, byte(len(packet))}, packet...)
+		for _, err := deaf.conn.Write(packet); err == nil; _, err = deaf.conn.Write(packet) {
+		}
+	}()
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"} {
+		c := dial(t, addr, name, 4)
+		for i := range 100 {
+			c.publish("of/"+name, 1, uint16(i+1), "good")
+			c.acknowledged(i+1, 1)
+		}
+	}
+	_ = deaf.conn.Close()
+	<-ended
+}
