@@ -11,6 +11,7 @@ import (
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/internal/benchtable"
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/cose"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
 	"github.com/grange-network/grange/vertical/sensing/senml"
 )
@@ -137,4 +138,40 @@ func signatures(s *sender) float64 {
 	}
 	wg.Wait()
 	return float64(each*runtime.NumCPU()) / time.Since(began).Seconds()
+}
+
+// together is how many ed25519 signatures all cores check in a second as a gateway
+// does that has many to check.
+func together(all []*sender) float64 {
+	const many, rounds = 256, 8
+	var entries []func(*cose.Batch)
+	for i := range many {
+		s := all[i%len(all)]
+		m, err := cose.Parse(s.batches[i/len(all)%len(s.batches)])
+		if err != nil {
+			panic(err) // it is ours
+		}
+		signature := ed25519.Sign(s.private, s.batches[0])
+		entry := cose.Message{Protected: m.Protected, Signature: signature}
+		entries = append(entries, func(b *cose.Batch) { b.Add(&entry, s.public, s.batches[0]) })
+	}
+	var wg sync.WaitGroup
+	began := time.Now()
+	for range runtime.NumCPU() {
+		wg.Go(func() {
+			for range rounds {
+				var b cose.Batch
+				for _, add := range entries {
+					add(&b)
+				}
+				for _, err := range b.Verify() {
+					if err != nil {
+						panic(err) // it is signed
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return float64(many*rounds*runtime.NumCPU()) / time.Since(began).Seconds()
 }
