@@ -27,7 +27,7 @@ func entryOf(t testing.TB, i int) batchEntry {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kind, raw = device.P256, elliptic.MarshalCompressed(elliptic.P256(), private.X, private.Y) //nolint:staticcheck // the form of device keys
+		kind, raw = device.P256, elliptic.MarshalCompressed(elliptic.P256(), private.X, private.Y)
 		sign = func(m []byte) ([]byte, error) {
 			digest := sha256.Sum256(m)
 			r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
