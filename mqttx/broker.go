@@ -24,7 +24,9 @@ type Rules interface {
 	// Publish does with messages what must be done before they are acknowledged,
 	// and sets what became of each. Those of one identity are in the order in which
 	// it sent them, and later ones are handed over when this call has returned;
-	// calls for other identities go on meanwhile.
+	// calls for other identities go on meanwhile. Where order matters, what comes
+	// behind a message that is to be sent again must fail too: of later calls the
+	// broker sees to that, by ending the connection of a client of version 3.1.1.
 	Publish(ctx context.Context, messages []Message)
 	// ErrorTopic is where a client reads why a message was refused; it is called
 	// with what it published to.

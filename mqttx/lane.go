@@ -14,6 +14,7 @@ type lane struct {
 	client   *mqtt.Client
 	identity string
 	slots    chan struct{} // one for each publish with QoS 1 under way
+	ended    bool          // by its worker, which alone looks at it
 
 	mu      sync.Mutex
 	out     []byte

@@ -128,6 +128,7 @@ func (w *worker) run(ctx context.Context, queue <-chan job) {
 
 func (w *worker) handle(ctx context.Context) {
 	w.messages, w.ready = w.messages[:0], w.ready[:0]
+	w.drop()
 	for _, j := range w.jobs {
 		w.messages = append(w.messages, *j.message)
 	}
@@ -143,11 +144,37 @@ func (w *worker) handle(ctx context.Context) {
 		}
 		w.answer(j)
 	}
+	w.flush()
+	clear(w.jobs)
+	clear(w.messages)
+}
+
+// drop takes out what a client had under way behind a message that it must send
+// again: it would come before that.
+func (w *worker) drop() {
+	left := w.jobs[:0]
+	for _, j := range w.jobs {
+		if !j.lane.ended {
+			left = append(left, j)
+			continue
+		}
+		if j.message.Err = errAgain; j.done != nil {
+			close(j.done)
+		} else if j.lane.add(nil) {
+			w.ready = append(w.ready, j.lane)
+		}
+	}
+	clear(w.jobs[len(left):])
+	w.jobs = left
+}
+
+// errAgain is what becomes of messages of a connection that has been ended.
+var errAgain = errors.New("connection has been ended: a message before this one must be sent again")
+
+func (w *worker) flush() {
 	for _, l := range w.ready {
 		w.pipe.writers.Go(func() { l.write(w.pipe.server) })
 	}
-	clear(w.jobs)
-	clear(w.messages)
 	clear(w.ready)
 }
 
@@ -155,6 +182,7 @@ func (w *worker) handle(ctx context.Context) {
 func (w *worker) answer(j job) {
 	ack, err := acknowledge(j.lane.client, j.packet.PacketID, j.message.Err)
 	if err != nil {
+		j.lane.ended = true
 		j.lane.client.Stop(err) // it comes back and sends again
 	}
 	if j.lane.add(ack) {

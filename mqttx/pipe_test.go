@@ -27,7 +27,8 @@ var (
 // lets one call go on. A payload that begins with "bad" is refused, and one that
 // begins with "full" fails.
 type keeper struct {
-	gate chan struct{} // nil: always
+	gate    chan struct{} // nil: always
+	entered chan struct{} // nil, or told of each call
 
 	mu   sync.Mutex
 	kept map[string][]string // by identity
@@ -38,6 +39,9 @@ func (*keeper) MayPublish(identity, topic string) bool        { return topic == 
 func (*keeper) MaySubscribe(string, string) bool              { return true }
 func (*keeper) ErrorTopic(identity, _ string) string          { return "error/" + identity }
 func (k *keeper) Publish(_ context.Context, messages []Message) {
+	if k.entered != nil {
+		k.entered <- struct{}{}
+	}
 	if k.gate != nil {
 		<-k.gate
 	}
@@ -194,13 +198,13 @@ func TestAnswers(t *testing.T) {
 		c.publish("of/a", 1, 2, "bad")
 		c.publish("of/a", 1, 3, "good again")
 		c.publish("of/a", 0, 0, "unanswered")
-		c.publish("of/a", 2, 4, "exactly once")
 		c.acknowledged(1, 1)
 		_, refused := c.receive()
 		if want := map[byte]string{4: "\x00\x02", 5: "\x00\x02\x99\x00"}[version]; string(refused) != want {
 			t.Errorf("version %d: refused with %x, want %x", version, refused, want)
 		}
 		c.acknowledged(3, 1)
+		c.publish("of/a", 2, 4, "exactly once")
 		if kind, body := c.receive(); kind != 0x50 || body[1] != 4 {
 			t.Errorf("version %d: %x %x, want PUBREC", version, kind, body)
 		}
@@ -218,6 +222,25 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("%d bytes, %v, want the connection to end", n, err)
 			}
 		}
+	}
+}
+
+// Nothing is kept that a client sent behind a message that it must send again.
+func TestAgain(t *testing.T) {
+	k := &keeper{gate: make(chan struct{}), entered: make(chan struct{}, 10)}
+	c := dial(t, serve(t, k), "a", 4)
+	c.publish("of/a", 1, 1, "full")
+	<-k.entered
+	for i := range 20 {
+		c.publish("of/a", 1, uint16(i+2), "behind it")
+	}
+	close(k.gate)
+	_, _ = io.Copy(io.Discard, c.conn) // until the broker ends the connection
+	again := dial(t, c.conn.RemoteAddr().String(), "a", 4)
+	again.publish("of/a", 1, 1, "good")
+	again.acknowledged(1, 1)
+	if got := k.of("a"); !slices.Equal(got, []string{"good"}) {
+		t.Errorf("kept %q", got)
 	}
 }
 

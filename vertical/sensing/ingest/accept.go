@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/grange-network/grange/core/device"
@@ -25,12 +26,23 @@ type Result struct {
 func (s *Server) AcceptAll(ctx context.Context, arrivals []Arrival) []Result {
 	out := make([]Result, len(arrivals))
 	under := make([]begun, len(arrivals))
+	var often map[device.ID]error
 	for i, b := range s.openAll(ctx, arrivals, out) {
 		if b == nil {
 			continue
 		}
-		if out[i].Err = s.checkTimes(b); out[i].Err == nil {
+		// Were a later one accepted, this one could not come again.
+		if out[i].Err = often[b.Device]; out[i].Err == nil {
+			out[i].Err = s.checkTimes(b)
+		}
+		if out[i].Err == nil {
 			under[i], out[i].Err = s.chain(b.Device).begin(ctx, s, b)
+		}
+		if errors.Is(out[i].Err, ErrRate) {
+			if often == nil {
+				often = map[device.ID]error{}
+			}
+			often[b.Device] = ErrRate
 		}
 		if out[i].Err != nil {
 			out[i].Err = fmt.Errorf("device %s, batch %d: %w", b.Device, b.Counter, out[i].Err)

@@ -167,6 +167,33 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// None of those that come together is accepted behind one that is to come again.
+func TestRateKeepsOrder(t *testing.T) {
+	a := sensingtest.NewSigner(1)
+	now := clock
+	s := open(t, t.TempDir(), func(c *Config) {
+		c.Burst, c.Rate = 1, 1
+		c.Now = func() time.Time { now = now.Add(400 * time.Millisecond); return now }
+	}, a)
+	var arrivals []Arrival
+	for _, b := range series(t, a, 8) {
+		arrivals = append(arrivals, Arrival{Raw: b.Raw})
+	}
+	for rounds := 0; len(arrivals) > 0; rounds++ {
+		taken := 0
+		for i, r := range s.AcceptAll(t.Context(), arrivals) {
+			if r.Err == nil && i == taken {
+				taken++
+			} else if !errors.Is(r.Err, ErrRate) {
+				t.Fatalf("arrival %d of %d behind %d: %+v", i, len(arrivals), taken, r)
+			}
+		}
+		if arrivals = arrivals[taken:]; rounds > 100 {
+			t.Fatalf("%d are never taken", len(arrivals))
+		}
+	}
+}
+
 func TestRate(t *testing.T) {
 	a := sensingtest.NewSigner(1)
 	now := clock
