@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,7 @@ func (s *statusInfo) readNode(ctx context.Context, g *globals) error {
 	s.Running = true
 	s.Problems = append(append([]node.Problem{}, s.Problems...), local.Told(s.Roles)...)
 	if e, err := local.LoadEndpoints(g.home); err == nil {
-		e.S3.SecretKey = ""
+		e = e.Public()
 		s.Endpoints = &e
 	}
 	return nil
@@ -99,6 +100,7 @@ func (s *statusInfo) readHost(g *globals) error {
 	if pid == 0 || err != nil {
 		return g.notRunning(cmp.Or(err, node.ErrNotRunning))
 	}
+	e = e.Public()
 	s.Running, s.Endpoints = true, &e
 	s.Roles = []node.Info{{Name: p.Name, Kind: local.KindValidator, State: node.Ready, PID: pid, Since: readySince(g.home)}}
 	return nil
@@ -131,7 +133,9 @@ func (s *statusInfo) readLedger(ctx context.Context, v *ledgerview.View) error {
 	for _, l := range leases {
 		s.Leases[l.State]++
 		s.Left += l.Left
-		s.Held += l.Held()
+		if strings.HasPrefix(unit(l.Kind).Hold, "byte") {
+			s.Held += l.Held()
+		}
 	}
 	return nil
 }
@@ -139,7 +143,13 @@ func (s *statusInfo) readLedger(ctx context.Context, v *ledgerview.View) error {
 func (s *statusInfo) write(w io.Writer) error {
 	pairs := [][2]string{{"home", s.Home}}
 	if e := s.Endpoints; e != nil && e.Status != "" {
-		pairs = append(pairs, [2]string{"status page", e.Status}, [2]string{"S3", e.S3.URL})
+		pairs = append(pairs, [2]string{"status page", e.Status}, [2]string{"explorer", e.Explorer}, [2]string{"S3", e.S3.URL})
+		if e.Data != "" {
+			pairs = append(pairs, [2]string{"observations", e.Data + "  mqtt://" + e.MQTT}, [2]string{"weather console", "reports to " + e.Station})
+		}
+		if e.NTRIP != nil {
+			pairs = append(pairs, [2]string{"NTRIP", e.NTRIP.URL})
+		}
 	} else if e != nil {
 		pairs = append(pairs, [2]string{"ledger RPC", e.RPC}, [2]string{"ledger REST", e.REST}, [2]string{"ledger gRPC", e.GRPC})
 	}

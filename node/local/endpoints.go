@@ -38,6 +38,17 @@ type Endpoints struct {
 	Metrics []MetricsEndpoint `json:"metrics"`
 }
 
+// Public is e without what must not be shown: secret keys and passwords.
+func (e Endpoints) Public() Endpoints {
+	e.S3.SecretKey = ""
+	if e.NTRIP != nil {
+		n := *e.NTRIP
+		n.BasePassword, n.RoverPassword = "", ""
+		e.NTRIP = &n
+	}
+	return e
+}
+
 // S3Door is where and with which keys an S3 client connects.
 type S3Door struct {
 	URL       string `json:"url"`
