@@ -112,7 +112,7 @@ func (d *Doors) Run(ctx context.Context, s *store.Store, b Broker, root string) 
 		if !errors.Is(err, store.ErrSlow) {
 			return err
 		}
-		d.Logger.Warn("subscribers of MQTT do not keep up: observations were left out")
+		d.Logger.Warn("observations came in faster than they are told over MQTT: some were left out")
 	}
 }
 
