@@ -78,7 +78,27 @@ func (d *Data) Handler() http.Handler {
 	mux.Handle("/v1.1", things)
 	mux.Handle("/v1.1/", things)
 	mux.HandleFunc("GET /v1/sales/{device}", d.sales)
+	mux.HandleFunc("GET /{$}", index)
 	return mux
+}
+
+// index says what a gateway answers, to who asks for no more than its address.
+func index(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	_ = e.Encode(map[string]string{ // the client may be gone
+		"GET /v1/stations":                       "what is measured where; free",
+		"GET /v1/cells/{h3}/obs":                 "readings of a cell: var, from, to, kind, agg, format, proof; paid by the row",
+		"GET /v1/tiles/{kind}/{z}/{x}/{y}.mvt":   "map tiles",
+		"GET /v1/bulk/{kind}/{day}/{h3}.parquet": "a day's file",
+		"GET /v1/subscribe?cell=":                "readings as they come, as server-sent events",
+		"GET /v1/sales/{device}":                 "what a device is owed for its rows",
+		"GET /v1.1":                              "OGC SensorThings 1.1, to read",
+		"POST /v1/observations":                  "takes signed batches in",
+		"token":                                  "what is paid wants \"Authorization: Bearer TOKEN\": grange sensing data token",
+	})
 }
 
 func (d *Data) sales(w http.ResponseWriter, r *http.Request) {

@@ -78,7 +78,15 @@ func newWorld(t *testing.T, units uint64) *world {
 		w.log.Add(s, 0, s.Batch(t, senml.Record{Name: "lat", Unit: "lat", Time: start, Value: lat}, senml.Record{Name: "lon", Unit: "lon", Time: start, Value: lon},
 			senml.Record{Name: "leq", Unit: "dB", Time: start, Value: 60}))
 	}
-	st, err := store.Open(t.Context(), store.Config{Dir: t.TempDir(), ChainID: storetest.Chain, Registry: w.log, Kinds: []sensing.Kind{weather.Kind{}, walkers{}}})
+	w.serve(weather.Kind{}, walkers{})
+	return w
+}
+
+// serve stores what is in the log, and sells it.
+func (w *world) serve(kinds ...sensing.Kind) {
+	t := w.t
+	t.Helper()
+	st, err := store.Open(t.Context(), store.Config{Dir: t.TempDir(), ChainID: storetest.Chain, Registry: w.log, Kinds: kinds})
 	if err == nil {
 		err = st.Catch(t.Context(), w.log)
 	}
@@ -90,7 +98,6 @@ func newWorld(t *testing.T, units uint64) *world {
 	server := httptest.NewServer(query.Handler(query.Config{Store: st, Log: w.log, Till: w.till, Prover: w.published(), Now: func() time.Time { return start.Add(6 * time.Hour) }}))
 	t.Cleanup(server.Close)
 	w.url = server.URL
-	return w
 }
 
 // published is the evidence of the batches but the last one.

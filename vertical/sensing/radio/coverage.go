@@ -37,14 +37,7 @@ func Coverage(scans []Scan, resolution int) []Signals {
 	}
 	heard, devices := map[key][]float64{}, map[key]map[[32]byte]bool{}
 	for _, s := range scans {
-		best := map[string]float64{}
-		for _, t := range s.Towers {
-			strongestOf(best, t.network(), t.Strength)
-		}
-		for _, a := range s.Points {
-			strongestOf(best, pointsName, a.Strength)
-		}
-		for network, dBm := range best {
+		for network, dBm := range s.strongest() {
 			k := key{s.cell(resolution), network}
 			heard[k] = append(heard[k], dBm)
 			if devices[k] == nil {
@@ -65,6 +58,18 @@ func Coverage(scans []Scan, resolution int) []Signals {
 		return cmp.Or(cmp.Compare(a.Cell, b.Cell), cmp.Compare(a.Network, b.Network))
 	})
 	return out
+}
+
+// strongest is the signal of the strongest transmitter of each network, in dBm.
+func (r Report) strongest() map[string]float64 {
+	best := map[string]float64{}
+	for _, t := range r.Towers {
+		strongestOf(best, t.network(), t.Strength)
+	}
+	for _, a := range r.Points {
+		strongestOf(best, pointsName, a.Strength)
+	}
+	return best
 }
 
 func strongestOf(best map[string]float64, network string, dBm *float64) {

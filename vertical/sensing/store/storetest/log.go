@@ -55,12 +55,25 @@ func (s *Station) ID() device.ID { return s.public.ID() }
 func (s *Station) Batch(t testing.TB, records ...senml.Record) *sensing.Batch {
 	t.Helper()
 	s.counter++
-	b, err := sensing.Seal(s, Chain, s.counter, s.last, records)
-	if err != nil {
-		t.Fatal(err)
+	return s.signed(t)(sensing.Seal(s, Chain, s.counter, s.last, records))
+}
+
+// Payload signs the next batch, in a format of a kind's own.
+func (s *Station) Payload(t testing.TB, content string, payload []byte) *sensing.Batch {
+	t.Helper()
+	s.counter++
+	return s.signed(t)(sensing.SealPayload(s, Chain, s.counter, s.last, content, payload))
+}
+
+func (s *Station) signed(t testing.TB) func(*sensing.Batch, error) *sensing.Batch {
+	return func(b *sensing.Batch, err error) *sensing.Batch {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.last = b.Hash
+		return b
 	}
-	s.last = b.Hash
-	return b
 }
 
 // Log is a log of batches and the registry of their devices. It is safe for
