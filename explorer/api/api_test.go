@@ -394,7 +394,7 @@ func TestHeaders(t *testing.T) {
 	}
 	grow(1)
 	for range 5 {
-		asked(t, "GET", base+"/", "")
+		asked(t, "GET", base+"/v1/status", "")
 	}
 	resp, raw := asked(t, "GET", base+"/v1/devices", "")
 	for range 3 { // the bucket fills a little while we ask
@@ -405,6 +405,9 @@ func TestHeaders(t *testing.T) {
 	}
 	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" || !strings.Contains(string(raw), "too_many") {
 		t.Errorf("after the burst: %d %s", resp.StatusCode, raw)
+	}
+	if resp, _ := asked(t, "GET", base+"/", ""); resp.StatusCode == 429 {
+		t.Error("questions use up what a page's files may ask")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ type Config struct {
 const (
 	DefaultRate  = 50
 	DefaultBurst = 200
+	filesTimes   = 10 // as many of the web app's files
 	MaxStreams   = 2000
 )
 
@@ -75,7 +77,8 @@ var contract []byte
 type Server struct {
 	Config
 	mux    *http.ServeMux
-	limits *limiter
+	limits *limiter // of questions
+	files  *limiter // of the web app
 	hub    *hub
 
 	mu   sync.Mutex
@@ -96,7 +99,7 @@ func New(c Config) *Server {
 	if c.Streams == 0 {
 		c.Streams = MaxStreams
 	}
-	s := &Server{Config: c, mux: http.NewServeMux(), limits: newLimiter(c.Rate, c.Burst), memo: map[string]remembered{}}
+	s := &Server{Config: c, mux: http.NewServeMux(), limits: newLimiter(c.Rate, c.Burst), files: newLimiter(filesTimes*c.Rate, filesTimes*c.Burst), memo: map[string]remembered{}}
 	s.hub = newHub(c.Index, c.Follower, c.Log)
 	s.routes()
 	return s
@@ -140,9 +143,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &problem{http.StatusMethodNotAllowed, "not_allowed", "the explorer answers GET, and POST for questions", ""})
 		return
 	}
-	if wait := s.limits.take(r.RemoteAddr, time.Now()); wait > 0 {
+	limits := s.limits
+	if !strings.HasPrefix(r.URL.Path, "/v1/") { // a page is many small files, and no question
+		limits = s.files
+	}
+	if wait := limits.take(r.RemoteAddr, time.Now()); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		s.fail(w, r, &problem{http.StatusTooManyRequests, "too_many", "this address asks more often than " + strconv.Itoa(s.Rate) + " times a second", "wait as Retry-After says"})
+		s.fail(w, r, &problem{http.StatusTooManyRequests, "too_many", "this address asks more often than " + strconv.Itoa(int(limits.rate)) + " times a second", "wait as Retry-After says"})
 		return
 	}
 	s.mux.ServeHTTP(w, r)

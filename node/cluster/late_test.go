@@ -223,10 +223,13 @@ func TestLateRestoredAndTwoFaced(t *testing.T) {
 		fifth.reaches(r.height(0))
 		_, _, err = host.CreateValidator(t.Context(), fifth.home, client.Endpoints{GRPC: fifth.GRPC, RPC: fifth.RPC}, 1_000_000_000)
 		r.must(err)
-		all, err := ledger.Staking.Validators(t.Context(), &stakingtypes.QueryValidatorsRequest{Status: stakingtypes.Bonded.String()})
-		if err != nil || len(all.Validators) != 5 {
-			t.Fatalf("%d bonded validators (%v), want 5", len(all.GetValidators()), err)
-		}
+		r.until(ledger, func() string { // which may be behind the late machine
+			all, err := ledger.Staking.Validators(t.Context(), &stakingtypes.QueryValidatorsRequest{Status: stakingtypes.Bonded.String()})
+			if n := len(all.GetValidators()); err != nil || n != 5 {
+				return fmt.Sprintf("%d bonded validators (%v), want 5", n, err)
+			}
+			return ""
+		})
 	})
 	r.run("a new node takes a snapshot", func(t *testing.T) {
 		r.reach(45, patience, 0) // the second snapshot and the headers after it

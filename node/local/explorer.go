@@ -6,8 +6,16 @@ import (
 	"path/filepath"
 
 	"github.com/grange-network/grange/explorer"
+	"github.com/grange-network/grange/explorer/api"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/web"
+)
+
+// explorerRate and explorerBurst are for a machine of which everything has one
+// address: its browsers, commands and tests.
+const (
+	explorerRate  = 10 * api.DefaultRate
+	explorerBurst = 10 * api.DefaultBurst
 )
 
 // explorer serves the index of the ledger with its API and the web app.
@@ -24,6 +32,7 @@ func (e *env) explorer() node.Role {
 		}
 		return explorer.Run(ctx, explorer.Config{
 			Ledger: c, Path: filepath.Join(e.home, "data", "explorer", "index.db"), Published: filepath.Join(e.home, "data", "verifier", "epochs"), Listener: l, Web: web.Handler(), Log: e.log,
+			Rate: explorerRate, Burst: explorerBurst,
 		}, func(status func() explorer.Status) {
 			r.SetStatus(func() any { return status() })
 			r.MarkReady()
