@@ -166,12 +166,24 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		return pk, nil
 	case m.Err == nil:
 		return pk, packets.CodeSuccessIgnore
-	case cl.Properties.ProtocolVersion == 5:
-		return pk, reason(m.Err)
-	case errors.Is(m.Err, ErrRefused):
-		return pk, packets.CodeSuccessIgnore // a client of version 3.1.1 would send it for ever
+	case pk.FixedHeader.Qos == 2:
+		return h.answer(cl, pk, m.Err)
 	}
-	cl.Stop(m.Err) // it comes back and sends again
+	return pk, packets.ErrRejectPacket // nobody waits for an answer
+}
+
+// answer ends the exchange of a message with QoS 2 that is not stored.
+func (h *hook) answer(cl *mqtt.Client, pk packets.Packet, why error) (packets.Packet, error) {
+	if cl.Properties.ProtocolVersion < 5 && errors.Is(why, ErrRefused) {
+		return pk, packets.CodeSuccessIgnore // the broker goes on as if it were
+	}
+	ack, err := acknowledge(cl, packets.Pubrec, pk.PacketID, why)
+	if err == nil {
+		err = send(cl, ack)
+	}
+	if err != nil {
+		cl.Stop(err) // it comes back and sends again
+	}
 	return pk, packets.ErrRejectPacket
 }
 

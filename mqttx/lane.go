@@ -49,10 +49,7 @@ func (l *lane) write(server *mqtt.Server) {
 		out, n := l.out, l.answers
 		l.out, l.spare, l.answers = l.spare[:0], nil, 0
 		l.mu.Unlock()
-		l.client.Lock() // as the broker does around its writes
-		_, err := l.client.Net.Conn.Write(out)
-		l.client.Unlock()
-		if err != nil {
+		if err := send(l.client, out); err != nil {
 			l.client.Stop(err)
 		}
 		l.mu.Lock()
@@ -64,4 +61,12 @@ func (l *lane) write(server *mqtt.Server) {
 			<-l.slots
 		}
 	}
+}
+
+// send writes packets to a client, as the broker does.
+func send(cl *mqtt.Client, raw []byte) error {
+	cl.Lock()
+	defer cl.Unlock()
+	_, err := cl.Net.Conn.Write(raw)
+	return err
 }

@@ -95,7 +95,7 @@ func (p *pipe) leave(cl *mqtt.Client) { p.lanes.Delete(cl) }
 
 // refuse tells a client on its error topic why its message is not stored.
 func (p *pipe) refuse(m *Message) {
-	if err := p.server.Publish(p.rules.ErrorTopic(m.Identity, m.Topic), []byte(m.Err.Error()), false, 0); err != nil {
+	if err := p.server.Publish(p.rules.ErrorTopic(m.Identity, m.Topic), []byte(inWords(m.Err)), false, 0); err != nil {
 		p.log.Debug("reason of a refused message is not delivered", "identity", m.Identity, "err", err)
 	}
 }
@@ -180,7 +180,7 @@ func (w *worker) flush() {
 
 // answer acknowledges a message with QoS 1 and delivers it if it is to be.
 func (w *worker) answer(j job) {
-	ack, err := acknowledge(j.lane.client, j.packet.PacketID, j.message.Err)
+	ack, err := acknowledge(j.lane.client, packets.Puback, j.packet.PacketID, j.message.Err)
 	if err != nil {
 		j.lane.ended = true
 		j.lane.client.Stop(err) // it comes back and sends again
@@ -198,30 +198,4 @@ func (w *worker) answer(j job) {
 	if err := w.pipe.server.InjectPacket(w.inline, pk); err != nil {
 		w.pipe.log.Debug("message is not delivered", "client", j.lane.client.ID, "err", err)
 	}
-}
-
-// acknowledge encodes the PUBACK of a message; an error ends the connection.
-func acknowledge(cl *mqtt.Client, id uint16, why error) ([]byte, error) {
-	code := reason(why)
-	if cl.Properties.ProtocolVersion < 5 || why == nil {
-		if why != nil && !errors.Is(why, ErrRefused) {
-			return nil, why
-		}
-		// A client of version 3.1.1 would send for ever what can never be accepted.
-		return []byte{packets.Puback << 4, 2, byte(id >> 8), byte(id)}, nil
-	}
-	// Section 3.4.2: its reason code, and no properties. The reason in words is on
-	// the error topic.
-	return []byte{packets.Puback << 4, 4, byte(id >> 8), byte(id), code.Code, 0}, nil
-}
-
-// reason is the code of version 5 for what became of a message.
-func reason(why error) packets.Code {
-	switch {
-	case why == nil:
-		return packets.CodeSuccess
-	case errors.Is(why, ErrRefused):
-		return packets.ErrPayloadFormatInvalid
-	}
-	return packets.ErrImplementationSpecificError
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -102,6 +103,12 @@ type client struct {
 
 func dial(t *testing.T, addr, name string, version byte) *client {
 	t.Helper()
+	return dialWith(t, addr, name, version, "")
+}
+
+// dialWith connects with properties, which are of version 5.
+func dialWith(t *testing.T, addr, name string, version byte, properties string) *client {
+	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +118,7 @@ func dial(t *testing.T, addr, name string, version byte) *client {
 	c := &client{t, conn, name, version}
 	body := append(text(nil, "MQTT"), version, 0x82, 0, 60)
 	if version == 5 {
-		body = append(body, 0)
+		body = append(append(body, byte(len(properties))), properties...)
 	}
 	c.send(0x10, text(text(body, "client"), name))
 	if kind, body := c.receive(); kind != 0x20 || body[1] != 0 {
@@ -141,6 +148,18 @@ func (c *client) publish(topic string, qos byte, id uint16, payload string) {
 		body = append(body, 0)
 	}
 	c.send(0x30|qos<<1, append(body, payload...))
+}
+
+func (c *client) subscribe(filter string) {
+	c.t.Helper()
+	body := []byte{0, 1}
+	if c.version == 5 {
+		body = append(body, 0)
+	}
+	c.send(0x82, append(text(body, filter), 0))
+	if kind, _ := c.receive(); kind != 0x90 {
+		c.t.Fatalf("%x, want SUBACK", kind)
+	}
 }
 
 func (c *client) receive() (kind byte, body []byte) {
@@ -200,8 +219,8 @@ func TestAnswers(t *testing.T) {
 		c.publish("of/a", 0, 0, "unanswered")
 		c.acknowledged(1, 1)
 		_, refused := c.receive()
-		if want := map[byte]string{4: "\x00\x02", 5: "\x00\x02\x99\x00"}[version]; string(refused) != want {
-			t.Errorf("version %d: refused with %x, want %x", version, refused, want)
+		if want := map[byte]string{4: "\x00\x02", 5: "\x00\x02\x99" + reasonString("message refused: bad")}[version]; string(refused) != want {
+			t.Errorf("version %d: refused with %q, want %q", version, refused, want)
 		}
 		c.acknowledged(3, 1)
 		c.publish("of/a", 2, 4, "exactly once")
@@ -214,13 +233,72 @@ func TestAnswers(t *testing.T) {
 		c.publish("of/a", 1, 5, "full")
 		switch version {
 		case 5:
-			if _, body := c.receive(); string(body) != "\x00\x05\x83\x00" {
-				t.Errorf("failed with %x", body)
+			if _, body := c.receive(); string(body) != "\x00\x05\x83"+reasonString(errFull.Error()) {
+				t.Errorf("failed with %q", body)
 			}
 		case 4:
 			if n, err := io.Copy(io.Discard, c.conn); n > 0 || err != nil && errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%d bytes, %v, want the connection to end", n, err)
 			}
+		}
+	}
+}
+
+// reasonString is a Reason String as the only property.
+func reasonString(text string) string {
+	return fmt.Sprintf("%c\x1f\x00%c%s", len(text)+3, len(text), text)
+}
+
+// A client of version 5 reads why its message is refused in the answer, unless it
+// said that it wants no such thing or it takes only short packets.
+func TestReasonString(t *testing.T) {
+	addr := serve(t, &keeper{})
+	why := reasonString("message refused: bad")
+	full := len(why) + 5 // bytes of the packet with it
+	for _, tt := range []struct{ name, properties, want string }{
+		{"by default", "", why},
+		{"asked for", "\x17\x01", why},
+		{"not wanted", "\x17\x00", "\x00"},
+		{"as long as it may be", fmt.Sprintf("\x27\x00\x00\x00%c", full), why},
+		{"too long", fmt.Sprintf("\x27\x00\x00\x00%c", full-1), "\x00"},
+	} {
+		c := dialWith(t, addr, "a", 5, tt.properties)
+		for qos, answer := range map[byte]byte{1: 0x40, 2: 0x50} {
+			c.publish("of/a", qos, 7, "bad")
+			if kind, body := c.receive(); kind != answer || string(body) != "\x00\x07\x99"+tt.want {
+				t.Errorf("%s, QoS %d: %x %q, want %q", tt.name, qos, kind, body, tt.want)
+			}
+		}
+	}
+}
+
+// The words are bounded, and text that a client can read.
+func TestInWords(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": "plain", "with \x00 and \xff": "with  and ", strings.Repeat("x", longest-1) + "ä": strings.Repeat("x", longest-1),
+	} {
+		if got := inWords(errors.New(in)); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	if got := encodeAck(0x4, 1, 0x99, make([]byte, 300)); len(got) != 3+5+300 || string(got[:8]) != "\x40\xb1\x02\x00\x01\x99\xac\x02" {
+		t.Errorf("%d bytes, %x", len(got), got[:8])
+	}
+}
+
+// A message that fails is neither delivered nor kept for later subscribers.
+func TestFailedIsNotDelivered(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		addr := serve(t, &keeper{})
+		c := dial(t, addr, "a", version)
+		c.subscribe("of/a")
+		for _, payload := range []string{"bad", "full"} {
+			c.publish("of/a", 0, 0, payload)
+		}
+		c.publish("of/a", 0, 0, "good")
+		kind, body := c.receive()
+		if text := string(body[len(body)-4:]); kind != 0x30 || text != "good" {
+			t.Errorf("version %d: %x %q, want the good one only", version, kind, body)
 		}
 	}
 }
@@ -249,10 +327,7 @@ func TestDelivers(t *testing.T) {
 	k := &keeper{}
 	addr := serve(t, k)
 	reader := dial(t, addr, "reader", 4)
-	reader.send(0x82, append(text([]byte{0, 1}, "of/a"), 0))
-	if kind, _ := reader.receive(); kind != 0x90 {
-		t.Fatalf("%x, want SUBACK", kind)
-	}
+	reader.subscribe("of/a")
 	c := dial(t, addr, "a", 4)
 	for i := range 20 {
 		c.publish("of/a", 1, uint16(i+1), fmt.Sprintf("message %02d", i))
