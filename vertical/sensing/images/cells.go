@@ -1,8 +1,6 @@
 package images
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/grange-network/grange/h3"
@@ -78,61 +76,4 @@ func (k Kind) bounty(c h3.Cell) uint64 {
 		}
 	}
 	return best
-}
-
-// Owned is a frame with whose it is.
-type Owned struct {
-	Owner string
-	Frame
-}
-
-// Hex is what is known of a cell in a week; it is the unit that imagery is sold in.
-type Hex struct {
-	Cell          h3.Cell
-	Images        int
-	Owners        int
-	First, Newest Owned
-	// Age is how old the newest image is when the week ends.
-	Age time.Duration
-}
-
-// Coverage lists the cells of Resolution of which there are images in the week
-// before ended, by cell. area limits it to what lies in a coarser cell, 0 to
-// nothing. It takes frames as they come, believed or not.
-func Coverage(ended time.Time, area h3.Cell, frames []Owned) []Hex {
-	type state struct {
-		Hex
-		owners map[string]bool
-	}
-	cells := map[h3.Cell]*state{}
-	for _, f := range frames {
-		c := f.cell()
-		if f.Time.Before(ended.Add(-span)) || !f.Time.Before(ended) || area != 0 && c.Parent(area.Resolution()) != area {
-			continue
-		}
-		s := cells[c]
-		if s == nil {
-			s = &state{Hex{Cell: c, First: f, Newest: f}, map[string]bool{}}
-			cells[c] = s
-		}
-		s.Images++
-		s.owners[f.Owner] = true
-		if f.before(s.First) {
-			s.First = f
-		}
-		if s.Newest.before(f) {
-			s.Newest = f
-		}
-	}
-	out := make([]Hex, 0, len(cells))
-	for _, s := range cells {
-		s.Owners, s.Age = len(s.owners), ended.Sub(s.Newest.Time)
-		out = append(out, s.Hex)
-	}
-	slices.SortFunc(out, func(a, b Hex) int { return cmp.Compare(a.Cell, b.Cell) })
-	return out
-}
-
-func (f Owned) before(g Owned) bool {
-	return cmp.Or(f.Time.Compare(g.Time), slices.Compare(f.SHA256[:], g.SHA256[:]), cmp.Compare(f.Key, g.Key)) < 0
 }

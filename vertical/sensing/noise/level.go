@@ -1,7 +1,9 @@
 package noise
 
 import (
+	"bytes"
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -31,8 +33,8 @@ func Leq(levels ...float64) float64 {
 
 // Parameters of the map.
 const (
-	// LeastDevices must have measured in a cell and hour that are told.
-	LeastDevices = 3
+	// Quorum of owners must have measured in a cell and hour that are told.
+	Quorum = 3
 	// meeting is the resolution of the cells in which devices are compared, about 50
 	// m across.
 	meeting     = 11
@@ -123,27 +125,25 @@ func median(x []float64) float64 {
 // Level is the noise of a cell in an hour.
 type Level struct {
 	Cell    h3.Cell
-	Hour    int64 // hours since 1970
-	Devices int
+	Hour    int64   // hours since 1970
 	Leq     float64 // dB(A), of the devices' energy mean
+	Devices [][32]byte
 }
 
 // Map is the noise of cells of a resolution by hour, in their order, after each
-// device's offset. What fewer than LeastDevices measured is left out, which alone
-// does not hide who was there: the resolution of what is told must be coarse.
+// device's offset.
 func Map(samples []Sample, resolution int) []Level {
 	offsets := Offsets(samples)
 	var out []Level
 	for h, devices := range levelsOf(samples, resolution) {
-		if len(devices) < LeastDevices {
-			continue
-		}
-		var all []float64
-		for d, level := range devices {
-			all = append(all, level+offsets[d])
+		l := Level{Cell: h.cell, Hour: h.hour, Devices: slices.SortedFunc(maps.Keys(devices), func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })}
+		all := make([]float64, len(l.Devices))
+		for i, d := range l.Devices {
+			all[i] = devices[d] + offsets[d]
 		}
 		slices.Sort(all)
-		out = append(out, Level{h.cell, h.hour, len(devices), Leq(all...)})
+		l.Leq = Leq(all...)
+		out = append(out, l)
 	}
 	slices.SortFunc(out, func(a, b Level) int { return cmp.Or(cmp.Compare(a.Hour, b.Hour), cmp.Compare(a.Cell, b.Cell)) })
 	return out

@@ -1,14 +1,16 @@
 package radio
 
 import (
+	"bytes"
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/grange-network/grange/h3"
 )
 
-// LeastDevices must have scanned what is told of a cell.
-const LeastDevices = 3
+// Quorum of owners must have scanned what is told of a cell.
+const Quorum = 3
 
 // Scan is a report and who made it.
 type Scan struct {
@@ -20,7 +22,7 @@ type Scan struct {
 type Signals struct {
 	Cell    h3.Cell
 	Network string // "262-1 lte": country, operator, technology; "wifi"
-	Devices int
+	Devices [][32]byte
 	Scans   int
 	// Tenth, Half and Ninety are signals in dBm that a tenth, half and nine tenths
 	// of the scans stay below.
@@ -28,8 +30,7 @@ type Signals struct {
 }
 
 // Coverage maps scans to cells of a resolution, in the order of cell and network.
-// Of each scan the strongest transmitter of a network counts. Cells that fewer
-// than LeastDevices scanned are left out.
+// Of each scan the strongest transmitter of a network counts.
 func Coverage(scans []Scan, resolution int) []Signals {
 	type key struct {
 		cell    h3.Cell
@@ -48,11 +49,10 @@ func Coverage(scans []Scan, resolution int) []Signals {
 	}
 	var out []Signals
 	for k, all := range heard {
-		if n := len(devices[k]); n >= LeastDevices {
-			slices.Sort(all)
-			at := func(tenths int) float64 { return all[(len(all)-1)*tenths/10] }
-			out = append(out, Signals{k.cell, k.network, n, len(all), at(1), at(5), at(9)})
-		}
+		slices.Sort(all)
+		at := func(tenths int) float64 { return all[(len(all)-1)*tenths/10] }
+		of := slices.SortedFunc(maps.Keys(devices[k]), func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
+		out = append(out, Signals{k.cell, k.network, of, len(all), at(1), at(5), at(9)})
 	}
 	slices.SortFunc(out, func(a, b Signals) int {
 		return cmp.Or(cmp.Compare(a.Cell, b.Cell), cmp.Compare(a.Network, b.Network))

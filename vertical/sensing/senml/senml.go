@@ -39,6 +39,17 @@ type Record struct {
 	Value float64
 }
 
+// IsLatitude reports whether the value is a latitude in degrees, by its unit (RFC
+// 8428 section 12.1) or its name.
+func (r *Record) IsLatitude() bool {
+	return r.Unit == "lat" || r.Name == "lat" || r.Name == "latitude"
+}
+
+// IsLongitude is like IsLatitude.
+func (r *Record) IsLongitude() bool {
+	return r.Unit == "lon" || r.Name == "lon" || r.Name == "longitude"
+}
+
 // record is one entry of a pack as sent.
 type record struct {
 	Version  *int     `json:"bver,omitempty" cbor:"-1,keyasint,omitempty"`

@@ -62,13 +62,13 @@ func (s *Store) records(b *sensing.Batch) ([]senml.Record, error) {
 // place is where a device was.
 type place struct{ lat, lon, alt float64 }
 
-// isPlace reports whether a record is a coordinate, by the units of RFC 8428
-// section 12.1: "lat" and "lon", and "alt" or "altitude" by its name in metres.
+// isPlace reports whether a record is a coordinate; an altitude is one by its name,
+// in metres.
 func isPlace(r senml.Record, at *place) bool {
 	switch {
-	case r.Unit == "lat" || r.Name == "lat" || r.Name == "latitude":
+	case r.IsLatitude():
 		at.lat = r.Value
-	case r.Unit == "lon" || r.Name == "lon" || r.Name == "longitude":
+	case r.IsLongitude():
 		at.lon = r.Value
 	case r.Name == "alt" || r.Name == "altitude":
 		at.alt = r.Value
