@@ -19,7 +19,6 @@ import (
 	"github.com/grange-network/grange/mqttx"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
-	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
 	"github.com/grange-network/grange/vertical/sensing/kinds"
 	"github.com/grange-network/grange/vertical/sensing/publish"
@@ -49,12 +48,13 @@ func (g Gateway) Run(ctx context.Context) error {
 	all := kinds.All()
 	registry := NewRegistry(g.Ledger)
 	s, err := ingest.Open(ingest.Config{
-		Dir: filepath.Join(g.Dir, "observations"), ChainID: g.Ledger.ChainID(), Registry: registry, Formats: sensing.Formats(all),
+		Dir: filepath.Join(g.Dir, "observations"), ChainID: g.Ledger.ChainID(), Registry: registry, Kinds: all,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	defer show(s)()
 	data, err := OpenData(ctx, DataConfig{
 		Dir: filepath.Join(g.Dir, "data"), Files: g.Files, Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Logger: g.Logger,
 	})

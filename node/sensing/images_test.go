@@ -87,7 +87,7 @@ func TestImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := ingest.Open(ingest.Config{Dir: t.TempDir(), ChainID: "test-1", Registry: oneKey{k.PublicKey()}, Formats: []sense.Format{images.Format{}}})
+	server, err := ingest.Open(ingest.Config{Dir: t.TempDir(), ChainID: "test-1", Registry: oneKey{k.PublicKey()}, Kinds: []sense.Kind{images.Kind{}}})
 	if err != nil {
 		t.Fatal(err)
 	}

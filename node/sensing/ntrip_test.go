@@ -243,7 +243,7 @@ func TestSessionsArePaid(t *testing.T) {
 // gateway takes batches in, in memory of a directory.
 func gatewayOf(t *testing.T, w town) (url string, s *ingest.Server) {
 	t.Helper()
-	s, err := ingest.Open(ingest.Config{Dir: t.TempDir(), ChainID: "test", Registry: w, Formats: []sensing.Format{gnss.Format{}}})
+	s, err := ingest.Open(ingest.Config{Dir: t.TempDir(), ChainID: "test", Registry: w, Kinds: []sensing.Kind{gnss.Kind{}}})
 	if err != nil {
 		t.Fatal(err)
 	}

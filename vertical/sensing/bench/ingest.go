@@ -14,6 +14,7 @@ import (
 	"github.com/grange-network/grange/vertical/sensing/cose"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
 	"github.com/grange-network/grange/vertical/sensing/senml"
+	"github.com/grange-network/grange/vertical/sensing/weather"
 )
 
 const chainID = "bench-1"
@@ -78,7 +79,7 @@ func (r registry) Key(_ context.Context, id device.ID) (device.PublicKey, error)
 }
 
 func server(dir string, all []*sender) (*ingest.Server, error) {
-	return ingest.Open(ingest.Config{Dir: dir, ChainID: chainID, Registry: registryOf(all), Burst: 1 << 30})
+	return ingest.Open(ingest.Config{Dir: dir, ChainID: chainID, Registry: registryOf(all), Kinds: []sensing.Kind{weather.Kind{}}, Burst: 1 << 30})
 }
 
 // ingested hands signed batches in from many goroutines, each waiting for its

@@ -33,7 +33,7 @@ func (s *Server) AcceptAll(ctx context.Context, arrivals []Arrival) []Result {
 		}
 		// Were a later one accepted, this one could not come again.
 		if out[i].Err = often[b.Device]; out[i].Err == nil {
-			out[i].Err = s.checkTimes(b)
+			out[i].Err = s.check(b)
 		}
 		if out[i].Err == nil {
 			under[i], out[i].Err = s.chain(b.Device).begin(ctx, s, b)

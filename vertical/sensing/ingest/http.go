@@ -64,6 +64,8 @@ func Reason(err error) (status int, code string) {
 		return http.StatusForbidden, "unknown_device"
 	case errors.Is(err, ErrTime):
 		return http.StatusUnprocessableEntity, "time"
+	case errors.Is(err, ErrNoKind):
+		return http.StatusUnprocessableEntity, "no_kind"
 	case errors.Is(err, ErrReplay):
 		return http.StatusConflict, "replay"
 	case errors.Is(err, ErrFork):

@@ -23,6 +23,7 @@ var (
 	ErrReplay  = errors.New("batch is older than the device's newest")
 	ErrFork    = errors.New("batch contradicts an earlier one: the device's key has been copied or its state lost")
 	ErrRate    = errors.New("device sends too often")
+	ErrNoKind  = errors.New("no kind of observation knows any of its readings")
 )
 
 // Registry knows the keys of devices. Key returns ErrUnknown for one that is not
@@ -36,7 +37,7 @@ type Config struct {
 	Dir      string // of the log
 	ChainID  string
 	Registry Registry
-	Formats  []sensing.Format // of batches that are not SenML
+	Kinds    []sensing.Kind // of which a batch must be; none: any in SenML
 
 	Late  time.Duration // how old a reading may be; 72 h
 	Early time.Duration // how far ahead of the clock; 1 min
@@ -75,8 +76,10 @@ type Receipt struct {
 
 // Server takes batches in. It is safe for concurrent use.
 type Server struct {
-	cfg Config
-	log *wal.Log
+	cfg       Config
+	log       *wal.Log
+	formats   []sensing.Format
+	variables map[string]bool // that a kind knows
 
 	mu      sync.Mutex
 	devices map[device.ID]*chain
@@ -87,6 +90,7 @@ type Server struct {
 type Counts struct {
 	Accepted, Duplicates                          uint64
 	Malformed, Unknown, Signature, Time, Replayed uint64
+	NoKind                                        uint64
 	Forks, TooOften, Failed                       uint64
 }
 
@@ -97,7 +101,7 @@ func Open(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log of observations: %w", err)
 	}
-	s := &Server{cfg: cfg, log: l, devices: map[device.ID]*chain{}}
+	s := &Server{cfg: cfg, log: l, formats: sensing.Formats(cfg.Kinds), variables: variablesOf(cfg.Kinds), devices: map[device.ID]*chain{}}
 	for r, err := range l.Records(0) {
 		if err == nil {
 			err = s.recall(r)
@@ -159,6 +163,8 @@ func (c *Counts) add(r Receipt, err error) {
 		counter = &c.Signature
 	case errors.Is(err, ErrTime):
 		counter = &c.Time
+	case errors.Is(err, ErrNoKind):
+		counter = &c.NoKind
 	case errors.Is(err, ErrReplay):
 		counter = &c.Replayed
 	case errors.Is(err, ErrFork):
@@ -167,41 +173,6 @@ func (c *Counts) add(r Receipt, err error) {
 		counter = &c.TooOften
 	}
 	*counter++
-}
-
-func (s *Server) checkTimes(b *sensing.Batch) error {
-	if b.Content != "" {
-		return s.checkPayload(b)
-	}
-	for _, r := range b.Records {
-		if err := s.checkTime(r.Name, r.Time); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Server) checkTime(what string, at time.Time) error {
-	now := s.cfg.Now()
-	if age := now.Sub(at); age > s.cfg.Late || age < -s.cfg.Early {
-		return fmt.Errorf("%w: %s at %s, want from %s to %s; check the device's clock", ErrTime, what, at.Format(time.RFC3339),
-			now.Add(-s.cfg.Late).UTC().Format(time.RFC3339), now.Add(s.cfg.Early).UTC().Format(time.RFC3339))
-	}
-	return nil
-}
-
-func (s *Server) checkPayload(b *sensing.Batch) error {
-	for _, f := range s.cfg.Formats {
-		if f.Content() != b.Content {
-			continue
-		}
-		first, last, err := f.Times(b.Payload)
-		if err != nil {
-			return fmt.Errorf("%w: %w", sensing.ErrMalformed, err)
-		}
-		return errors.Join(s.checkTime("the first record", first), s.checkTime("the last record", last))
-	}
-	return fmt.Errorf("%w: no kind of observation is written as %q", sensing.ErrMalformed, b.Content)
 }
 
 // A record of the log: kind, device, counter, hash, the batch as sent.

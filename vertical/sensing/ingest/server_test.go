@@ -144,6 +144,59 @@ func TestAccept(t *testing.T) {
 	}
 }
 
+// measured is a kind of two variables.
+type measured struct{ sensing.Kind }
+
+func (measured) Info() sensing.KindInfo {
+	return sensing.KindInfo{Variables: []string{"temperature", "humidity"}}
+}
+
+// A batch that no kind would look at is refused, and its sender reads what would be.
+func TestNoKind(t *testing.T) {
+	a := sensingtest.NewSigner(1)
+	s := open(t, t.TempDir(), func(c *Config) { c.Kinds = []sensing.Kind{measured{}} }, a)
+	long := strings.Repeat("x", 200)
+	var accepted, refused uint64
+	for i, tt := range []struct {
+		name, says string
+		readings   []string
+	}{
+		{"known", "", []string{"temperature"}},
+		{"one is known", "", []string{"latitude", "longitude", "soil", "humidity"}},
+		{"none", `: "soil", "uv"; known are humidity, temperature`, []string{"soil", "uv", "soil"}},
+		{"another case", `: "Temperature"; known are`, []string{"Temperature"}},
+		{"only the place", `: "latitude", "longitude"; known`, []string{"latitude", "longitude"}},
+		{"many and long", `: "1", "2", "3", "4", "` + long[:maxName] + `" and more; known`, []string{"1", "2", "3", "4", long, "6", "7"}},
+	} {
+		var records []senml.Record
+		for _, name := range tt.readings {
+			records = append(records, senml.Record{Name: name, Time: clock, Value: 1})
+		}
+		b, err := sensing.Seal(a, chainID, uint64(2*i+2), sensing.Hash{}, records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Accept(t.Context(), b.Raw)
+		if tt.says == "" {
+			accepted++
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue
+		}
+		refused++
+		if !errors.Is(err, ErrNoKind) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want %s", tt.name, err, tt.says)
+		}
+		if status, code := Reason(err); status != http.StatusUnprocessableEntity || code != "no_kind" {
+			t.Errorf("%s: %d %s", tt.name, status, code)
+		}
+	}
+	if got := s.Counts(); got != (Counts{Accepted: accepted, NoKind: refused}) {
+		t.Errorf("counts %+v, want %d accepted and %d refused", got, accepted, refused)
+	}
+}
+
 // A batch that the log lost is taken when it comes again, whatever came after it.
 func TestLost(t *testing.T) {
 	a := sensingtest.NewSigner(1)

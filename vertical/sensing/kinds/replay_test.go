@@ -83,7 +83,7 @@ func newReplay(t *testing.T) *replay {
 		r.stations, r.registry[x.signer.PublicKey().ID()] = append(r.stations, x), x
 	}
 	r.log, err = ingest.Open(ingest.Config{
-		Dir: t.TempDir(), ChainID: chainID, Registry: r.registry, Now: func() time.Time { return time.Unix(r.now.Load(), 0) },
+		Dir: t.TempDir(), ChainID: chainID, Registry: r.registry, Kinds: All(), Now: func() time.Time { return time.Unix(r.now.Load(), 0) },
 	})
 	r.must(err)
 	t.Cleanup(func() { r.must(r.log.Close()) })
