@@ -68,7 +68,7 @@ func (g *globals) takeImages(ctx context.Context, c *cobra.Command, l *client.Cl
 	if err != nil {
 		return g.notRunning(err)
 	}
-	store, err := bucketOf(f.s3, e.S3)
+	store, err := bucketOf("--s3", f.s3, e.S3)
 	if err != nil {
 		return cliout.Fail(cliout.Usage, err, c.CommandPath()+" --help")
 	}
@@ -125,7 +125,7 @@ const cameraRegion = 3
 
 // bucketOf is the bucket of a URL, with the keys of the environment or of the
 // network.
-func bucketOf(text string, door local.S3Door) (sensing.Bucket, error) {
+func bucketOf(flag, text string, door local.S3Door) (sensing.Bucket, error) {
 	b := sensing.Bucket{URL: door.URL, Name: "street-images", Region: door.Region, AccessKey: door.AccessKey, SecretKey: door.SecretKey}
 	if id, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"); id != "" && secret != "" {
 		b.AccessKey, b.SecretKey = id, secret
@@ -135,7 +135,7 @@ func bucketOf(text string, door local.S3Door) (sensing.Bucket, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Count(strings.Trim(u.Path, "/"), "/") > 0 {
-		return b, fmt.Errorf("--s3 %q: want http://HOST:PORT/BUCKET", text)
+		return b, fmt.Errorf("%s %q: want http://HOST:PORT/BUCKET", flag, text)
 	}
 	b.URL = u.Scheme + "://" + u.Host
 	if name := strings.Trim(u.Path, "/"); name != "" {

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -25,13 +28,15 @@ import (
 )
 
 func newSensingGateway(g *globals) *cobra.Command {
-	var listen, mqtt, dir, buyer, files string
+	var listen, mqtt, dir, buyer, files, images string
 	c := &cobra.Command{
 		Use: "gateway", Short: "Take signed observations in and sell them, over HTTP and MQTT", Args: cobra.NoArgs,
 		Long: "Takes batches of readings in from devices that the ledger of --home knows: POST /v1/observations over HTTP,\n" +
 			"topic v1/obs/DEVICE over MQTT 3.1.1 and 5. A batch is answered when it survives a power cut.\n" +
 			"With --buyer, readings are given out and paid from a standing lease of that account of --home, whose token is in\n" +
-			"data/till/buyer.token of the directory; see \"grange sensing data\".",
+			"data/till/buyer.token of the directory; see \"grange sensing data\".\n" +
+			"With --images, stored street images are compared with what their devices say of them. Keys of the storage are those\n" +
+			"of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or of the network of --home.",
 		Example: "grange sensing gateway --home ~/.grange --buyer buyer\n" +
 			"grange sensing gateway --listen 127.0.0.1:8086 --mqtt 127.0.0.1:1883 --dir /var/lib/grange/sensing",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -62,6 +67,11 @@ func newSensingGateway(g *globals) *cobra.Command {
 						return cliout.Fail(cliout.Usage, err, c.CommandPath()+" --help")
 					}
 				}
+				if images != "" {
+					if gateway.Images, err = g.pictures(images); err != nil {
+						return cliout.Fail(cliout.Usage, err, c.CommandPath()+" --help")
+					}
+				}
 				return gateway.Run(ctx)
 			})
 		},
@@ -71,7 +81,26 @@ func newSensingGateway(g *globals) *cobra.Command {
 	c.Flags().StringVar(&dir, "dir", "", "directory of what was taken in (default: sensing-gateway in --home)")
 	c.Flags().StringVar(&buyer, "buyer", "", "account of the network whose lease pays for readings")
 	c.Flags().StringVar(&files, "files", "", "directory or http(s)://HOST/BUCKET[/PREFIX] that readings are kept in (default: in --dir)")
+	c.Flags().StringVar(&images, "images", "", "URL of the storage of street images, http://HOST:PORT, or with /BUCKET for those of one bucket")
 	return c
+}
+
+// pictures reads images from a storage, with the keys of the environment or of the
+// network.
+func (g *globals) pictures(text string) (sensing.Pictures, error) {
+	e, err := local.LoadEndpoints(g.home)
+	if err != nil && !errors.Is(err, local.ErrNoNetwork) {
+		return nil, err
+	}
+	b, err := bucketOf("--images", text, e.S3)
+	if err == nil && b.AccessKey == "" {
+		err = errors.New("--images: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; the network of --home has no storage of its own")
+	}
+	if u, bad := url.Parse(text); bad == nil && strings.Trim(u.Path, "/") == "" {
+		b.Name = ""
+	}
+	b.Region = cmp.Or(b.Region, os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")
+	return b, err
 }
 
 func newSensingStation(g *globals) *cobra.Command {

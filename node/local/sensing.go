@@ -140,6 +140,11 @@ func (e *env) sensingGateway() node.Role {
 		if g.Archive, err = e.archive(); err != nil {
 			return err
 		}
+		s3, err := loadS3Keys(e.home)
+		if err != nil {
+			return err
+		}
+		g.Images = sensing.Bucket{URL: "http://" + e.plan.addr(e.plan.Ports.S3), Region: e.plan.S3Region, AccessKey: s3.Access, SecretKey: s3.Secret}
 		buyer, err := e.plan.Buyer.load(e.home)
 		if err != nil {
 			return err

@@ -32,6 +32,7 @@ type Gateway struct {
 	Archive    *evidence.Archive // where batches are published; nil: nowhere, nobody is rewarded
 	Buyers     []Buyer           // whose leases pay for readings that are given out
 	Files      evidence.Store    // where readings are kept; nil: in Dir
+	Images     Pictures          // reads the images that devices have records of; nil: nobody does
 	Logger     *slog.Logger
 	Ready      func() // called when both doors are open; may be nil
 }

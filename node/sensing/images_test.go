@@ -26,7 +26,7 @@ import (
 	"github.com/grange-network/grange/vertical/sensing/track/drive"
 )
 
-// shelf is a storage in memory: it keeps what is put.
+// shelf is a storage in memory: it keeps what is put and gives it back.
 type shelf struct {
 	mu   sync.Mutex
 	kept map[string][]byte
@@ -44,6 +44,14 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.Method == http.MethodGet {
+		kept, ok := s.kept[strings.TrimPrefix(r.URL.Path, "/")]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		_, _ = w.Write(kept)
+		return
+	}
 	s.kept[strings.TrimPrefix(r.URL.Path, "/")] = body
 }
 
