@@ -56,18 +56,13 @@ func Check(st *Station, day time.Time, samples []Sample) (*Result, error) {
 	if day = day.UTC(); !day.Equal(day.Truncate(time.Hour)) {
 		return nil, fmt.Errorf("day begins at %s, want a whole hour", day.Format(time.RFC3339))
 	}
-	x, err := grid(st, day, samples)
-	if err != nil {
+	d := newDay(st)
+	defer days.Put(d)
+	if err := d.grid(day, samples); err != nil {
 		return nil, err
 	}
-	d := newDay(st, x)
 	d.raw()
-	r := &Result{Station: st, Day: day, Slots: d.samples()}
-	for _, t := range x[Temperature] {
-		if !math.IsNaN(t) {
-			r.Present++
-		}
-	}
+	r := &Result{Station: st, Day: day, Slots: d.samples(), Present: d.present}
 	for v := range Variable(Variables) {
 		d.score(v, &r.Variable[v])
 		r.Score += r.Variable[v].Score
@@ -77,11 +72,9 @@ func Check(st *Station, day time.Time, samples []Sample) (*Result, error) {
 }
 
 func (d *day) score(v Variable, r *VariableResult) {
-	means := d.means(v)
 	r.Samples, r.Period = d.code[v], d.st.period[v]
+	r.Means = d.means(v)
 	perHour := int(time.Hour / r.Period)
-	before := int(RunUp / r.Period)
-	r.Means = means[before:]
 	for h := range r.Hours {
 		at := RunUp + time.Duration(h)*time.Hour
 		codes := d.code[v][d.slotAt(at):d.slotAt(at+time.Hour)]

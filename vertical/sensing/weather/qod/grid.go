@@ -25,7 +25,7 @@ type Sample struct {
 // missing variable as missing altogether.
 func (s *Sample) whole() bool {
 	for _, v := range s.Value {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if !(math.Abs(v) <= math.MaxFloat64) { // NaN too
 			return false
 		}
 	}
@@ -34,50 +34,78 @@ func (s *Sample) whole() bool {
 
 // grid puts samples on the station's slots from RunUp before the day to its
 // end. A slot takes its earliest sample; where two different samples claim the
-// same moment neither counts. Slots without a sample are NaN.
-func grid(st *Station, day time.Time, samples []Sample) ([Variables][]float64, error) {
-	n := int(length / st.Step)
-	var out [Variables][]float64
-	all := make([]float64, Variables*n)
-	for i := range all {
-		all[i] = math.NaN()
-	}
-	for v := range out {
-		out[v] = all[v*n : (v+1)*n]
-	}
+// same moment neither counts. Slots without a sample have no data, and those
+// that begin a gap carry the last value before it.
+func (d *day) grid(begins time.Time, samples []Sample) error {
 	if len(samples) > maxSamples {
-		return out, fmt.Errorf("%d samples for one day, want at most %d", len(samples), maxSamples)
+		return fmt.Errorf("%d samples for one day, want at most %d", len(samples), maxSamples)
 	}
-	start := day.Add(-RunUp)
-	byTime := func(a, b Sample) int { return a.Time.Compare(b.Time) }
-	if !slices.IsSortedFunc(samples, byTime) {
-		samples = slices.Clone(samples)
-		slices.SortStableFunc(samples, byTime)
-	}
+	start := begins.Add(-RunUp).Unix()
+	samples = inOrder(samples)
+	next, slot, until := 0, 0, d.st.Step // first slot without a sample; slot of the newest, and its end
 	last := -1
 	for i := 0; i < len(samples); {
-		same := i + 1
-		contradicted := false
-		for same < len(samples) && samples[same].Time.Equal(samples[i].Time) {
-			contradicted = contradicted || !equal(&samples[same], &samples[i])
-			same++
-		}
 		s := &samples[i]
-		i = same
-		d := s.Time.Sub(start)
-		slot := int(d / st.Step)
-		if d < 0 || slot >= n || slot == last {
+		contradicted := false
+		for i++; i < len(samples) && samples[i].Time.Equal(s.Time); i++ {
+			contradicted = contradicted || !equal(&samples[i], s)
+		}
+		second := s.Time.Unix() - start
+		if second < 0 || second >= int64(length/time.Second) {
+			continue
+		}
+		for at := time.Duration(second)*time.Second + time.Duration(s.Time.Nanosecond()); at >= until; until += d.st.Step {
+			slot++
+		}
+		if slot == last || slot >= d.samples() {
 			continue
 		}
 		last = slot
 		if contradicted || !s.whole() {
 			continue
 		}
-		for v := range out {
-			out[v][slot] = s.Value[v]
+		d.gap(next, slot)
+		for v := range d.x {
+			d.x[v][slot] = s.Value[v]
+		}
+		next = slot + 1
+		d.present++
+	}
+	d.gap(next, d.samples())
+	return nil
+}
+
+// gap marks the slots without a sample and carries the last value over the first
+// of them.
+func (d *day) gap(from, to int) {
+	if from == to {
+		return
+	}
+	for v, x := range d.x {
+		last := math.NaN()
+		if from > 0 {
+			last = x[from-1]
+		}
+		for i := from; i < to; i++ {
+			d.code[v][i] = NoData
+			if i-from == d.st.fill {
+				last = math.NaN()
+			}
+			x[i] = last
 		}
 	}
-	return out, nil
+}
+
+// inOrder returns the samples in the order of time: themselves if they are.
+func inOrder(samples []Sample) []Sample {
+	for i := 1; i < len(samples); i++ {
+		if samples[i].Time.Before(samples[i-1].Time) {
+			samples = slices.Clone(samples)
+			slices.SortStableFunc(samples, func(a, b Sample) int { return a.Time.Compare(b.Time) })
+			return samples
+		}
+	}
+	return samples
 }
 
 func equal(a, b *Sample) bool {
@@ -88,23 +116,4 @@ func equal(a, b *Sample) bool {
 		}
 	}
 	return true
-}
-
-// fill carries the last value over the first missing samples of a gap.
-func fill(x []float64, most int) []float64 {
-	out := make([]float64, len(x))
-	last, gap := math.NaN(), 0
-	for i, v := range x {
-		switch {
-		case !math.IsNaN(v):
-			last, gap = v, 0
-			out[i] = v
-		case gap < most:
-			gap++
-			out[i] = last
-		default:
-			out[i] = math.NaN()
-		}
-	}
-	return out
 }

@@ -14,13 +14,16 @@ type Mean struct {
 // Valid reports whether the average may be used.
 func (m Mean) Valid() bool { return m.Codes&invalid == 0 }
 
-// means averages every period from the start of the run-up.
+// means averages every period of the day.
 func (d *day) means(v Variable) []Mean {
 	period := d.st.period[v]
-	out := make([]Mean, int(length/period))
-	from := 0
+	before := int(medianMeans / period) // periods that the first median needs
+	out := make([]Mean, before+int((length-RunUp)/period))
+	end := RunUp - time.Duration(before)*period
+	from := d.slotAt(end)
 	for s := range out {
-		to := d.slotAt(time.Duration(s+1) * period)
+		end += period
+		to := d.slotAt(end)
 		m := &out[s]
 		good := 0
 		for _, c := range d.code[v][from:to] {
@@ -38,7 +41,7 @@ func (d *day) means(v Variable) []Mean {
 	if limit := d.st.jumpMean[v]; limit > 0 {
 		d.meanJumps(v, out, limit)
 	}
-	return out
+	return out[before:]
 }
 
 // slotAt returns the first slot that begins at or after t from the start.
@@ -53,9 +56,9 @@ func (d *day) mean(v Variable, from, to int) float64 {
 	}
 	var sum float64
 	n := 0
-	for _, x := range d.x[v][from:to] {
-		if !math.IsNaN(x) {
-			sum += x
+	for i, c := range d.code[v][from:to] {
+		if c&NoData == 0 {
+			sum += d.x[v][from+i]
 			n++
 		}
 	}
@@ -83,11 +86,11 @@ func (d *day) wind(v Variable, from, to int) float64 {
 	var east, north float64
 	n := 0
 	for i := from; i < to; i++ {
-		speed, deg := d.x[WindSpeed][i], d.x[WindDirection][i]
-		if math.IsNaN(speed) {
+		if d.code[v][i]&NoData != 0 {
 			continue
 		}
-		sin, cos := sincos(deg)
+		speed := d.x[WindSpeed][i]
+		sin, cos := sincos(d.x[WindDirection][i])
 		east -= float64(speed * sin)
 		north -= float64(speed * cos)
 		n++
@@ -101,7 +104,7 @@ func (d *day) wind(v Variable, from, to int) float64 {
 
 // rise is how much it rained; 0 when nothing was there, as the reference has it.
 func (d *day) rise(from, to int) float64 {
-	x := d.filled[Precipitation]
+	x := d.x[Precipitation]
 	sum := 0.0
 	for i := max(from, 1); i < to; i++ {
 		if rise := x[i] - x[i-1]; rise > 0 {

@@ -3,24 +3,32 @@ package qod
 import (
 	"math"
 	"slices"
+	"sync"
 	"time"
 )
 
 // day is what is known of a station's day while it is checked.
 type day struct {
-	st     *Station
-	x      [Variables][]float64 // samples on the grid, NaN if missing
-	filled [Variables][]float64
-	code   [Variables][]Code
-	buf    []float64
+	st      *Station
+	present int                  // slots with a sample
+	x       [Variables][]float64 // by slot; without data the value before it or NaN
+	code    [Variables][]Code
+	all     []float64 // holds x
+	buf     []float64
 }
 
-func newDay(st *Station, x [Variables][]float64) *day {
-	d := &day{st: st, x: x}
-	codes := make([]Code, Variables*len(x[0]))
-	for v := range x {
-		d.filled[v] = fill(x[v], st.fill)
-		d.code[v] = codes[v*len(x[0]) : (v+1)*len(x[0])]
+// days are used again: the grid of one is the most of what a check needs.
+var days = sync.Pool{New: func() any { return new(day) }}
+
+// newDay is a day of st without any finding. Its values are whatever they were.
+func newDay(st *Station) *day {
+	d := days.Get().(*day)
+	d.st, d.present = st, 0
+	n := int(length / st.Step)
+	d.all = slices.Grow(d.all[:0], Variables*n)[:Variables*n]
+	codes := make([]Code, Variables*n)
+	for v := range d.x {
+		d.x[v], d.code[v] = d.all[v*n:(v+1)*n], codes[v*n:(v+1)*n]
 	}
 	return d
 }
@@ -29,20 +37,14 @@ func (d *day) samples() int { return len(d.x[0]) }
 
 // raw runs the checks of single samples and of pairs, windows of samples.
 func (d *day) raw() {
-	for v := range Variable(Variables) {
-		for i, x := range d.x[v] {
-			if math.IsNaN(x) {
-				d.code[v][i] |= NoData
-			}
-		}
-	}
 	for v := range Precipitation {
 		d.bounds(v)
 		if limit := d.st.jump[v]; limit > 0 {
-			p := pairs{x: d.filled[v], limit: limit, slots: ceil(d.st.window, d.st.Step),
+			p := pairs{x: d.x[v], limit: limit, slots: ceil(d.st.window, d.st.Step),
 				size: float64(d.st.window) / float64(d.st.Step), share: present(v), found: d.code[v], outlier: Spike, unknown: UnidentifiedSpike, buf: d.buf}
-			p.run()
-			p.plateaus()
+			if p.run() {
+				p.plateaus()
+			}
 			d.buf = p.buf
 		}
 	}
@@ -55,7 +57,7 @@ func ceil(a, b time.Duration) int { return int((a + b - 1) / b) }
 func (d *day) bounds(v Variable) {
 	b := d.st.bounds[v]
 	for i, x := range d.x[v] {
-		if x < b[0] || x > b[1] {
+		if (x < b[0] || x > b[1]) && d.code[v][i]&NoData == 0 {
 			d.code[v][i] |= OutOfBounds
 		}
 	}
@@ -64,7 +66,7 @@ func (d *day) bounds(v Variable) {
 // rain checks the counter. Behind k filled samples it may have risen for k+2
 // steps, which is one more than the method's text allows.
 func (d *day) rain() {
-	x, code := d.filled[Precipitation], d.code[Precipitation]
+	x, code := d.x[Precipitation], d.code[Precipitation]
 	limit := tipRate * d.st.Step.Seconds()
 	k := 0
 	for i := 1; i < len(x); i++ {
@@ -84,7 +86,7 @@ func (d *day) rain() {
 	}
 }
 
-// pairs finds the outlier of each jump between neighbours.
+// pairs finds jumps between neighbours, and the outlier of each.
 type pairs struct {
 	x                []float64
 	limit            float64
@@ -97,12 +99,14 @@ type pairs struct {
 	buf              []float64
 }
 
-func (p *pairs) run() {
+// run reports whether there is any.
+func (p *pairs) run() (any bool) {
 	for i := 1; i < len(p.x); i++ {
 		// Missing values compare false.
 		if !(math.Abs(p.x[i]-p.x[i-1]) > p.limit) {
 			continue
 		}
+		any = true
 		before, here := p.distance(i-1), p.distance(i)
 		switch {
 		case before > here:
@@ -117,6 +121,7 @@ func (p *pairs) run() {
 			p.found[i] |= p.unknown
 		}
 	}
+	return any
 }
 
 // distance is how far the value is from the median of the window that ends with

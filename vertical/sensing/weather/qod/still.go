@@ -1,28 +1,28 @@
 package qod
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // What the air must be like for a standing sensor to count as broken.
 const (
-	fog      = 95 // percent: humidity and temperature may stand still
-	calmDamp = 85 // percent: so may the wind
+	fog      = 95                          // percent: humidity and temperature may stand still
+	calmDamp = 85                          // percent: so may the wind
+	thaw     = math.SmallestNonzeroFloat64 // degrees: all below is frost
 )
 
 // standing finds sensors that stand still.
 func (d *day) standing() {
-	d.windows(Humidity, func(_ float64, w air) Code { return onlyIf(w.humidity() < fog, ShortConst) })
-	d.windows(Temperature, func(_ float64, w air) Code { return onlyIf(w.humidity() < fog, ShortConst) })
-	d.windows(Pressure, func(float64, air) Code { return ShortConst })
-	d.windows(Illuminance, func(x float64, _ air) Code { return onlyIf(x != 0, ShortConst) })
-	d.windows(WindDirection, func(_ float64, w air) Code { return w.wind() })
-	d.windows(WindSpeed, func(x float64, w air) Code {
+	short := func(float64, *air) Code { return ShortConst }
+	clear := func(_ float64, a *air) Code { return onlyIf(a.humidity.below(a.at), ShortConst) }
+	d.windows(Humidity, fog, clear)
+	d.windows(Temperature, fog, clear)
+	d.windows(Pressure, 0, short)
+	d.windows(Illuminance, 0, func(x float64, _ *air) Code { return onlyIf(x != 0, ShortConst) })
+	d.windows(WindDirection, calmDamp, func(_ float64, a *air) Code { return a.wind() })
+	d.windows(WindSpeed, calmDamp, func(x float64, a *air) Code {
 		if x != 0 {
 			return ShortConst
 		}
-		return w.wind()
+		return a.wind()
 	})
 	d.longWindows(Temperature, false)
 	d.longWindows(WindDirection, true)
@@ -41,38 +41,40 @@ func onlyIf(ok bool, c Code) Code {
 
 // air tells what the air was like during the window that begins at a sample.
 type air struct {
-	t, rh *medians
-	at    int
+	temperature, humidity median
+	at                    int
 }
 
-func (w air) temperature() float64 { return w.t.at(w.at) }
-func (w air) humidity() float64    { return w.rh.at(w.at) }
-
 // wind judges a wind sensor that stands still.
-func (w air) wind() Code {
-	if w.temperature() <= 0 {
+func (a *air) wind() Code {
+	if a.temperature.below(a.at) {
 		return Frozen
 	}
-	return onlyIf(w.humidity() < calmDamp, ShortConst)
+	return onlyIf(a.humidity.below(a.at), ShortConst)
 }
 
 // windows calls judge for each window in which the variable has one value, and
 // behind which there is a sample, and marks the window's samples. Where windows
-// disagree the latest decides.
-func (d *day) windows(v Variable, judge func(value float64, w air) Code) {
-	x := d.filled[v]
+// disagree the latest decides. The air is dry where its humidity is below damp.
+func (d *day) windows(v Variable, damp float64, judge func(value float64, a *air) Code) {
+	x := d.x[v]
 	n := int(still[v] / d.st.Step)
-	t, rh := d.medians(Temperature, n), d.medians(Humidity, n)
+	a := air{temperature: d.median(Temperature, n, thaw), humidity: d.median(Humidity, n, damp)}
 	for from := 0; from < len(x); {
 		to := from + 1
 		for to < len(x) && x[to] == x[from] {
 			to++
 		}
+		if from+n > min(to, len(x)-1) {
+			from = to // too short
+			continue
+		}
 		var latest Code
 		until := from
 		for i := from; i < to; i++ {
 			if i+n <= min(to, len(x)-1) {
-				if c := judge(x[from], air{t, rh, i}); c != 0 {
+				a.at = i
+				if c := judge(x[from], &a); c != 0 {
 					latest, until = c, i+n
 				}
 			}
@@ -87,9 +89,12 @@ func (d *day) windows(v Variable, judge func(value float64, w air) Code) {
 // longWindows marks the windows of a day in which the variable has one value;
 // of wind gaps do not count, and there must not have been frost.
 func (d *day) longWindows(v Variable, wind bool) {
-	x := d.filled[v]
+	x := d.x[v]
 	n := int(longStill / d.st.Step)
-	t := d.medians(Temperature, n)
+	if several(x[len(x)-1-n : n]) { // these are part of every window
+		return
+	}
+	t := d.median(Temperature, n, thaw)
 	from := 0   // of the run of one value that ends here
 	known := -1 // newest present sample
 	marked := 0
@@ -105,7 +110,7 @@ func (d *day) longWindows(v Variable, wind bool) {
 			known = end
 		}
 		i := end + 1 - n
-		if i < from || known < i || wind && !(t.at(i) > 0) {
+		if i < from || known < i || wind && !t.above(i) {
 			continue
 		}
 		for j := max(i, marked); j <= end; j++ {
@@ -123,49 +128,82 @@ func (d *day) askVane() {
 	}
 }
 
-// medians are moving medians of n filled samples, made when they are asked for.
-type medians struct {
-	x      []float64
-	n      int
-	from   int // of the window that sorted holds; -1: none
-	sorted []float64
+// several reports whether there are two different values.
+func several(x []float64) bool {
+	value := math.NaN()
+	for _, v := range x {
+		if v < value || v > value { // false for NaN
+			return true
+		}
+		if !math.IsNaN(v) {
+			value = v
+		}
+	}
+	return false
 }
 
-func (d *day) medians(v Variable, n int) *medians { return &medians{x: d.filled[v], n: n, from: -1} }
+// median tells on which side of a limit the moving median of n filled samples is.
+// It counts instead of sorting.
+type median struct {
+	x     []float64
+	n     int
+	limit float64
+	from  int // of the window that was counted; -1: none
+	low   int // of its samples, below the limit
+	known int // of its samples
+}
 
-// at returns the median of the n samples from i; NaN if none is there.
-func (m *medians) at(i int) float64 {
+func (d *day) median(v Variable, n int, limit float64) median {
+	return median{x: d.x[v], n: n, limit: limit, from: -1}
+}
+
+// below reports whether the median of the n samples from i is below the limit.
+func (m *median) below(i int) bool {
+	m.move(i)
+	if m.low*2 == m.known && m.known > 0 {
+		return m.between() < m.limit
+	}
+	return m.low*2 > m.known
+}
+
+// above reports whether that median is not below the limit; false too if no
+// sample is there.
+func (m *median) above(i int) bool { return !m.below(i) && m.known > 0 }
+
+// move counts the window from i.
+func (m *median) move(i int) {
 	switch {
 	case m.from == i:
 	case m.from >= 0 && i == m.from+1:
-		m.remove(m.x[m.from])
-		m.insert(m.x[i+m.n-1])
+		m.count(m.x[m.from], -1)
+		m.count(m.x[i+m.n-1], 1)
 	default:
-		m.sorted = m.sorted[:0]
+		m.low, m.known = 0, 0
 		for _, v := range m.x[i : i+m.n] {
-			if !math.IsNaN(v) {
-				m.sorted = append(m.sorted, v)
-			}
+			m.count(v, 1)
 		}
-		slices.Sort(m.sorted)
 	}
 	m.from = i
-	if len(m.sorted) == 0 {
-		return math.NaN()
-	}
-	return middle(m.sorted)
 }
 
-func (m *medians) remove(v float64) {
-	if at, ok := slices.BinarySearch(m.sorted, v); ok {
-		m.sorted = slices.Delete(m.sorted, at, at+1)
+func (m *median) count(v float64, by int) {
+	if !math.IsNaN(v) {
+		m.known += by
+	}
+	if v < m.limit {
+		m.low += by
 	}
 }
 
-func (m *medians) insert(v float64) {
-	if math.IsNaN(v) {
-		return
+// between is the median where half of the samples are below the limit.
+func (m *median) between() float64 {
+	low, high := math.Inf(-1), math.Inf(1)
+	for _, v := range m.x[m.from : m.from+m.n] {
+		if v < m.limit {
+			low = max(low, v)
+		} else if v < high {
+			high = v
+		}
 	}
-	at, _ := slices.BinarySearch(m.sorted, v)
-	m.sorted = slices.Insert(m.sorted, at, v)
+	return (low + high) / 2
 }
