@@ -16,6 +16,7 @@ import (
 	"github.com/grange-network/grange/mqttx"
 	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/facts"
 	"github.com/grange-network/grange/vertical/sensing/query"
 	"github.com/grange-network/grange/vertical/sensing/sta"
 	"github.com/grange-network/grange/vertical/sensing/store"
@@ -30,6 +31,7 @@ type DataConfig struct {
 	Archive *evidence.Archive // where batches are published; nil: nothing is proven
 	Kinds   []sensing.Kind
 	Buyers  []Buyer
+	Images  Pictures // that are sold; nil: none
 	Logger  *slog.Logger
 }
 
@@ -38,27 +40,33 @@ type DataConfig struct {
 type Data struct {
 	cfg   DataConfig
 	store *store.Store
+	facts *facts.Keeper
 	till  *Till
 }
 
-// OpenData opens store and till. Close them in the end.
+// OpenData opens store, facts and till. Close them in the end.
 func OpenData(ctx context.Context, cfg DataConfig) (*Data, error) {
+	registry := NewRegistry(cfg.Ledger)
 	s, err := store.Open(ctx, store.Config{
-		Dir: filepath.Join(cfg.Dir, "store"), Files: cfg.Files, ChainID: cfg.Ledger.ChainID(), Registry: NewRegistry(cfg.Ledger), Kinds: cfg.Kinds, Logger: cfg.Logger,
+		Dir: filepath.Join(cfg.Dir, "store"), Files: cfg.Files, ChainID: cfg.Ledger.ChainID(), Registry: registry, Kinds: cfg.Kinds, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTill(filepath.Join(cfg.Dir, "till"), cfg.Buyers, cfg.Logger)
+	f, err := facts.Open(facts.Config{Path: filepath.Join(cfg.Dir, "facts.db"), ChainID: cfg.Ledger.ChainID(), Registry: registry, Kinds: cfg.Kinds, Logger: cfg.Logger})
 	if err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
-	return &Data{cfg, s, t}, nil
+	t, err := newTill(filepath.Join(cfg.Dir, "till"), cfg.Buyers, cfg.Logger)
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), s.Close(ctx))
+	}
+	return &Data{cfg, s, f, t}, nil
 }
 
-// Close flushes the store and closes the till.
+// Close flushes the store and closes facts and till.
 func (d *Data) Close() error {
-	return errors.Join(d.store.Close(context.Background()), d.till.Close())
+	return errors.Join(d.store.Close(context.Background()), d.facts.Close(), d.till.Close())
 }
 
 // Token is a buyer's token.
@@ -67,7 +75,10 @@ func (d *Data) Token(name string) (string, bool) { return d.till.Token(name) }
 // Handler serves the data API below /v1, SensorThings below /v1.1, and what a
 // device is owed at /v1/sales/DEVICE.
 func (d *Data) Handler() http.Handler {
-	c := query.Config{Store: d.store, Log: d.cfg.Log, Till: d.till, Logger: d.cfg.Logger}
+	c := query.Config{Store: d.store, Log: d.cfg.Log, Till: d.till, Facts: d.facts, Logger: d.cfg.Logger}
+	if d.cfg.Images != nil {
+		c.Objects = d.cfg.Images
+	}
 	if d.cfg.Archive != nil {
 		port := ledgerport.New(d.cfg.Ledger, key.Key{}, nil)
 		c.Prover = &query.Published{Archive: d.cfg.Archive, ChainID: d.cfg.Ledger.ChainID(), Dir: filepath.Join(d.cfg.Dir, "proofs"), Newest: port.Epoch}
@@ -94,6 +105,8 @@ func index(w http.ResponseWriter, _ *http.Request) {
 		"GET /v1/tiles/{kind}/{z}/{x}/{y}.mvt":   "map tiles",
 		"GET /v1/bulk/{kind}/{day}/{h3}.parquet": "a day's file",
 		"GET /v1/subscribe?cell=":                "readings as they come, as server-sent events",
+		"GET /v1/products":                       "what is told of many devices together: counts, maps, coverage, indices; free",
+		"GET /v1/products/{kind}/{product}/{h3}": "its facts of a cell: from, to, of, format; paid by the devices in each; /object is what one describes",
 		"GET /v1/sales/{device}":                 "what a device is owed for its rows",
 		"GET /v1.1":                              "OGC SensorThings 1.1, to read",
 		"POST /v1/observations":                  "takes signed batches in",
@@ -123,7 +136,7 @@ func (d *Data) Doors(devices mqttx.Rules) *sta.Doors {
 	return &sta.Doors{Others: devices, Till: d.till, Logger: d.cfg.Logger}
 }
 
-// Run keeps the store up with the log, publishes observations over MQTT, and
+// Run keeps store and facts up with the log, publishes observations over MQTT, and
 // settles once an epoch, until ctx ends. doors and broker may be nil; root is the
 // URL of /v1.1 for links.
 func (d *Data) Run(ctx context.Context, doors *sta.Doors, broker sta.Broker, root string) error {
@@ -131,6 +144,7 @@ func (d *Data) Run(ctx context.Context, doors *sta.Doors, broker sta.Broker, roo
 	defer cancel()
 	parts := []func() error{
 		func() error { return d.store.Follow(ctx, d.cfg.Log) },
+		func() error { return d.facts.Follow(ctx, d.cfg.Log) },
 		func() error { return d.settle(ctx) },
 	}
 	if doors != nil && broker != nil {

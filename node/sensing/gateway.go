@@ -57,7 +57,7 @@ func (g Gateway) Run(ctx context.Context) error {
 	defer func() { _ = s.Close() }()
 	defer show(s)()
 	data, err := OpenData(ctx, DataConfig{
-		Dir: filepath.Join(g.Dir, "data"), Files: g.Files, Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Logger: g.Logger,
+		Dir: filepath.Join(g.Dir, "data"), Files: g.Files, Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Images: g.Images, Logger: g.Logger,
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/ledger/api/devicepb"
 	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/vertical/sensing/facts"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
 	"github.com/grange-network/grange/vertical/sensing/publish"
 )
@@ -22,16 +23,16 @@ type Registry struct {
 
 	mu    sync.Mutex
 	keys  map[device.ID]device.PublicKey
-	cells map[device.ID]seen
+	homes map[device.ID]seen
 }
 
-// seen is where a device was, and when it was asked.
+// seen is whose a device was and where, and when it was asked.
 type seen struct {
-	cell h3.Cell
-	at   time.Time
+	facts.Home
+	at time.Time
 }
 
-// fresh is how long a device's cell is believed: it may move, at a price.
+// fresh is how long that is believed: a device may move, at a price, or be sold.
 const fresh = 10 * time.Minute
 
 // maxKeys bounds what is remembered.
@@ -40,11 +41,12 @@ const maxKeys = 100_000
 var (
 	_ ingest.Registry  = (*Registry)(nil)
 	_ publish.Registry = (*Registry)(nil)
+	_ facts.Registry   = (*Registry)(nil)
 )
 
 // NewRegistry asks the node behind c.
 func NewRegistry(c *client.Client) *Registry {
-	return &Registry{devices: devicepb.NewQueryClient(c.Conn()), keys: map[device.ID]device.PublicKey{}, cells: map[device.ID]seen{}}
+	return &Registry{devices: devicepb.NewQueryClient(c.Conn()), keys: map[device.ID]device.PublicKey{}, homes: map[device.ID]seen{}}
 }
 
 // Key implements ingest.Registry.
@@ -77,25 +79,31 @@ func (r *Registry) Key(ctx context.Context, id device.ID) (device.PublicKey, err
 
 // Cell implements publish.Registry.
 func (r *Registry) Cell(ctx context.Context, id device.ID) (h3.Cell, error) {
+	home, err := r.Device(ctx, id)
+	return home.Cell, err
+}
+
+// Device implements facts.Registry.
+func (r *Registry) Device(ctx context.Context, id device.ID) (facts.Home, error) {
 	r.mu.Lock()
-	got, ok := r.cells[id]
+	got, ok := r.homes[id]
 	r.mu.Unlock()
 	if ok && time.Since(got.at) < fresh {
-		return got.cell, nil
+		return got.Home, nil
 	}
 	answer, err := r.devices.Device(ctx, &devicepb.QueryDeviceRequest{Id: id.String()})
 	if errors.Is(err, client.ErrNotFound) {
-		return 0, ingest.ErrUnknown
+		return facts.Home{}, ingest.ErrUnknown
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read device %s: %w", id, err)
+		return facts.Home{}, fmt.Errorf("read device %s: %w", id, err)
 	}
-	cell := h3.Cell(answer.Device.Profile.Cell)
+	home := facts.Home{Owner: answer.Device.Owner, Cell: h3.Cell(answer.Device.Profile.Cell)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.cells) >= maxKeys {
-		clear(r.cells)
+	if len(r.homes) >= maxKeys {
+		clear(r.homes)
 	}
-	r.cells[id] = seen{cell, time.Now()}
-	return cell, nil
+	r.homes[id] = seen{home, time.Now()}
+	return home, nil
 }

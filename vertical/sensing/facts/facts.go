@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -186,4 +187,20 @@ func (k *Keeper) stations(ctx context.Context, r region, w sensing.Window) ([]se
 	}
 	slices.SortFunc(out, func(a, b sensing.Station) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return out, nil
+}
+
+// Parents lists the cells of ParentResolution that there are batches of a kind in.
+func (k *Keeper) Parents(kind string) (out []h3.Cell, err error) {
+	err = k.file.View(func(tx *bolt.Tx) error {
+		bucket := tx.Bucket([]byte(bucketKind + kind))
+		if bucket == nil {
+			return nil
+		}
+		cursor := bucket.Cursor()
+		for key, _ := cursor.First(); len(key) >= 8; key, _ = cursor.Seek(keyOf(out[len(out)-1]+1, 0, device.ID{}, 0)) {
+			out = append(out, h3.Cell(binary.BigEndian.Uint64(key)))
+		}
+		return nil
+	})
+	return out, err
 }

@@ -221,3 +221,57 @@ func parseDevice(text string) (device.ID, error) {
 	}
 	return id, nil
 }
+
+// csv has a column for each of the product's numbers.
+func (a told) csv(w io.Writer) error {
+	c := csv.NewWriter(w)
+	head := []string{"cell", "time", "of"}
+	for _, m := range a.Product.Values {
+		head = append(head, m.Name)
+	}
+	_ = c.Write(append(head, "devices")) // errors stay in c
+	for i := range a.found {
+		f := &a.found[i]
+		line := []string{f.Cell.String(), f.Time.Format(time.RFC3339), plain(f.Of)}
+		for _, v := range f.Values {
+			text := number(v)
+			if math.IsNaN(v) {
+				text = ""
+			}
+			line = append(line, text)
+		}
+		_ = c.Write(append(line, strconv.Itoa(len(f.Devices))))
+	}
+	c.Flush()
+	return c.Error()
+}
+
+// factRow is one number of a fact in Parquet.
+type factRow struct {
+	Product string  `parquet:"product,dict"`
+	Cell    uint64  `parquet:"cell,dict"`
+	Time    int64   `parquet:"time,timestamp"`
+	Of      string  `parquet:"of,dict"`
+	Name    string  `parquet:"name,dict"`
+	Value   float64 `parquet:"value"`
+	Unit    string  `parquet:"unit,dict"`
+	Devices int64   `parquet:"devices"`
+}
+
+func (a told) parquet(w io.Writer) error {
+	p := parquet.NewGenericWriter[factRow](w, parquet.Compression(&parquet.Zstd))
+	name := a.Product.Kind + "/" + a.Product.Name
+	for i := range a.found {
+		f := &a.found[i]
+		for k, m := range a.Product.Values {
+			if math.IsNaN(f.Values[k]) {
+				continue
+			}
+			row := factRow{name, uint64(f.Cell), f.Time.UnixMilli(), f.Of, m.Name, f.Values[k], m.Unit, int64(len(f.Devices))}
+			if _, err := p.Write([]factRow{row}); err != nil {
+				return err
+			}
+		}
+	}
+	return p.Close()
+}

@@ -31,13 +31,18 @@ type Config struct {
 	Log    store.Source // where a subscription goes on; nil: it cannot
 	Till   Till
 	Prover Prover // nil: nothing is proven
-	Logger *slog.Logger
-	Now    func() time.Time
+	// Facts are what products tell, Objects the files that they describe; nil: there
+	// are none.
+	Facts   Shelf
+	Objects Objects
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 type handler struct{ Config }
 
-// Handler serves /v1/cells, /v1/bulk, /v1/tiles, /v1/subscribe and /v1/stations.
+// Handler serves /v1/cells, /v1/bulk, /v1/tiles, /v1/subscribe, /v1/stations and
+// /v1/products.
 func Handler(c Config) http.Handler {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -46,15 +51,21 @@ func Handler(c Config) http.Handler {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	h := &handler{c}
-	mux := http.NewServeMux()
-	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+	doors := map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/cells/{cell}/obs":            h.observations,
 		"GET /v1/bulk/{kind}/{day}/{file}":    h.bulk,
 		"GET /v1/tiles/{kind}/{z}/{x}/{tile}": h.tile,
 		"GET /v1/subscribe":                   h.subscribe,
 		"GET /v1/stations":                    h.stations,
 		"GET /v1/stations/{device}":           h.station,
-	} {
+	}
+	if c.Facts != nil {
+		doors["GET /v1/products"] = h.products
+		doors["GET /v1/products/{kind}/{product}/{cell}"] = h.facts
+		doors["GET /v1/products/{kind}/{product}/{cell}/object"] = h.object
+	}
+	mux := http.NewServeMux()
+	for pattern, serve := range doors {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := serve(w, r); err != nil {
 				h.fail(w, r, err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/vertical/sensing/facts"
 	"github.com/grange-network/grange/vertical/sensing/store"
 )
 
@@ -27,8 +28,9 @@ const (
 )
 
 // tile is a Mapbox vector tile: a layer "stations" with a point and the newest
-// readings for each fixed device, or a layer "cells" with a hexagon for each cell
-// where enough devices were.
+// readings for each fixed device, a layer "cells" with a hexagon for each cell where
+// enough devices were, or with product= a layer of its name with a hexagon for each
+// fact of the period that at= is in, the newest that is told without it.
 func (h *handler) tile(w http.ResponseWriter, r *http.Request) error {
 	kind, err := h.kind(r.PathValue("kind"))
 	if err != nil {
@@ -43,9 +45,12 @@ func (h *handler) tile(w http.ResponseWriter, r *http.Request) error {
 	}
 	var layer *mvt.Layer
 	var sold Rows
-	if h.Store.Moving(kind) {
+	switch product := r.URL.Query().Get("product"); {
+	case product != "":
+		layer, sold, err = h.told(r, kind, product, t)
+	case h.Store.Moving(kind):
 		layer, sold, err = h.cells(r, kind, t)
-	} else {
+	default:
 		layer, sold, err = h.points(kind, t)
 	}
 	if err != nil {
@@ -173,11 +178,7 @@ func gather(all map[h3.Cell]*area, c h3.Cell, r *store.Row) {
 }
 
 func (a *area) feature(c h3.Cell) *geojson.Feature {
-	var line orb.Ring
-	for _, p := range ring(c) {
-		line = append(line, orb.Point{p[0], p[1]})
-	}
-	f := geojson.NewFeature(orb.Polygon{line})
+	f := geojson.NewFeature(polygon(c))
 	f.Properties = geojson.Properties{"cell": c.String(), "devices": len(a.devices), "day": time.UnixMilli(a.last).UTC().Format(time.DateOnly)}
 	for name, s := range a.by {
 		if len(s.Devices) >= Crowd {
@@ -188,12 +189,66 @@ func (a *area) feature(c h3.Cell) *geojson.Feature {
 	return f
 }
 
-// boundOf is where the rows of a file may lie: cells at the edge of a parent reach
-// a little beyond it.
-func boundOf(c h3.Cell) orb.Bound {
+// told draws the facts of one period of a product.
+func (h *handler) told(r *http.Request, kind, name string, t maptile.Tile) (*mvt.Layer, Rows, error) {
+	if h.Facts == nil {
+		return nil, nil, missing("product %.40q: there is none here", name)
+	}
+	p, err := h.product(kind, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	period := newest(&p, h.Now())
+	if text := r.URL.Query().Get("at"); text != "" {
+		at, err := parseTime("at", text)
+		if err != nil {
+			return nil, nil, err
+		}
+		period = p.PeriodOf(at)
+	}
+	parents, err := h.Facts.Parents(kind)
+	if err != nil {
+		return nil, nil, err
+	}
+	bound, fc, sold := t.Bound(), geojson.NewFeatureCollection(), Rows{}
+	for _, parent := range parents {
+		if !bound.Intersects(boundOf(parent)) {
+			continue
+		}
+		q := facts.Query{Product: p, Cell: parent, From: period.Began, To: period.Ended, Of: r.URL.Query().Get("of")}
+		found, err := h.found(r.Context(), q)
+		if err != nil {
+			return nil, nil, err
+		}
+		of := told{q, period.Ended, found}
+		for i := range found {
+			f := &found[i]
+			outline := polygon(f.Cell)
+			if !bound.Intersects(outline.Bound()) {
+				continue
+			}
+			if len(fc.Features) == maxFeatures {
+				return nil, nil, tooMuch("more than %d facts in the tile: zoom in, or ask for one with of=", maxFeatures)
+			}
+			x := geojson.NewFeature(outline)
+			x.Properties = of.properties(f)
+			fc.Append(x)
+			for _, d := range f.Devices {
+				sold[d]++
+			}
+		}
+	}
+	return mvt.NewLayer(name, fc), sold, nil
+}
+
+func polygon(c h3.Cell) orb.Polygon {
 	var line orb.Ring
 	for _, p := range ring(c) {
 		line = append(line, orb.Point{p[0], p[1]})
 	}
-	return line.Bound().Pad(0.5)
+	return orb.Polygon{line}
 }
+
+// boundOf is where the rows of a file may lie: cells at the edge of a parent reach
+// a little beyond it.
+func boundOf(c h3.Cell) orb.Bound { return polygon(c).Bound().Pad(0.5) }
