@@ -80,6 +80,9 @@ type Station struct {
 	// Seen is what other devices signed about it, by signer and counter; only of
 	// kinds whose format is a Witness.
 	Seen []*Batch
+	// Files are those that anybody published because a record of one is not true, by
+	// SHA-256. All stations share them: what a record does not name proves nothing.
+	Files map[Hash][]byte
 }
 
 // Formats are those of the kinds that have one.

@@ -33,7 +33,7 @@ var _ vertical.Vertical = Vertical{}
 
 // Info implements vertical.Vertical.
 func (v Vertical) Info() vertical.Info {
-	info := vertical.Info{Name: Name, Class: vertical.PRN, Evidence: []string{Batches.Name}}
+	info := vertical.Info{Name: Name, Class: vertical.PRN, Evidence: []string{Batches.Name, Files.Name}}
 	for _, k := range v.Kinds {
 		i := k.Info()
 		info.Units = append(info.Units, vertical.Unit{Kind: i.Kind(), Use: i.Use, Hold: i.Hold})
@@ -73,9 +73,13 @@ func (v Vertical) Score(ctx context.Context, in vertical.Input) ([]vertical.Line
 		return nil, err
 	}
 	all = v.witnesses(in.Registry, all)
+	files, err := published(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	parts := map[[32]byte][]vertical.Part{}
 	for _, k := range v.Kinds {
-		if err := v.weigh(ctx, k, in, all, parts); err != nil {
+		if err := v.weigh(ctx, k, in, all, files, parts); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +93,7 @@ func (v Vertical) Score(ctx context.Context, in vertical.Input) ([]vertical.Line
 }
 
 // weigh adds one kind's parts.
-func (v Vertical) weigh(ctx context.Context, k Kind, in vertical.Input, all []*signed, parts map[[32]byte][]vertical.Part) error {
+func (v Vertical) weigh(ctx context.Context, k Kind, in vertical.Input, all []*signed, files map[Hash][]byte, parts map[[32]byte][]vertical.Part) error {
 	info := k.Info()
 	var stations []Station
 	for _, s := range all {
@@ -103,7 +107,7 @@ func (v Vertical) weigh(ctx context.Context, k Kind, in vertical.Input, all []*s
 		case s.device.Moved != 0 && time.Duration(in.Ended-s.device.Moved)*time.Second < Resettle:
 			parts[s.device.ID] = append(parts[s.device.ID], refusal(info.Name, "in its place for 7 days"))
 		default:
-			stations = append(stations, Station{s.device, of, seen})
+			stations = append(stations, Station{s.device, of, seen, files})
 		}
 	}
 	if len(stations) == 0 {

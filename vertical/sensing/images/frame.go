@@ -9,6 +9,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/images/picture"
 	"github.com/grange-network/grange/vertical/sensing/internal/strictcbor"
 )
@@ -21,6 +22,9 @@ const (
 	MaxFrames = 200
 	maxKey    = 200 // bytes
 	maxCamera = 130
+	// MaxSize is the most bytes of an image: more could not be shown to be unlike its
+	// record.
+	MaxSize = sensing.MaxFile
 )
 
 // NoHeading stands for a camera that does not know where it looked.
@@ -137,6 +141,8 @@ func (r record) check(base int64) error {
 		return fmt.Errorf("key of %d and camera of %d bytes, want 1 to %d and at most %d", len(r.Key), len(r.Camera), maxKey, maxCamera)
 	case len(r.SHA256) != sha256.Size:
 		return fmt.Errorf("hash of %d bytes, want %d", len(r.SHA256), sha256.Size)
+	case r.Size > MaxSize:
+		return fmt.Errorf("image of %d bytes, want at most %d", r.Size, MaxSize)
 	case r.Size == 0 || r.Width == 0 || r.Height == 0:
 		return fmt.Errorf("%d bytes, %d by %d pixels: there is no image", r.Size, r.Width, r.Height)
 	}
@@ -165,22 +171,4 @@ func (Format) Times(payload []byte) (first, last time.Time, err error) {
 		}
 	}
 	return first, last, nil
-}
-
-// ErrUnlike says that an image is not what its record says.
-var ErrUnlike = errors.New("image is not as its record says")
-
-// Audit compares what is stored under a frame's key with its record.
-func Audit(f Frame, stored []byte) error {
-	if sum := sha256.Sum256(stored); sum != f.SHA256 || len(stored) != int(f.Size) {
-		return fmt.Errorf("%w: %s has %d bytes with SHA-256 %x, the record says %d with %x", ErrUnlike, f.Key, len(stored), sum[:8], f.Size, f.SHA256[:8])
-	}
-	seen, err := picture.Look(stored)
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrUnlike, f.Key, err)
-	}
-	if !seen.Like(f.Seen) {
-		return fmt.Errorf("%w: %s shows %+v, the record says %+v", ErrUnlike, f.Key, seen, f.Seen)
-	}
-	return nil
 }

@@ -318,7 +318,12 @@ func world(t *testing.T, k int) conformance.World {
 		w.Subject = append(w.Subject, add(byte(10+i), "farmer", split[i]))
 	}
 	add(1, "other", frames(2, way(1, noon(2), 300)))
-	w.Evidence = []conformance.Rows{conformance.Of(sensing.Batches, func(sensing.Row) segment.Name { return segment.Name{Day: segment.DayOf(began)} }, rows...)}
+	lying, file := lie(frames(3, way(1, noon(3), 300)), 7)
+	add(2, "liar", lying)
+	w.Evidence = []conformance.Rows{
+		conformance.Of(sensing.Batches, func(sensing.Row) segment.Name { return segment.Name{Day: segment.DayOf(began)} }, rows...),
+		conformance.Of(sensing.Files, func(sensing.Part) segment.Name { return segment.Name{Day: segment.DayOf(began)} }, parts(t, file)...),
+	}
 	return w
 }
 

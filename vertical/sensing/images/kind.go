@@ -61,13 +61,19 @@ func (Kind) Info() sensing.KindInfo {
 
 // Weigh implements sensing.Kind. Every cell that a device has an image of counts
 // by how long nobody had one, min(1, age/7 d); half of it when no other owner had
-// one in the window.
+// one in the window. A device of whose images one is published that is not as its
+// record says has nothing, and is nobody's witness.
 func (k Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Station) ([][]vertical.Part, error) {
 	out := make([][]vertical.Part, len(stations))
+	looked := looks{}
 	var all []shot
 	for i, s := range stations {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if n := looked.lies(w, i, s); n > 0 {
+			out[i] = []vertical.Part{refusal("as their records say", n)}
+			continue
 		}
 		shots, why := believed(w, i, s)
 		out[i] = why

@@ -31,20 +31,20 @@ func (h Hash) Mirrored() Hash {
 // HashOf hashes a picture.
 func HashOf(g *image.Gray) Hash {
 	small := shrink(g, side)
-	var rows [side][across]float64
+	var rows [side][across]int64
 	for y := range side {
 		for u := range across {
 			for x := range side {
-				rows[y][u] += float64(small[y][x] * waves[u+1][x])
+				rows[y][u] += small[y][x] * waves[u+1][x]
 			}
 		}
 	}
 	var h Hash
 	for v := range down {
 		for u := range across {
-			var sum float64
+			var sum int64 // below 2^58
 			for y := range side {
-				sum += float64(rows[y][u] * waves[v][y])
+				sum += rows[y][u] * waves[v][y]
 			}
 			if sum > 0 {
 				h |= 1 << (v*across + u)
@@ -54,31 +54,33 @@ func HashOf(g *image.Gray) Hash {
 	return h
 }
 
-var waves = func() (w [across + 1][side]float64) {
+// waves are cosines in 65536ths: whole numbers, so that a hash has the same bits on
+// every machine.
+var waves = func() (w [across + 1][side]int64) {
 	for u := range w {
 		for x := range side {
-			w[u][x] = math.Cos(math.Pi * float64(u) * (float64(x) + 0.5) / side)
+			w[u][x] = int64(math.Round(65536 * math.Cos(math.Pi*float64(u)*(float64(x)+0.5)/side)))
 		}
 	}
 	return w
 }()
 
-// shrink averages a picture down to n by n.
-func shrink(g *image.Gray, n int) [side][side]float64 {
-	var out [side][side]float64
+// shrink averages a picture down to n by n, in 256ths of a shade.
+func shrink(g *image.Gray, n int) [side][side]int64 {
+	var out [side][side]int64
 	b := g.Bounds()
 	for y := range n {
 		y0, y1 := span(y, n, b.Dy())
 		for x := range n {
 			x0, x1 := span(x, n, b.Dx())
-			sum := 0
+			var sum int64
 			for yy := y0; yy < y1; yy++ {
 				row := g.Pix[g.PixOffset(b.Min.X+x0, b.Min.Y+yy):]
 				for _, p := range row[:x1-x0] {
-					sum += int(p)
+					sum += int64(p)
 				}
 			}
-			out[y][x] = float64(sum) / float64((y1-y0)*(x1-x0))
+			out[y][x] = 256 * sum / int64((y1-y0)*(x1-x0))
 		}
 	}
 	return out

@@ -15,6 +15,7 @@ const (
 	maxPixels = 64 << 20
 	minSide   = 160 // pixels
 	quality   = 88  // of what is stored
+	maxScans  = 16  // of what is stored: a progressive file has ten
 )
 
 // ErrPicture says that a file is no picture that can be taken.
@@ -62,7 +63,12 @@ func Prepare(file []byte, orientation int) (Prepared, error) {
 }
 
 // Look sees what a stored picture shows: who has the picture can check its record.
+// It computes in integers, so that all who are built with the same decoder see the
+// same.
 func Look(file []byte) (Seen, error) {
+	if n := bytes.Count(file, []byte{0xff, 0xda}); n > maxScans { // each may cost as much as the whole picture
+		return Seen{}, fmt.Errorf("%w: %d scans, want at most %d", ErrPicture, n, maxScans)
+	}
 	img, err := decode(file)
 	if err != nil {
 		return Seen{}, err
