@@ -2,9 +2,11 @@ package weather
 
 import (
 	"math"
+	"time"
 
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/vertical"
+	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/copies"
 	"github.com/grange-network/grange/vertical/sensing/weather/qod"
 )
@@ -31,9 +33,9 @@ var (
 // values in the same order, at the same time or later, or the same but for a
 // little noise. All that share one count as one. One that repeats itself counts
 // for nothing.
-func repeated(all []*record) []vertical.Term {
+func repeated(w sensing.Window, all []*record) []vertical.Term {
 	sets := copies.NewSets(len(all))
-	alike(all, sets)
+	alike(w, all, sets)
 	fast, slow := make([][]copies.Sample, len(all)), make([][]copies.Sample, len(all))
 	for i, r := range all {
 		if r.fast() {
@@ -65,7 +67,7 @@ func (r *record) series() []copies.Sample {
 // alike finds series that are equal but for a little noise. Two honest stations
 // are as alike only where they stand side by side, and then the second is worth
 // nothing more.
-func alike(all []*record, same copies.Sets) {
+func alike(w sensing.Window, all []*record, same copies.Sets) {
 	groups := map[h3.Cell][]int{}
 	for i, r := range all {
 		if r.Cell != 0 {
@@ -73,11 +75,11 @@ func alike(all []*record, same copies.Sets) {
 		}
 	}
 	for _, group := range groups { // groups do not touch each other
-		series := make([]map[int64][3]float64, len(group))
+		series := make([]moments, len(group))
 		for k, i := range group {
-			series[k] = moments(all[i])
+			series[k] = momentsOf(w, all[i])
 			for j := range k {
-				if same.Find(i) != same.Find(group[j]) && close(series[k], series[j]) {
+				if same.Find(i) != same.Find(group[j]) && close(&series[k], &series[j]) {
 					same.Join(i, group[j])
 				}
 			}
@@ -85,47 +87,75 @@ func alike(all []*record, same copies.Sets) {
 	}
 }
 
-// moments are the last samples of every ten minutes.
-func moments(r *record) map[int64][3]float64 {
-	out := make(map[int64][3]float64, 200)
-	for i := range r.samples {
-		v := &r.samples[i].Value
-		out[r.samples[i].Time.Unix()/600] = [3]float64{v[qod.Temperature], v[qod.Humidity], v[qod.Pressure]}
+// moments are the last samples of every ten minutes: temperature, humidity and
+// pressure, all NaN where one is missing or no weather. They are not in the order
+// of time: neighbours in the list are hours apart, so that a few of them show
+// whether two series are alike.
+type moments [3][every]float64
+
+const (
+	every = int((qod.RunUp + hours*time.Hour) / moment)
+	apart = 77 // moments between neighbours in the list; it has no divisor in common with every
+
+	moment = 10 * time.Minute
+)
+
+func momentsOf(w sensing.Window, r *record) (m moments) {
+	for v := range m {
+		for k := range m[v] {
+			m[v][k] = math.NaN()
+		}
 	}
-	return out
+	from := w.Began.Add(-qod.RunUp).Unix()
+	for i := range r.samples {
+		at := int(r.samples[i].Time.Unix()-from) / int(moment/time.Second)
+		for v, of := range [3]qod.Variable{qod.Temperature, qod.Humidity, qod.Pressure} {
+			m[v][at*apart%every] = r.samples[i].Value[of]
+		}
+	}
+	for k := range every {
+		for v := range m {
+			if !(math.Abs(m[v][k]) < 2000) { // sums of more are not exact
+				m[0][k], m[1][k], m[2][k] = math.NaN(), math.NaN(), math.NaN()
+			}
+		}
+	}
+	return m
 }
 
 // close compares two series at the moments that both have.
-func close(a, b map[int64][3]float64) bool {
-	var n float64
-	var sum, square, own, ownSquare [3]float64
-	for at, x := range a { // the order does not matter: sums are exact
-		y, both := b[at]
-		if !both || !sane(x) || !sane(y) {
-			continue
-		}
-		n++
-		for i := range x {
-			// Whole thousandths add up the same in any order.
-			d, v := math.Round(1000*(x[i]-y[i])), math.Round(1000*x[i])
-			sum[i], square[i] = sum[i]+d, square[i]+float64(d*d)
-			own[i], ownSquare[i] = own[i]+v, ownSquare[i]+float64(v*v)
-		}
-	}
-	if n < leastCommon {
-		return false
-	}
-	for i, limit := range [3]float64{alikeT, alikeRH, alikeP} {
-		if variance(n, sum[i], square[i]) > float64(float64(1e6*limit)*limit) {
+func close(a, b *moments) bool {
+	for v, limit := range [3]float64{alikeT, alikeRH, alikeP} {
+		if !steady(&a[v], &b[v], float64(1e6*limit)*limit) {
 			return false
 		}
 	}
-	return variance(n, own[0], ownSquare[0]) > 1e6*leastSpread*leastSpread
+	var n, sum, square float64
+	for k, x := range a[0] {
+		if !math.IsNaN(x) && !math.IsNaN(b[0][k]) {
+			t := math.Round(1000 * x)
+			n, sum, square = n+1, sum+t, square+float64(t*t)
+		}
+	}
+	return n >= leastCommon && variance(n, sum, square) > 1e6*leastSpread*leastSpread
 }
 
-// sane reports whether a sample is whole and small enough for exact sums.
-func sane(x [3]float64) bool {
-	return math.Abs(x[0]) < 2000 && math.Abs(x[1]) < 2000 && math.Abs(x[2]) < 2000 // false for NaN
+// steady reports whether the difference of two series has at most this variance,
+// in square thousandths. Whole thousandths add up the same in any order.
+func steady(a, b *[every]float64, most float64) bool {
+	var n, sum, square float64
+	for k, x := range a {
+		d := math.Round(1000 * (x - b[k]))
+		if math.IsNaN(d) {
+			continue
+		}
+		n, sum, square = n+1, sum+d, square+float64(d*d)
+		// What differs so much stays so, however equal the others are.
+		if square-float64(sum*sum)/n > 1.001*float64(every)*most {
+			return false
+		}
+	}
+	return n > 0 && variance(n, sum, square) <= most
 }
 
 func variance(n, sum, square float64) float64 {

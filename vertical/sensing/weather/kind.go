@@ -52,7 +52,7 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 		all[i] = recordOf(w, s)
 	}
 	agree := neighbours(w, all)
-	same := repeated(all)
+	same := repeated(w, all)
 	out := make([][]vertical.Part, len(stations))
 	for i, r := range all {
 		if err := ctx.Err(); err != nil {

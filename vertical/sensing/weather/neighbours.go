@@ -46,13 +46,14 @@ func neighbours(w sensing.Window, all []*record) []vertical.Term {
 		places[i] = spatial.Station{Lat: r.lat, Lon: r.lon, Owner: r.Owner}
 		means[i] = r.hourlyMeans(w, qod.Temperature)
 	}
+	among := buddies.Among(places)
 	judged, agreed := make([]uint64, len(all)), make([]uint64, len(all))
 	values := make([]float64, len(all))
 	for h := range int(w.Ended.Sub(w.Began) / time.Hour) {
 		for i := range all {
 			values[i] = means[i][h]
 		}
-		verdicts, err := buddies.Check(places, values)
+		verdicts, err := among.Check(values)
 		if err != nil {
 			panic(err) // the lists have one length
 		}

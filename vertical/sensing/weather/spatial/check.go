@@ -1,9 +1,6 @@
 package spatial
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // Station is where a value was measured.
 type Station struct {
@@ -80,90 +77,5 @@ func Isolated(stations []Station, least int, radius, vertical float64) []bool {
 		}
 		out[i] = !s.placed() || !math.IsNaN(vertical) && math.IsNaN(s.Elevation) || n < least
 	}
-	return out
-}
-
-// Buddies are the parameters of the comparison with neighbours.
-type Buddies struct {
-	Radius       float64 // metres
-	Least        int     // neighbours needed for a verdict
-	Threshold    float64 // standard deviations
-	MaxElevation float64 // metres of difference to a neighbour; 0: any
-	Gradient     float64 // of the value per metre of elevation, as -0.0065 K/m for temperature
-	LeastStd     float64 // floor of the standard deviation, in units of the value
-	Rounds       int
-}
-
-// DefaultBuddies are for temperatures in degrees Celsius.
-var DefaultBuddies = Buddies{Radius: 30_000, Least: 5, Threshold: 3, MaxElevation: 200, Gradient: -0.0065, LeastStd: 1, Rounds: 2}
-
-// Verdict is what the neighbours say of one station.
-type Verdict struct {
-	Flagged    bool
-	Neighbours int     // that were compared, in the last round
-	Deviation  float64 // from their mean in standard deviations; NaN: not compared
-}
-
-// Check compares every value with those of neighbours of other owners. The
-// values of a round's flagged stations count no more in the next; NaN never
-// counts and is flagged. The error says that stations and values are not as many.
-func (b Buddies) Check(stations []Station, values []float64) ([]Verdict, error) {
-	if len(stations) != len(values) {
-		return nil, fmt.Errorf("check buddies: %d stations with %d values", len(stations), len(values))
-	}
-	out := make([]Verdict, len(stations))
-	for i := range out {
-		out[i] = Verdict{Flagged: math.IsNaN(values[i]), Deviation: math.NaN()}
-	}
-	neighbours := b.neighbours(stations)
-	for range b.Rounds {
-		next := make([]Verdict, len(out))
-		for i := range out {
-			if next[i] = out[i]; !out[i].Flagged {
-				next[i] = b.compare(i, stations, values, neighbours[i], out)
-			}
-		}
-		out = next
-	}
-	return out, nil
-}
-
-// neighbours lists who may be compared with whom.
-func (b Buddies) neighbours(stations []Station) [][]int {
-	out := make([][]int, len(stations))
-	for i, s := range stations {
-		for j, o := range stations {
-			same := s.Owner != "" && s.Owner == o.Owner
-			high := b.MaxElevation > 0 && !(math.Abs(s.Elevation-o.Elevation) <= b.MaxElevation)
-			if i != j && !same && !high && Distance(s, o) <= b.Radius {
-				out[i] = append(out[i], j)
-			}
-		}
-	}
-	return out
-}
-
-func (b Buddies) compare(i int, stations []Station, values []float64, neighbours []int, before []Verdict) Verdict {
-	var sum, squares float64
-	n := 0
-	for _, j := range neighbours {
-		if before[j].Flagged {
-			continue
-		}
-		v := values[j] + float64((stations[i].Elevation-stations[j].Elevation)*b.Gradient)
-		sum += v
-		squares += float64(v * v)
-		n++
-	}
-	out := Verdict{Neighbours: n, Deviation: math.NaN()}
-	if n == 0 || n < b.Least {
-		return out
-	}
-	mean := sum / float64(n)
-	variance := max(0, squares/float64(n)-float64(mean*mean))
-	// A mean of few is itself uncertain: the variance of the difference.
-	std := max(math.Sqrt(variance+variance/float64(n)), b.LeastStd)
-	out.Deviation = math.Abs(values[i]-mean) / std
-	out.Flagged = out.Deviation > b.Threshold
 	return out
 }

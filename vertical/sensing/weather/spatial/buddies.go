@@ -1,0 +1,147 @@
+package spatial
+
+import (
+	"fmt"
+	"math"
+)
+
+// Buddies are the parameters of the comparison with neighbours.
+type Buddies struct {
+	Radius       float64 // metres
+	Least        int     // neighbours needed for a verdict
+	Threshold    float64 // standard deviations
+	MaxElevation float64 // metres of difference to a neighbour; 0: any
+	Gradient     float64 // of the value per metre of elevation, as -0.0065 K/m for temperature
+	LeastStd     float64 // floor of the standard deviation, in units of the value
+	Rounds       int
+}
+
+// DefaultBuddies are for temperatures in degrees Celsius.
+var DefaultBuddies = Buddies{Radius: 30_000, Least: 5, Threshold: 3, MaxElevation: 200, Gradient: -0.0065, LeastStd: 1, Rounds: 2}
+
+// Verdict is what the neighbours say of one station.
+type Verdict struct {
+	Flagged    bool
+	Neighbours int     // that were compared, in the last round
+	Deviation  float64 // from their mean in standard deviations; NaN: not compared
+}
+
+// Check compares every value with those of neighbours of other owners. The
+// values of a round's flagged stations count no more in the next; NaN never
+// counts and is flagged. The error says that stations and values are not as many.
+func (b Buddies) Check(stations []Station, values []float64) ([]Verdict, error) {
+	return b.Among(stations).Check(values)
+}
+
+// Neighbours knows which of some stations may be compared.
+type Neighbours struct {
+	Buddies
+	stations []Station
+	of       [][]int32 // ascending
+}
+
+// Among finds who may be compared with whom. It looks at the stations of the
+// latitudes within the radius only.
+func (b Buddies) Among(stations []Station) *Neighbours {
+	n := &Neighbours{Buddies: b, stations: stations, of: make([][]int32, len(stations))}
+	near := within(stations, b.Radius)
+	height := max(1e-6, 1.000001*b.Radius/earthRadius*180/math.Pi) // degrees
+	band := func(s Station) int { return int(math.Floor(s.Lat / height)) }
+	bands := map[int][]int{}
+	for i, s := range stations {
+		if s.placed() {
+			bands[band(s)] = append(bands[band(s)], i)
+		}
+	}
+	for j, o := range stations { // in this order, so that sums are always made in the same
+		if !o.placed() {
+			continue
+		}
+		for at := band(o) - 1; at <= band(o)+1; at++ {
+			for _, i := range bands[at] {
+				if i != j && near(i, j) && b.comparable(&stations[i], &o) {
+					n.of[i] = append(n.of[i], int32(j))
+				}
+			}
+		}
+	}
+	return n
+}
+
+func (b Buddies) comparable(s, o *Station) bool {
+	same := s.Owner != "" && s.Owner == o.Owner
+	high := b.MaxElevation > 0 && !(math.Abs(s.Elevation-o.Elevation) <= b.MaxElevation)
+	return !same && !high
+}
+
+// within tells of pairs of stations whether their distance is at most radius: by
+// the straight line through the earth, and by Distance where that is too close to
+// tell.
+func within(stations []Station, radius float64) func(i, j int) bool {
+	const rad = math.Pi / 180
+	at := make([][3]float64, len(stations))
+	for i, s := range stations {
+		sLat, cLat := math.Sincos(s.Lat * rad)
+		sLon, cLon := math.Sincos(s.Lon * rad)
+		at[i] = [3]float64{cLat * cLon, cLat * sLon, sLat}
+	}
+	half := math.Sin(min(radius/earthRadius, math.Pi) / 2)
+	square := 4 * half * half
+	unsure := 1e-9*square + 1e-13 // errors of rounding are less
+	return func(i, j int) bool {
+		a, b := &at[i], &at[j]
+		x, y, z := a[0]-b[0], a[1]-b[1], a[2]-b[2]
+		d := x*x + y*y + z*z - square
+		return d < -unsure || d <= unsure && Distance(stations[i], stations[j]) <= radius
+	}
+}
+
+// Check compares one value of each station. It is Buddies.Check.
+func (n *Neighbours) Check(values []float64) ([]Verdict, error) {
+	if len(n.stations) != len(values) {
+		return nil, fmt.Errorf("check buddies: %d stations with %d values", len(n.stations), len(values))
+	}
+	out := make([]Verdict, len(values))
+	for i := range out {
+		out[i] = Verdict{Flagged: math.IsNaN(values[i]), Deviation: math.NaN()}
+	}
+	counted := make([]float64, len(values)) // NaN: flagged
+	for range n.Rounds {
+		for i, v := range out {
+			if counted[i] = values[i]; v.Flagged {
+				counted[i] = math.NaN()
+			}
+		}
+		for i := range out {
+			if !out[i].Flagged {
+				out[i] = n.compare(i, counted)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (n *Neighbours) compare(i int, counted []float64) Verdict {
+	var sum, squares float64
+	m := 0
+	for _, j := range n.of[i] {
+		if math.IsNaN(counted[j]) {
+			continue
+		}
+		v := counted[j] + float64((n.stations[i].Elevation-n.stations[j].Elevation)*n.Gradient)
+		sum += v
+		squares += float64(v * v)
+		m++
+	}
+	out := Verdict{Neighbours: m, Deviation: math.NaN()}
+	if m == 0 || m < n.Least {
+		return out
+	}
+	mean := sum / float64(m)
+	variance := max(0, squares/float64(m)-float64(mean*mean))
+	// A mean of few is itself uncertain: the variance of the difference.
+	std := max(math.Sqrt(variance+variance/float64(m)), n.LeastStd)
+	out.Deviation = math.Abs(counted[i]-mean) / std
+	out.Flagged = out.Deviation > n.Threshold
+	return out
+}
