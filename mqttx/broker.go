@@ -160,7 +160,10 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	m := h.pipe.put(cl, pk)
 	switch {
 	case pk.FixedHeader.Qos == 1:
-		return pk, packets.ErrRejectPacket // the pipe answers
+		// The pipe answers: to the broker it is one that wants no answer. An error
+		// would say the same, and cost a copy of the packet for a log line.
+		pk.FixedHeader.Qos, pk.FixedHeader.Retain, pk.Ignore = 0, false, true
+		return pk, nil
 	case m.Err == nil && m.Deliver:
 		pk.FixedHeader.Retain = false // what is kept is the handler's choice
 		return pk, nil

@@ -17,7 +17,7 @@ import (
 
 // load connects all senders, publishes their batches and returns the rate of
 // acknowledgements; connecting is not counted.
-func (l shape) load(ctx context.Context, addr string, all []*sender, secret []byte) (float64, error) {
+func (l shape) load(ctx context.Context, addr string, all []*sender) (float64, error) {
 	clients := make([]*client, len(all))
 	defer func() {
 		for _, c := range clients {
@@ -30,7 +30,7 @@ func (l shape) load(ctx context.Context, addr string, all []*sender, secret []by
 	for i, s := range all {
 		n += len(s.batches)
 		var err error
-		if clients[i], err = dial(ctx, addr, s, i, secret); err != nil {
+		if clients[i], err = dial(ctx, addr, s, i); err != nil {
 			return 0, fmt.Errorf("connection %d: %w", i, err)
 		}
 	}
@@ -56,7 +56,7 @@ type client struct {
 	w    *bufio.Writer
 }
 
-func dial(ctx context.Context, addr string, s *sender, number int, secret []byte) (*client, error) {
+func dial(ctx context.Context, addr string, s *sender, number int) (*client, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {

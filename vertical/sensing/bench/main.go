@@ -22,10 +22,21 @@ var measurements = []benchtable.Measurement{
 func main() {
 	var s benchtable.Settings
 	flag.BoolVar(&s.Quick, "quick", false, "a tenth of the work, for a first look")
+	var b broker
+	flag.StringVar(&b.kind, "broker", "", "be the broker of a measurement, verified or stored")
+	flag.StringVar(&b.dir, "dir", "", "of its log")
+	flag.IntVar(&b.devices, "devices", 0, "that may sign in to it")
 	only := flag.String("only", "", "measure only what this regular expression matches")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if b.kind != "" {
+		if err := b.serve(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: broker:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := benchtable.Run(ctx, os.Stdout, s, *only, measurements); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -13,9 +12,6 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/internal/benchtable"
-	"github.com/grange-network/grange/mqttx"
-	"github.com/grange-network/grange/vertical/sensing/ingest"
-	"github.com/grange-network/grange/wal"
 )
 
 // shape is a load: so many connections, each with so many publishes under way, of
@@ -29,7 +25,8 @@ const wanted = 100_000
 
 // published sends reports, signed batches of readings, with QoS 1 to the gateway's
 // broker, which verifies and stores each before it answers, and to mosquitto with
-// persistence, which does neither, by the same generator in the same process.
+// persistence, which does neither. The generator is the same, each broker a process
+// of its own.
 func published(ctx context.Context, set benchtable.Settings, dir string) ([]benchtable.Row, error) {
 	var rows []benchtable.Row
 	for i, l := range []shape{{512, 4, set.Of(100), 7}, {32, 64, set.Of(1600), 7}, {512, 4, set.Of(50), 50}} {
@@ -54,11 +51,11 @@ func (l shape) compare(ctx context.Context, dir string) ([]benchtable.Row, error
 		return nil, err
 	}
 	what := fmt.Sprintf("MQTT, QoS 1, %d readings each, %d connections with %d under way: ", l.readings, l.connections, l.underWay)
-	ours, err := l.verified(ctx, filepath.Join(dir, "log"), all)
+	ours, err := l.ours(ctx, "verified", filepath.Join(dir, "log"), all)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := l.unchecked(ctx, filepath.Join(dir, "plain"), all)
+	plain, err := l.ours(ctx, "stored", filepath.Join(dir, "plain"), all)
 	if err != nil {
 		return nil, err
 	}
@@ -83,62 +80,6 @@ func (l shape) compare(ctx context.Context, dir string) ([]benchtable.Row, error
 	return append(rows, benchtable.Row{
 		What: what + "signed readings durable", Unit: "/s", Ours: ours * readings, Target: wanted, Bound: other * readings, BoundIs: "the same publishes to mosquitto",
 	}), nil
-}
-
-// verified measures the gateway's broker.
-func (l shape) verified(ctx context.Context, dir string, all []*sender) (rate float64, err error) {
-	s, err := server(dir, all)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	secret := []byte("the secret of this measurement only")
-	return l.serve(ctx, &ingest.Doors{Server: s, Secret: secret}, all, secret)
-}
-
-// serve measures our broker with rules.
-func (l shape) serve(ctx context.Context, rules mqttx.Rules, all []*sender, secret []byte) (float64, error) {
-	door, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	b, err := mqttx.New(ctx, door, rules, mqttx.Limits{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return 0, err
-	}
-	rate, err := l.load(ctx, door.Addr().String(), all, secret)
-	return rate, errors.Join(err, b.Close())
-}
-
-// log stores every publish before it is acknowledged, whatever it is.
-type log struct{ *wal.Log }
-
-func (log) Connect(name string, _ []byte) (string, error) { return name, nil }
-func (log) MayPublish(string, string) bool                { return true }
-func (log) MaySubscribe(string, string) bool              { return false }
-func (log) ErrorTopic(string, string) string              { return "" }
-
-// Publish implements mqttx.Rules.
-func (l log) Publish(ctx context.Context, messages []mqttx.Message) {
-	pending := make([]wal.Pending, len(messages))
-	for i := range messages {
-		pending[i], messages[i].Err = l.Begin(ctx, messages[i].Payload)
-	}
-	for i := range messages {
-		if messages[i].Err == nil {
-			_, messages[i].Err = pending[i].Wait(ctx)
-		}
-	}
-}
-
-// unchecked measures the broker without the checks of observations.
-func (l shape) unchecked(ctx context.Context, dir string, all []*sender) (rate float64, err error) {
-	w, err := wal.Open(dir, wal.Options{})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	return l.serve(ctx, log{w}, all, nil)
 }
 
 func (l shape) mosquitto(ctx context.Context, dir string, all []*sender) (float64, error) {
@@ -178,5 +119,5 @@ func (l shape) mosquitto(ctx context.Context, dir string, all []*sender) (float6
 			return 0, fmt.Errorf("mosquitto on %s: %w", addr, err)
 		}
 	}
-	return l.load(ctx, addr, all, nil)
+	return l.load(ctx, addr, all)
 }
