@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/ledger/client"
@@ -63,7 +64,8 @@ func (g Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = data.Close() }()
-	doors := data.Doors(&ingest.Doors{Server: s, Secret: secret})
+	devices := &ingest.Doors{Server: s, Secret: secret}
+	doors := data.Doors(devices)
 	broker, err := mqttx.New(ctx, g.MQTT, doors, mqttx.Limits{}, g.Logger)
 	if err != nil {
 		return err
@@ -71,16 +73,34 @@ func (g Gateway) Run(ctx context.Context) error {
 	defer func() { _ = broker.Close() }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	published, sold := make(chan error, 1), make(chan error, 1)
+	published, sold, audited := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	publisher := &publish.Publisher{
+		Log: s, Registry: registry, Archive: g.Archive, Dir: filepath.Join(g.Dir, "segments"), ChainID: g.Ledger.ChainID(), Kinds: all,
+	}
+	if g.Images != nil {
+		audit, err := g.auditor(s, secret)
+		if err != nil {
+			return err
+		}
+		audit.tell = func(id device.ID, why string) {
+			_ = broker.Publish(devices.ErrorTopic(id.String(), ""), []byte(why), false) // who does not listen has the log
+		}
+		defer expose(audit.findings)()
+		publisher.Audit = audit.findings
+		go func() {
+			defer cancel()
+			audited <- audit.Run(ctx)
+		}()
+	} else {
+		close(audited)
+	}
 	go func() {
 		defer cancel()
 		sold <- data.Run(ctx, doors, broker, "http://"+g.HTTP.Addr().String()+"/v1.1")
 	}()
 	go func() {
 		defer cancel()
-		published <- g.publish(ctx, &publish.Publisher{
-			Log: s, Registry: registry, Archive: g.Archive, Dir: filepath.Join(g.Dir, "segments"), ChainID: g.Ledger.ChainID(), Kinds: all,
-		})
+		published <- g.publish(ctx, publisher)
 	}()
 	if g.Ready != nil {
 		g.Ready()
@@ -90,7 +110,16 @@ func (g Gateway) Run(ctx context.Context) error {
 	mux.Handle("/v1/observations", s.Handler())
 	err = serve(ctx, g.HTTP, mux)
 	cancel()
-	return errors.Join(err, <-published, <-sold)
+	return errors.Join(err, <-published, <-sold, <-audited)
+}
+
+// auditor compares stored images with what is in the log.
+func (g Gateway) auditor(log *ingest.Server, secret []byte) (*auditor, error) {
+	found, err := openFindings(filepath.Join(g.Dir, "audit"))
+	if err != nil {
+		return nil, err
+	}
+	return &auditor{log: log, pictures: g.Images, chainID: g.Ledger.ChainID(), secret: secret, logger: g.Logger, oneTry: oneTry, findings: found}, nil
 }
 
 // publish hands the batches of each epoch that ends to the verifiers, until ctx

@@ -30,6 +30,16 @@ type Registry interface {
 	Cell(ctx context.Context, id device.ID) (h3.Cell, error)
 }
 
+// Audit looks behind batches. Its methods are safe for concurrent use.
+type Audit interface {
+	// Withheld reports whether a batch, by its number in the log, is not published
+	// for now.
+	Withheld(seq uint64) bool
+	// Cuts are segments of Files that count in an epoch that ended then. They stay
+	// until Cuts is called again.
+	Cuts(ended time.Time) ([]evidence.Cut, error)
+}
+
 // regions is the resolution of the cells that segments are of: about 12,000 km².
 const regions = 3
 
@@ -45,6 +55,7 @@ type Publisher struct {
 	Dir      string // for segments; what is in it is removed
 	ChainID  string
 	Kinds    []sensing.Kind
+	Audit    Audit // nil: nobody looks behind batches
 
 	next  uint64 // in the log
 	hours map[slot]*hour
@@ -68,7 +79,8 @@ type hour struct {
 	seqs map[uint64]bool
 	last time.Time // reading
 	cuts []evidence.Cut
-	new  bool // there are batches that are not in cuts
+	held map[uint64]bool // of seqs, those that are withheld
+	new  bool            // there are batches that are not in cuts
 }
 
 // Publish publishes for an epoch that ended then. Without batches it publishes
@@ -79,9 +91,17 @@ func (p *Publisher) Publish(ctx context.Context, epoch uint64, ended time.Time) 
 	}
 	p.forget(ended)
 	var cuts []evidence.Cut
+	if p.Audit != nil {
+		var err error
+		if cuts, err = p.Audit.Cuts(ended); err != nil {
+			return fmt.Errorf("publish observations of epoch %d: files: %w", epoch, err)
+		}
+		cuts = slices.Clone(cuts)
+	}
 	order := slices.SortedFunc(maps.Keys(p.hours), func(a, b slot) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.span, b.span)) })
 	for _, s := range order {
 		h := p.hours[s]
+		p.withhold(h)
 		if err := p.cut(ctx, time.Unix(s.at, 0), h); err != nil {
 			return fmt.Errorf("publish observations of epoch %d: %w", epoch, err)
 		}
@@ -165,6 +185,22 @@ func (h *hour) drop() {
 	h.cuts = nil
 }
 
+// withhold looks which of an hour's batches are not published.
+func (p *Publisher) withhold(h *hour) {
+	if p.Audit == nil {
+		return
+	}
+	held := map[uint64]bool{}
+	for seq := range h.seqs {
+		if p.Audit.Withheld(seq) {
+			held[seq] = true
+		}
+	}
+	if !maps.Equal(held, h.held) {
+		h.held, h.new = held, true
+	}
+}
+
 // cut makes the segments of an hour that has new batches.
 func (p *Publisher) cut(ctx context.Context, at time.Time, h *hour) error {
 	if !h.new {
@@ -179,8 +215,10 @@ func (p *Publisher) cut(ctx context.Context, at time.Time, h *hour) error {
 		if !h.seqs[e.Seq] {
 			continue
 		}
-		if err := p.add(ctx, &c, at, e); err != nil {
-			return err
+		if !h.held[e.Seq] {
+			if err := p.add(ctx, &c, at, e); err != nil {
+				return err
+			}
 		}
 		if left--; left == 0 {
 			break
