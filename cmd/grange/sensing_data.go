@@ -31,7 +31,7 @@ func newSensingData(g *globals) *cobra.Command {
 		Long: "Readings are paid by the row from a standing lease on the ledger. The lease has a token, which in the network\n" +
 			"of --home is that of its buyer.",
 	}
-	c.AddCommand(newDataQuery(g), newDataStations(g), newDataToken(g), newDataFund(g), newDataCheck(g))
+	c.AddCommand(newDataQuery(g), newDataStations(g), newDataProducts(g), newDataFacts(g), newDataImage(g), newDataToken(g), newDataFund(g), newDataCheck(g))
 	return c
 }
 
@@ -126,19 +126,10 @@ func newDataQuery(g *globals) *cobra.Command {
 				return err
 			}
 			defer resp.Body.Close()
-			to := c.OutOrStdout()
-			if out != "" {
-				file, err := os.Create(out)
-				if err != nil {
-					return err
-				}
-				defer file.Close()
-				to = file
-			}
-			if _, err := io.Copy(to, resp.Body); err != nil {
+			if err := save(c, out, resp.Body); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "%s rows paid from lease %s, which covers %s more\n", resp.Header.Get("Grange-Units"), cliout.Short(resp.Header.Get("Grange-Lease")), resp.Header.Get("Grange-Units-Left"))
+			paid(c, resp)
 			return nil
 		},
 	}

@@ -13,8 +13,10 @@ import (
 	"github.com/grange-network/grange/vertical/sensing/store"
 )
 
-func errCrowd(kind string) error {
-	return fmt.Errorf("single readings of %s are not told, since their devices move: ask for agg=mean:1h, which is told where %d devices were", kind, Crowd)
+// errMoving refuses what would show where a person was: also sums over an area and a
+// time of the asker's choice would, by the difference of two.
+func errMoving(kind string) error {
+	return problem{http.StatusForbidden, fmt.Errorf("readings of %s are not told as they come, since its devices move: /v1/products lists what is told of them", kind)}
 }
 
 // how is what becomes of the readings of a bucket of time.
@@ -46,7 +48,6 @@ type sum struct {
 	Devices              map[device.ID]bool
 	Min, Max, Sum        float64
 	Sin, Cos             float64 // of directions
-	Power                float64 // of levels
 }
 
 type sumKey struct {
@@ -62,11 +63,9 @@ func (s *sum) add(r *store.Row) {
 	sin, cos := math.Sincos(r.Value * math.Pi / 180)
 	s.Sin += sin
 	s.Cos += cos
-	s.Power += math.Pow(10, r.Value/10)
 }
 
-// value is what was asked for. The mean of directions is that of vectors, the mean
-// of sound levels that of energies (ISO 1996-1).
+// value is what was asked for. The mean of directions is that of vectors.
 func (s *sum) value(name string) float64 {
 	n := float64(s.Rows)
 	switch name {
@@ -79,17 +78,14 @@ func (s *sum) value(name string) float64 {
 	case "count":
 		return n
 	}
-	switch {
-	case strings.HasSuffix(s.Variable, "_direction"):
-		if d := math.Atan2(s.Sin, s.Cos) * 180 / math.Pi; d < 0 {
-			return d + 360
-		} else {
-			return d
-		}
-	case strings.HasPrefix(s.Unit, "dB") || s.Variable == "laeq":
-		return 10 * math.Log10(s.Power/n)
+	if !strings.HasSuffix(s.Variable, "_direction") {
+		return s.Sum / n
 	}
-	return s.Sum / n
+	d := math.Atan2(s.Sin, s.Cos) * 180 / math.Pi
+	if d < 0 {
+		d += 360
+	}
+	return d
 }
 
 // summed answers with aggregates. A device is paid a unit for each bucket it has a
@@ -103,6 +99,9 @@ func (h *handler) summed(w http.ResponseWriter, r *http.Request, q store.Query, 
 	for f, err := range h.Store.Scan(r.Context(), q) {
 		if err != nil {
 			return err
+		}
+		if h.Store.Moving(f.Kind) {
+			continue
 		}
 		if scanned++; scanned > maxScanned {
 			return tooMuch("more than %d readings to sum up: ask for a shorter time, a smaller cell or fewer variables", maxScanned)
@@ -121,9 +120,6 @@ func (h *handler) summed(w http.ResponseWriter, r *http.Request, q store.Query, 
 	a := answer{Query: q, how: how}
 	sold := Rows{}
 	for _, s := range by {
-		if h.Store.Moving(s.Kind) && (len(s.Devices) < Crowd || how.bucket < time.Hour) {
-			continue
-		}
 		for d := range s.Devices {
 			sold[d]++
 		}

@@ -21,7 +21,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if h.Store.Moving(kind) {
-		return problem{http.StatusForbidden, errCrowd(kind)}
+		return errMoving(kind)
 	}
 	day, err := time.Parse(time.DateOnly, r.PathValue("day"))
 	if err != nil || day.Unix() < 0 {

@@ -4,8 +4,8 @@
 // device and published (Check).
 //
 // Every answer that holds readings is paid through a Till, by the row: what is
-// paid goes to the devices whose rows it holds. Devices that move are told of
-// only together, where at least Crowd of them were.
+// paid goes to the devices whose rows it holds. Of devices that move nothing is told
+// but the facts of products (package facts).
 //
 // The package holds no money and no ledger; it takes nothing in.
 package query

@@ -12,9 +12,6 @@ import (
 	"github.com/grange-network/grange/vertical/sensing/store"
 )
 
-// Crowd is the least number of devices that move of which anything is told.
-const Crowd = 3
-
 // Limits of a request.
 const (
 	MaxRows    = 100_000   // of an answer

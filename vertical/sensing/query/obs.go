@@ -35,6 +35,9 @@ func (h *handler) observations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if h.Store.Moving(q.Kind) {
+		return errMoving(q.Kind)
+	}
 	if _, err := h.Till.Buyer(r.Context(), Token(r)); err != nil {
 		return err // before any work
 	}
@@ -45,9 +48,6 @@ func (h *handler) observations(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) raw(w http.ResponseWriter, r *http.Request, q store.Query, as string) error {
-	if h.Store.Moving(q.Kind) {
-		return problem{http.StatusForbidden, errCrowd(q.Kind)}
-	}
 	prove := r.URL.Query().Get("proof") == "1"
 	if prove && (as != "json" || h.Prover == nil) {
 		return bad("proof=1: proofs come with format=json, from a gateway that publishes evidence")

@@ -63,19 +63,32 @@ func newest(p *facts.Listed, now time.Time) sensing.Window {
 	return period
 }
 
+// until is up to when a product has facts.
+func until(p *facts.Listed, now time.Time) time.Time {
+	if end := newest(p, now).Ended; end.Before(now) {
+		return end
+	}
+	return now.UTC().Truncate(time.Second)
+}
+
 func (h *handler) products(w http.ResponseWriter, _ *http.Request) error {
 	out := []Product{}
 	for _, p := range h.Facts.Products() {
 		x := Product{
 			Kind: p.Kind, Name: p.Name, About: p.About, Of: p.Of, Resolution: p.Resolution, Step: p.Step.String(), Owners: p.Crowd,
-			Told: newest(&p, h.Now()).Ended, Object: p.Cost,
-		}
-		for _, m := range p.Values {
-			x.Values = append(x.Values, Measure(m))
+			Told: until(&p, h.Now()), Object: p.Cost, Values: measures(&p),
 		}
 		out = append(out, x)
 	}
 	return writeJSON(w, map[string]any{"products": out})
+}
+
+func measures(p *facts.Listed) []Measure {
+	out := make([]Measure, len(p.Values))
+	for i, m := range p.Values {
+		out[i] = Measure(m)
+	}
+	return out
 }
 
 // product finds the product that a path names.
@@ -144,7 +157,7 @@ func (h *handler) facts(w http.ResponseWriter, r *http.Request) error {
 	if err := Pay(w, r, h.Till, partsOf(found)); err != nil {
 		return err
 	}
-	return told{q, newest(&q.Product, h.Now()).Ended, found}.write(w, as)
+	return told{q, until(&q.Product, h.Now()), found}.write(w, as)
 }
 
 func (h *handler) found(ctx context.Context, q facts.Query) ([]sensing.Fact, error) {
@@ -237,6 +250,8 @@ type Told struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	Until   time.Time `json:"told"` // up to when there are facts now
+	Of      string    `json:"of,omitempty"`
+	Values  []Measure `json:"values"`
 	Facts   []Fact    `json:"facts"`
 }
 
@@ -261,7 +276,10 @@ func (a told) fact(f *sensing.Fact) Fact {
 }
 
 func (a told) json() Told {
-	out := Told{Product: a.Product.Kind + "/" + a.Product.Name, Cell: a.Cell.String(), From: a.From, To: a.To, Until: a.until, Facts: make([]Fact, len(a.found))}
+	out := Told{
+		Product: a.Product.Kind + "/" + a.Product.Name, Cell: a.Cell.String(), From: a.From, To: a.To, Until: a.until,
+		Of: a.Product.Of, Values: measures(&a.Product), Facts: make([]Fact, len(a.found)),
+	}
 	for i := range a.found {
 		out.Facts[i] = a.fact(&a.found[i])
 	}

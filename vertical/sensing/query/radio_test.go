@@ -1,28 +1,40 @@
 package query_test
 
 import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/facts"
+	"github.com/grange-network/grange/vertical/sensing/query"
 	"github.com/grange-network/grange/vertical/sensing/query/querytest"
 	"github.com/grange-network/grange/vertical/sensing/radio"
 	"github.com/grange-network/grange/vertical/sensing/store/storetest"
 )
 
-// Phones' scans are sold as what was received where at least three of them were,
-// and paid to each.
+type phones struct{ *storetest.Log }
+
+func (phones) Device(_ context.Context, id device.ID) (facts.Home, error) {
+	return facts.Home{Owner: id.String()}, nil
+}
+
+// Phones' scans are sold as what was received in a week where at least three
+// owners' were, and paid to each.
 func TestCoverageOfRadio(t *testing.T) {
 	strong, weak, wifi := -80.0, -100.0, -60.0
 	w := &world{t: t, log: storetest.NewLog(), till: querytest.NewTill(1000)}
 	for i := range 4 {
 		lat := 48.14
 		if i == 3 {
-			lat++ // alone
+			lat += 0.1 // alone
 		}
 		payloads, err := radio.Payloads(radio.Clean([]radio.Report{{
-			Timestamp: start.Add(time.Minute).UnixMilli(), Position: radio.Position{Latitude: lat, Longitude: 11.57},
+			Timestamp: monday.Add(time.Minute).UnixMilli(), Position: radio.Position{Latitude: lat, Longitude: 11.57},
 			Towers: []radio.Tower{{Radio: "lte", Country: 262, Network: 1, Area: 7, Cell: 9, Strength: &weak}, {Radio: "lte", Country: 262, Network: 1, Area: 7, Cell: 8, Strength: &strong}},
 			Points: []radio.Point{{Address: "00:1a:2b:3c:4d:5e", Strength: &wifi}, {Address: "00:1a:2b:3c:4d:5f", Strength: &weak}},
 		}}, radio.Salt(storetest.Chain)), sensing.MaxBatch)
@@ -33,16 +45,28 @@ func TestCoverageOfRadio(t *testing.T) {
 		w.log.Add(s, 0, s.Payload(t, radio.Content, payloads[0]))
 	}
 	w.serve(radio.Kind{})
-	for variable, want := range map[string]float64{"signal/262-1/lte": strong, "signal/wifi": wifi} {
-		sums := w.answer(obs(munich.Parent(7), "&kind=radio&agg=mean:1h&var="+variable)).Sums
-		if len(sums) != 1 || sums[0].Devices != 3 || sums[0].Value < want-0.001 || sums[0].Value > want+0.001 || sums[0].Unit != "dBm" {
-			t.Errorf("%s: %+v, want %v of 3 devices", variable, sums, want)
+	now := func() time.Time { return monday.Add(11 * 24 * time.Hour) }
+	k, err := facts.Open(facts.Config{Path: filepath.Join(t.TempDir(), "facts.db"), ChainID: storetest.Chain, Registry: phones{w.log}, Kinds: []sensing.Kind{radio.Kind{}}, Now: now})
+	if err == nil {
+		err = k.Catch(t.Context(), w.log)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.Close() })
+	server := httptest.NewServer(query.Handler(query.Config{Store: w.store, Till: w.till, Facts: k, Now: now}))
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	got := w.told(fmt.Sprintf("/v1/products/radio/coverage/%s", munich.Parent(3))).Facts
+	if len(got) != 2 || w.till.Owed().Total() != 6 {
+		t.Fatalf("%d units for %+v, want two networks of three phones", w.till.Owed().Total(), got)
+	}
+	for i, want := range []struct {
+		of  string
+		dBm float64
+	}{{"262-1 lte", strong}, {"wifi", wifi}} {
+		if f := got[i]; f.Of != want.of || f.Devices != 3 || f.Values["median"] != want.dBm || f.Values["scans"] != 3 {
+			t.Errorf("%+v, want %v", f, want)
 		}
-	}
-	if alone := w.answer(obs(h3.At(49.14, 11.57, 7), "&kind=radio&agg=mean:1h")).Sums; len(alone) != 0 {
-		t.Errorf("one phone alone is told of: %+v", alone)
-	}
-	if reply, _ := w.ask(obs(munich.Parent(7), "&kind=radio")); reply.StatusCode != 403 {
-		t.Errorf("single scans: %s, want 403", reply.Status)
 	}
 }

@@ -68,7 +68,7 @@ func (h *handler) wants(r *http.Request) (func(*store.Event) bool, error) {
 		return nil, err
 	}
 	if h.Store.Moving(kind) {
-		return nil, problem{http.StatusForbidden, errCrowd(kind)}
+		return nil, errMoving(kind)
 	}
 	q := store.Query{Kind: kind, From: time.Unix(0, 0), To: time.Unix(1<<34, 0)}
 	if q.Cell, err = parseCell(v.Get("cell")); err != nil {

@@ -3,11 +3,9 @@ package query
 import (
 	"bytes"
 	"compress/gzip"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/paulmach/orb"
 	"github.com/paulmach/orb/encoding/mvt"
@@ -23,14 +21,13 @@ import (
 // Parameters of tiles.
 const (
 	minZoom, maxZoom = 2, 18
-	coverage         = 7 * 24 * time.Hour // that a tile of devices that move tells of
 	maxFeatures      = 20_000
 )
 
 // tile is a Mapbox vector tile: a layer "stations" with a point and the newest
-// readings for each fixed device, a layer "cells" with a hexagon for each cell where
-// enough devices were, or with product= a layer of its name with a hexagon for each
-// fact of the period that at= is in, the newest that is told without it.
+// readings for each fixed device, or with product=, and for devices that move, a layer
+// of the product's name with a hexagon for each fact of the period that at= is in,
+// the newest that is told without it.
 func (h *handler) tile(w http.ResponseWriter, r *http.Request) error {
 	kind, err := h.kind(r.PathValue("kind"))
 	if err != nil {
@@ -46,10 +43,8 @@ func (h *handler) tile(w http.ResponseWriter, r *http.Request) error {
 	var layer *mvt.Layer
 	var sold Rows
 	switch product := r.URL.Query().Get("product"); {
-	case product != "":
+	case product != "" || h.Store.Moving(kind):
 		layer, sold, err = h.told(r, kind, product, t)
-	case h.Store.Moving(kind):
-		layer, sold, err = h.cells(r, kind, t)
 	default:
 		layer, sold, err = h.points(kind, t)
 	}
@@ -113,86 +108,15 @@ func (h *handler) points(kind string, t maptile.Tile) (*mvt.Layer, Rows, error) 
 	return mvt.NewLayer("stations", fc), sold, nil
 }
 
-// area is what is told of a cell.
-type area struct {
-	devices map[device.ID]bool
-	by      map[string]*sum
-	last    int64
-}
-
-func (h *handler) cells(r *http.Request, kind string, t maptile.Tile) (*mvt.Layer, Rows, error) {
-	_, to, err := h.times(r.URL.Query(), coverage)
-	if err != nil {
-		return nil, nil, err
-	}
-	res := min(max(int(t.Z)/2+2, coarsest), finest)
-	bound := t.Bound()
-	all := map[h3.Cell]*area{}
-	scanned := 0
-	for _, parent := range h.Store.Parents(kind, to.Add(-coverage), to) {
-		if !bound.Intersects(boundOf(parent)) {
-			continue
-		}
-		for f, err := range h.Store.Scan(r.Context(), store.Query{Kind: kind, Cell: parent, From: to.Add(-coverage), To: to}) {
-			if err != nil {
-				return nil, nil, err
-			}
-			if scanned++; scanned > maxScanned {
-				return nil, nil, tooMuch("more than %d readings in the tile: zoom in", maxScanned)
-			}
-			if bound.Contains(orb.Point{f.Lon, f.Lat}) {
-				gather(all, h3.Cell(f.Cell).Parent(res), f.Row)
-			}
-		}
-	}
-	fc, sold := geojson.NewFeatureCollection(), Rows{}
-	for c, a := range all {
-		if len(a.devices) < Crowd {
-			continue
-		}
-		if len(fc.Features) == maxFeatures {
-			return nil, nil, tooMuch("more than %d cells in the tile: zoom in", maxFeatures)
-		}
-		fc.Append(a.feature(c))
-		for d := range a.devices {
-			sold[d]++
-		}
-	}
-	return mvt.NewLayer("cells", fc), sold, nil
-}
-
-func gather(all map[h3.Cell]*area, c h3.Cell, r *store.Row) {
-	a := all[c]
-	if a == nil {
-		a = &area{devices: map[device.ID]bool{}, by: map[string]*sum{}}
-		all[c] = a
-	}
-	a.devices[r.Device] = true
-	a.last = max(a.last, r.Time)
-	s := a.by[r.Variable]
-	if s == nil {
-		s = &sum{Variable: r.Variable, Unit: r.Unit, Devices: map[device.ID]bool{}, Min: math.Inf(1), Max: math.Inf(-1)}
-		a.by[r.Variable] = s
-	}
-	s.add(r)
-}
-
-func (a *area) feature(c h3.Cell) *geojson.Feature {
-	f := geojson.NewFeature(polygon(c))
-	f.Properties = geojson.Properties{"cell": c.String(), "devices": len(a.devices), "day": time.UnixMilli(a.last).UTC().Format(time.DateOnly)}
-	for name, s := range a.by {
-		if len(s.Devices) >= Crowd {
-			f.Properties[name] = s.value("mean")
-			f.Properties[name+"_rows"] = s.Rows
-		}
-	}
-	return f
-}
-
-// told draws the facts of one period of a product.
+// told draws the facts of one period of a product, the kind's first without a name.
 func (h *handler) told(r *http.Request, kind, name string, t maptile.Tile) (*mvt.Layer, Rows, error) {
 	if h.Facts == nil {
-		return nil, nil, missing("product %.40q: there is none here", name)
+		return nil, nil, errMoving(kind)
+	}
+	for _, p := range h.Facts.Products() {
+		if name == "" && p.Kind == kind {
+			name = p.Name
+		}
 	}
 	p, err := h.product(kind, name)
 	if err != nil {
