@@ -90,26 +90,25 @@ type Rule struct {
 }
 
 // Find compares series, each in the order of time. alike holds what is already
-// known to be one, and gets what is found; nil for nothing.
+// known to be one, and gets what is found; nil for nothing. It keeps about 50 bytes
+// of each sample.
 func Find(r Rule, series [][]Sample, alike Sets) []Verdict {
 	if alike == nil {
 		alike = NewSets(len(series))
 	}
 	out := make([]Verdict, len(series))
-	own := make(map[[sha256.Size]byte]int64)
-	first := map[[sha256.Size]byte]int{}
+	samples := 0
+	for _, s := range series {
+		samples += len(s)
+	}
+	newest := make(map[hash]seen, samples)
 	for i, s := range series {
-		clear(own)
 		for at, run := range r.runs(s) {
-			if was, again := own[run]; again && was != at {
-				out[i].Repeats = true
+			if was, again := newest[run]; again {
+				alike.Join(i, was.by)
+				out[i].Repeats = out[i].Repeats || was.by == i && was.at != at
 			}
-			own[run] = at
-			if k, again := first[run]; again {
-				alike.Join(i, k)
-			} else {
-				first[run] = i
-			}
+			newest[run] = seen{i, at}
 		}
 	}
 	for i, n := range alike.Sizes() {
@@ -118,20 +117,35 @@ func Find(r Rule, series [][]Sample, alike Sets) []Verdict {
 	return out
 }
 
+// seen is where a run was: in which series and when.
+type seen struct {
+	by int
+	at int64
+}
+
+// hash is of a run. Half of SHA-256 is enough that nobody finds two of one hash.
+type hash [sha256.Size / 2]byte
+
 // runs yields the time of the first sample and the hash of each run.
-func (r Rule) runs(s []Sample) func(yield func(int64, [sha256.Size]byte) bool) {
-	return func(yield func(int64, [sha256.Size]byte) bool) {
-		b := make([]byte, 0, 8*r.Run)
-		for k := 0; k+r.Run <= len(s); k++ {
-			b = b[:0]
-			different := 1
-			for n, x := range s[k : k+r.Run] {
-				b = binary.LittleEndian.AppendUint64(b, x.Digest)
-				if n > 0 && x.Digest != s[k+n-1].Digest {
-					different++
+func (r Rule) runs(s []Sample) func(yield func(int64, hash) bool) {
+	return func(yield func(int64, hash) bool) {
+		raw := make([]byte, 0, 8*len(s))
+		changes := make([]int, len(s)) // from one sample to the next, up to each
+		for k, x := range s {
+			raw = binary.LittleEndian.AppendUint64(raw, x.Digest)
+			if k > 0 {
+				changes[k] = changes[k-1]
+				if x.Digest != s[k-1].Digest {
+					changes[k]++
 				}
 			}
-			if different >= r.Different && !yield(s[k].At, sha256.Sum256(b)) {
+		}
+		for k := 0; k+r.Run <= len(s); k++ {
+			if 1+changes[k+r.Run-1]-changes[k] < r.Different {
+				continue
+			}
+			sum := sha256.Sum256(raw[8*k : 8*(k+r.Run)])
+			if !yield(s[k].At, hash(sum[:len(hash{})])) {
 				return
 			}
 		}

@@ -14,35 +14,39 @@ import (
 )
 
 // BenchmarkWeigh weighs stations of as many owners that report every ten minutes,
-// 25 km around one place or spread over a country. What one costs should not grow
-// with how many there are, but in one place, where each has all as neighbours.
+// 25 km around one place or spread over a country, and some that report every 16 s.
+// What one costs should not grow with how many there are, but in one place, where
+// each has all as neighbours.
 func BenchmarkWeigh(b *testing.B) {
-	for _, layout := range []struct {
-		name    string
-		degrees float64
-	}{{"country", 10}, {"city", 0.4}} {
-		for _, n := range []int{2000, 4000} {
-			b.Run(fmt.Sprintf("%s/%d", layout.name, n), func(b *testing.B) {
-				stations := manyStations(n, layout.degrees)
-				w := sensing.Window{Began: began.Add(6 * time.Hour), Ended: began.Add(30 * time.Hour)}
-				for b.Loop() {
-					if _, err := (Kind{}).Weigh(b.Context(), w, stations); err != nil {
-						b.Fatal(err)
-					}
+	for _, c := range []struct {
+		name     string
+		stations int
+		degrees  float64
+		step     time.Duration
+	}{
+		{"country", 2000, 10, 10 * time.Minute}, {"country", 4000, 10, 10 * time.Minute},
+		{"city", 2000, 0.4, 10 * time.Minute}, {"city", 4000, 0.4, 10 * time.Minute},
+		{"often", 100, 10, 16 * time.Second},
+	} {
+		b.Run(fmt.Sprintf("%s/%d", c.name, c.stations), func(b *testing.B) {
+			stations := manyStations(c.stations, c.degrees, c.step)
+			w := sensing.Window{Began: began.Add(6 * time.Hour), Ended: began.Add(30 * time.Hour)}
+			for b.Loop() {
+				if _, err := (Kind{}).Weigh(b.Context(), w, stations); err != nil {
+					b.Fatal(err)
 				}
-				b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N*n), "ms/station")
-			})
-		}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N*c.stations), "ms/station")
+		})
 	}
 }
 
-func manyStations(n int, degrees float64) []sensing.Station {
+func manyStations(n int, degrees float64, step time.Duration) []sensing.Station {
 	rng := rand.New(rand.NewPCG(5, 5))
 	out := make([]sensing.Station, n)
 	for i := range out {
 		var records []senml.Record
-		for m := range 30 * 6 {
-			at := began.Add(time.Duration(m) * 10 * time.Minute)
+		for at := began; at.Before(began.Add(30 * time.Hour)); at = at.Add(step) {
 			course := math.Sin((at.Sub(began).Hours() - 9) * math.Pi / 12)
 			for _, v := range []struct {
 				name  string

@@ -97,20 +97,25 @@ func recordOf(w sensing.Window, s sensing.Station) *record {
 	if s.Cell != 0 {
 		r.lat, r.lon = h3.Cell(s.Cell).Centre()
 	}
-	from := w.Began.Add(-qod.RunUp)
+	from, to := w.Began.Add(-qod.RunUp).Unix(), w.Ended.Unix() // whole hours
 	at := map[int64]int{}
+	newest, i := int64(math.MinInt64), 0 // readings of one moment mostly come together
 	for _, b := range s.Batches {
-		for _, x := range b.Records {
+		for k := range b.Records {
+			x := &b.Records[k]
 			v, known := variable[x.Name]
-			if x.Time.Before(from) || !x.Time.Before(w.Ended) || !known && x.Name != precipitation {
+			second := x.Time.Unix()
+			if second < from || second >= to || !known && x.Name != precipitation {
 				continue
 			}
-			t := x.Time.Truncate(time.Second)
-			i, have := at[t.Unix()]
-			if !have {
-				i = len(r.samples)
-				at[t.Unix()] = i
-				r.samples, r.rain = append(r.samples, empty(t)), append(r.rain, math.NaN())
+			if second != newest {
+				newest = second
+				have := false
+				if i, have = at[second]; !have {
+					i = len(r.samples)
+					at[second] = i
+					r.samples, r.rain = append(r.samples, empty(x.Time.Truncate(time.Second))), append(r.rain, math.NaN())
+				}
 			}
 			if known {
 				r.samples[i].Value[v] = x.Value
@@ -133,11 +138,15 @@ func empty(t time.Time) qod.Sample {
 }
 
 func (r *record) sort() {
+	byTime := func(a, b qod.Sample) int { return a.Time.Compare(b.Time) }
+	if slices.IsSortedFunc(r.samples, byTime) {
+		return
+	}
 	order := make([]int, len(r.samples))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return r.samples[a].Time.Compare(r.samples[b].Time) })
+	slices.SortFunc(order, func(a, b int) int { return byTime(r.samples[a], r.samples[b]) })
 	samples, rain := make([]qod.Sample, len(order)), make([]float64, len(order))
 	for i, k := range order {
 		samples[i], rain[i] = r.samples[k], r.rain[k]
