@@ -111,6 +111,7 @@ func (a *auditor) again(ctx context.Context, now time.Time) {
 // verdict about a batch.
 type verdict struct {
 	audited  bool      // it is of frames
+	untrue   bool      // an image of it is evidence now
 	withheld error     // why it is not published; nil if it is
 	unread   bool      // the storage did not answer: nothing is held against it
 	last     time.Time // of its frames
@@ -135,7 +136,7 @@ func (a *auditor) entry(ctx context.Context, e ingest.Entry, all bool) (v verdic
 		frames = drawn(a.secret, b.Hash, frames)
 	}
 	for _, f := range frames {
-		if err := a.frame(ctx, b, f, &v); err != nil || v.withheld != nil {
+		if err := a.frame(ctx, b, f, &v); err != nil || v.withheld != nil || v.untrue {
 			return v, err
 		}
 	}
@@ -161,6 +162,7 @@ func (a *auditor) frame(ctx context.Context, b *sensing.Batch, f images.Frame, v
 		a.tell(b.Device, fmt.Sprintf("batch %d is not published: %v; store images before their records", b.Counter, err))
 	case errors.Is(err, images.ErrUnlike):
 		a.count(unlike)
+		v.untrue = true
 		a.logger.Error("an image is not as its record says: it is published as evidence", "device", b.Device, "batch", b.Counter, "err", err)
 		a.tell(b.Device, fmt.Sprintf("batch %d: %v; nothing is paid for a week", b.Counter, err))
 		return a.keep(b.Device, f.Time, stored)

@@ -4,6 +4,7 @@
 // The images lie in storage; a batch holds records with the hash of what is
 // stored. Weigh judges records: tracks, pictures used twice, light against the
 // sun, the freshness of small cells, and whether somebody else was there. It
-// never sees an image: Audit compares one with its record, for whoever reads it.
+// sees an image only when one is published that is not as its record says. Audit
+// compares an image with its record, for whoever reads it.
 // Packages exif and picture make records out of files.
 package images
