@@ -183,6 +183,9 @@ func (m Images) take(ctx context.Context, path string, done *done) (source, erro
 		return s, fmt.Errorf("%w: %w", errLeftOut, err)
 	}
 	p, err := picture.Prepare(file, info.Orientation)
+	if err == nil && len(p.JPEG) > images.MaxSize {
+		err = fmt.Errorf("it has %d bytes as it is stored, want at most %d", len(p.JPEG), images.MaxSize)
+	}
 	if err != nil {
 		return s, fmt.Errorf("%w: %w", errLeftOut, err)
 	}
