@@ -126,7 +126,7 @@ const cameraRegion = 3
 // bucketOf is the bucket of a URL, with the keys of the environment or of the
 // network.
 func bucketOf(flag, text string, door local.S3Door) (sensing.Bucket, error) {
-	b := sensing.Bucket{URL: door.URL, Name: "street-images", Region: door.Region, AccessKey: door.AccessKey, SecretKey: door.SecretKey}
+	b := sensing.Bucket{URL: door.URL, Name: sensing.ImagesBucket, Region: door.Region, AccessKey: door.AccessKey, SecretKey: door.SecretKey}
 	if id, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"); id != "" && secret != "" {
 		b.AccessKey, b.SecretKey = id, secret
 	}

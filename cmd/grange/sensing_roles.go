@@ -8,11 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -81,7 +79,7 @@ func newSensingGateway(g *globals) *cobra.Command {
 	c.Flags().StringVar(&dir, "dir", "", "directory of what was taken in (default: sensing-gateway in --home)")
 	c.Flags().StringVar(&buyer, "buyer", "", "account of the network whose lease pays for readings")
 	c.Flags().StringVar(&files, "files", "", "directory or http(s)://HOST/BUCKET[/PREFIX] that readings are kept in (default: in --dir)")
-	c.Flags().StringVar(&images, "images", "", "URL of the storage of street images, http://HOST:PORT, or with /BUCKET for those of one bucket")
+	c.Flags().StringVar(&images, "images", "", "URL of the storage of street images, http://HOST:PORT[/BUCKET] (bucket: street-images)")
 	return c
 }
 
@@ -95,9 +93,6 @@ func (g *globals) pictures(text string) (sensing.Pictures, error) {
 	b, err := bucketOf("--images", text, e.S3)
 	if err == nil && b.AccessKey == "" {
 		err = errors.New("--images: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; the network of --home has no storage of its own")
-	}
-	if u, bad := url.Parse(text); bad == nil && strings.Trim(u.Path, "/") == "" {
-		b.Name = ""
 	}
 	b.Region = cmp.Or(b.Region, os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")
 	return b, err

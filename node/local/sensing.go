@@ -144,7 +144,9 @@ func (e *env) sensingGateway() node.Role {
 		if err != nil {
 			return err
 		}
-		g.Images = sensing.Bucket{URL: "http://" + e.plan.addr(e.plan.Ports.S3), Region: e.plan.S3Region, AccessKey: s3.Access, SecretKey: s3.Secret}
+		g.Images = sensing.Bucket{
+			URL: "http://" + e.plan.addr(e.plan.Ports.S3), Name: sensing.ImagesBucket, Region: e.plan.S3Region, AccessKey: s3.Access, SecretKey: s3.Secret,
+		}
 		buyer, err := e.plan.Buyer.load(e.home)
 		if err != nil {
 			return err

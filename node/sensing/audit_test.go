@@ -69,7 +69,7 @@ func newAudited(t *testing.T) *audited {
 	x := &audited{t: t, cameras: cameras{}, store: &shelf{kept: map[string][]byte{}}, told: map[device.ID]string{}, dir: t.TempDir()}
 	door := httptest.NewServer(x.store)
 	t.Cleanup(door.Close)
-	x.pictures = Bucket{URL: door.URL, Region: "us-east-1", AccessKey: "id", SecretKey: "secret"}
+	x.pictures = Bucket{URL: door.URL, Name: "street", Region: "us-east-1", AccessKey: "id", SecretKey: "secret"}
 	var err error
 	x.server, err = ingest.Open(ingest.Config{Dir: t.TempDir(), ChainID: auditChain, Registry: x.cameras, Kinds: kinds.All(), Now: func() time.Time { return auditNow }})
 	if err != nil {

@@ -2,7 +2,6 @@ package sensing
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,8 +28,11 @@ type Pictures interface {
 // ErrNoImage says that under a key there is no image of the size that is expected.
 var ErrNoImage = errors.New("there is no such image")
 
-// Bucket is a bucket of a storage that speaks S3; without a name it is all buckets
-// that the keys open.
+// ImagesBucket is where street images are stored when nothing else is said.
+const ImagesBucket = "street-images"
+
+// Bucket is a bucket of a storage that speaks S3. It reads from no other: what
+// devices sign records of must not open what else the keys are for.
 type Bucket struct {
 	URL, Name                    string // of the door; of the bucket
 	Region, AccessKey, SecretKey string
@@ -41,8 +43,8 @@ var _ Pictures = Bucket{}
 // Get implements Pictures.
 func (b Bucket) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
 	name, rest, _ := strings.Cut(key, "/")
-	if b.Name != "" && b.Name != name || rest == "" || path.Clean("/"+key) != "/"+key {
-		return nil, fmt.Errorf("%w: %q, want BUCKET/KEY in %s", ErrNoImage, key, cmp.Or(b.Name, "a bucket"))
+	if b.Name != name || rest == "" || path.Clean("/"+key) != "/"+key {
+		return nil, fmt.Errorf("%w: %q, want %s/KEY", ErrNoImage, key, b.Name)
 	}
 	a, err := b.send(ctx, request{method: http.MethodGet, path: "/" + key, sum: sha256.Sum256(nil), limit: limit + 1})
 	switch {
