@@ -101,6 +101,9 @@ func DecodeSumProof(b []byte) (SumProof, error) {
 	if _, err := walk(p.Index, p.Size, len(b)/sumNodeSize); err != nil {
 		return SumProof{}, fmt.Errorf("decode sum proof: %w", err)
 	}
+	if len(b) > 0 {
+		p.Path = make([]SumNode, 0, len(b)/sumNodeSize)
+	}
 	for ; len(b) > 0; b = b[sumNodeSize:] {
 		p.Path = append(p.Path, SumNode{Hash: Hash(b[:HashSize]), Sum: binary.BigEndian.Uint64(b[HashSize:])})
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"cosmossdk.io/math"
-	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	bankkeeper "github.com/cosmos/cosmos-sdk/x/bank/keeper"
 	stakingkeeper "github.com/cosmos/cosmos-sdk/x/staking/keeper"
@@ -58,8 +57,12 @@ type oraclePayouts struct{ k *device.Keeper }
 
 var _ oracle.Payouts = oraclePayouts{}
 
-func (a oraclePayouts) Payout(ctx context.Context, module string, id [32]byte, coin sdk.Coin) error {
-	return a.k.Payout(ctx, module, coredevice.ID(id), coin)
+func (a oraclePayouts) Payout(ctx context.Context, module, denom string, earned []oracle.Earning) error {
+	out := make([]device.Earning, 0, len(earned))
+	for _, e := range earned {
+		out = append(out, device.Earning{Device: coredevice.ID(e.Device), Amount: e.Amount})
+	}
+	return a.k.Payout(ctx, module, denom, out)
 }
 
 // oracleBudget is credit as the oracle sees it: what a vertical may mint depends

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"cosmossdk.io/collections"
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -60,7 +62,9 @@ func claim(ctx context.Context, s settings, dir string) (rows []row, err error) 
 	}, nil
 }
 
-// claimants registers devices straight in the state.
+// claimants registers devices straight in the state. They are in order of their
+// ids, as the leaves of a tree are: the verifier claims them in this order, and
+// neighbours share most of what the state tree has to hash and write.
 func (w *world) claimants(n int) (ids [][32]byte, err error) {
 	ctx := w.state()
 	for i := range n {
@@ -79,6 +83,7 @@ func (w *world) claimants(n int) (ids [][32]byte, err error) {
 			return nil, err
 		}
 	}
+	slices.SortFunc(ids, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
 	return ids, nil
 }
 

@@ -8,9 +8,9 @@ import (
 	"cosmossdk.io/collections"
 	"cosmossdk.io/core/address"
 	corestore "cosmossdk.io/core/store"
-	"cosmossdk.io/math"
 	"github.com/cosmos/cosmos-sdk/codec"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/ledger/api/devicepb"
@@ -20,7 +20,7 @@ import (
 // Bank moves what a module pays out.
 type Bank interface {
 	BlockedAddr(addr sdk.AccAddress) bool
-	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amt sdk.Coins) error
+	InputOutputCoins(ctx context.Context, input banktypes.Input, outputs []banktypes.Output) error
 }
 
 // CommunityPool receives the fee for moving a device.
@@ -106,57 +106,6 @@ func (k *Keeper) PayoutSplits(ctx context.Context, id device.ID) ([]device.Split
 		return nil, err
 	}
 	return splitsFrom(d.Payouts), nil
-}
-
-// Payment is a part of a device's earnings and the account it goes to.
-type Payment struct {
-	To     sdk.AccAddress
-	Amount uint64
-}
-
-// Split divides amount of denom among the device's splits and its owner, liens
-// first, and records what the capped ones have been paid: the caller must pay.
-// The parts sum to amount.
-func (k *Keeper) Split(ctx context.Context, id device.ID, denom string, amount uint64) ([]Payment, error) {
-	d, err := k.Get(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	before := splitsFrom(d.Payouts)
-	parts, after := device.Distribute(amount, denom, d.Owner, before)
-	payments := make([]Payment, 0, len(parts))
-	for _, p := range parts {
-		to, err := k.accounts.StringToBytes(p.To)
-		if err != nil {
-			return nil, fmt.Errorf("read payee %q of device %s: %w", p.To, id, err)
-		}
-		payments = append(payments, Payment{to, p.Amount})
-	}
-	for i := range after {
-		if after[i] != before[i] {
-			d.Payouts = splitsTo(after)
-			return payments, k.Devices.Set(ctx, id[:], d)
-		}
-	}
-	return payments, nil
-}
-
-// Payout sends coin from a module's account to whom the device's earnings go.
-func (k *Keeper) Payout(ctx context.Context, module string, id device.ID, coin sdk.Coin) error {
-	if !coin.Amount.IsUint64() {
-		return ErrInvalid.Wrapf("payout of %s to device %s: amount exceeds 64 bits", coin, id)
-	}
-	payments, err := k.Split(ctx, id, coin.Denom, coin.Amount.Uint64())
-	if err != nil {
-		return err
-	}
-	for _, p := range payments {
-		part := sdk.NewCoins(sdk.NewCoin(coin.Denom, math.NewIntFromUint64(p.Amount)))
-		if err := k.bank.SendCoinsFromModuleToAccount(ctx, module, p.To, part); err != nil {
-			return fmt.Errorf("pay %s for device %s to %s: %w", part, id, p.To, err)
-		}
-	}
-	return nil
 }
 
 // bind makes owner the owner of a device: the index and the count.

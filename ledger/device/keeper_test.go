@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"cosmossdk.io/math"
 	"github.com/cosmos/cosmos-sdk/codec"
 	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	"github.com/cosmos/cosmos-sdk/runtime"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	"github.com/cosmos/cosmos-sdk/testutil"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	"pgregory.net/rapid"
 
 	"github.com/grange-network/grange/core/device"
@@ -28,8 +28,13 @@ type ledgerBank map[string]uint64
 
 func (b ledgerBank) BlockedAddr(a sdk.AccAddress) bool { return a[0] == 0xff }
 
-func (b ledgerBank) SendCoinsFromModuleToAccount(_ context.Context, _ string, to sdk.AccAddress, amt sdk.Coins) error {
-	b[to.String()] += amt[0].Amount.Uint64()
+func (b ledgerBank) InputOutputCoins(_ context.Context, from banktypes.Input, to []banktypes.Output) error {
+	if err := banktypes.ValidateInputOutputs(from, to); err != nil {
+		return err
+	}
+	for _, out := range to {
+		b[out.Address] += out.Coins[0].Amount.Uint64()
+	}
 	return nil
 }
 
@@ -207,7 +212,7 @@ func TestPayoutsConserve(t *testing.T) {
 		var total uint64
 		for range rapid.IntRange(1, 10).Draw(rt, "payments") {
 			amount := rapid.Uint64Range(0, 1<<41).Draw(rt, "amount")
-			if err := k.Payout(ctx, "market", id, sdk.NewCoin("ucredit", math.NewIntFromUint64(amount))); err != nil {
+			if err := k.Payout(ctx, "market", "ucredit", []Earning{{id, amount}}); err != nil {
 				rt.Fatal(err)
 			}
 			total += amount

@@ -227,7 +227,7 @@ func TestOwnersNeverRemoveALien(t *testing.T) {
 			case 8: // it earns
 				epoch += clock(rapid.IntRange(0, 9).Draw(rt, "epochs"))
 				was := before()
-				if err := k.Payout(ctx, "market", id, sdk.NewInt64Coin("ucredit", rapid.Int64Range(0, 2000).Draw(rt, "earned"))); err != nil {
+				if err := k.Payout(ctx, "market", "ucredit", []Earning{{id, rapid.Uint64Range(0, 2000).Draw(rt, "earned")}}); err != nil {
 					rt.Fatal(err)
 				}
 				left := before()

@@ -95,11 +95,6 @@ func New() (Config, error) {
 	}, nil
 }
 
-// AccountAddresses converts account addresses between text and bytes.
-func AccountAddresses() address.Bech32Codec {
-	return address.Bech32Codec{Bech32Prefix: chain.Prefix}
-}
-
 // ValidatorAddresses converts validator operator addresses.
 func ValidatorAddresses() address.Bech32Codec {
 	return address.Bech32Codec{Bech32Prefix: chain.Prefix + "valoper"}

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"cosmossdk.io/collections"
-	sdkmath "cosmossdk.io/math"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/grange-network/grange/core/merkle"
@@ -143,7 +142,7 @@ func (k *Keeper) markPaid(ctx context.Context, r oraclepb.Report, c oraclepb.Dev
 	return k.Claimed.Set(ctx, collections.Join(c.Device, r.Vertical), before+amount)
 }
 
-// pay makes the ugrain once for all claims and sends each device's share.
+// pay makes the ugrain once for all claims and pays the devices together.
 func (k *Keeper) pay(ctx context.Context, msg *oraclepb.MsgClaim, amounts []uint64, total uint64) error {
 	if total == 0 {
 		return nil
@@ -161,16 +160,13 @@ func (k *Keeper) pay(ctx context.Context, msg *oraclepb.MsgClaim, amounts []uint
 	if err := k.budget.Mint(ctx, ModuleName, money.Grain(total)); err != nil {
 		return err
 	}
+	earned := make([]Earning, 0, len(amounts))
 	for i, c := range msg.Claims {
-		if amounts[i] == 0 {
-			continue
-		}
-		coin := sdk.NewCoin(money.GrainDenom, sdkmath.NewIntFromUint64(amounts[i]))
-		if err := k.payouts.Payout(ctx, ModuleName, [32]byte(c.Device), coin); err != nil {
-			return err
+		if amounts[i] > 0 {
+			earned = append(earned, Earning{Device: [32]byte(c.Device), Amount: amounts[i]})
 		}
 	}
-	return nil
+	return k.payouts.Payout(ctx, ModuleName, money.GrainDenom, earned)
 }
 
 // breaker is the level now: what was paid, less what decayed since.

@@ -25,9 +25,9 @@ const (
 func number[T ~uint64 | ~uint32](n T) string { return strconv.FormatUint(uint64(n), 10) }
 
 func emit(ctx context.Context, kind string, pairs ...string) {
-	e := sdk.NewEvent(kind)
+	attributes := make([]sdk.Attribute, 0, len(pairs)/2)
 	for i := 0; i+1 < len(pairs); i += 2 {
-		e = e.AppendAttributes(sdk.NewAttribute(pairs[i], pairs[i+1]))
+		attributes = append(attributes, sdk.NewAttribute(pairs[i], pairs[i+1]))
 	}
-	sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(e)
+	sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(sdk.NewEvent(kind, attributes...))
 }

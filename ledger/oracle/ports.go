@@ -64,10 +64,17 @@ type Budget interface {
 	Mint(ctx context.Context, module string, amount money.Grain) error
 }
 
-// Payouts pays what a device earned: coin moves from a module's account through
-// the device's payout splits, liens first.
+// Earning is what a device earned, in the smallest unit of a coin.
+type Earning struct {
+	Device [32]byte
+	Amount uint64
+}
+
+// Payouts pays what devices earned: all of it, or it fails. Amounts of denom move
+// from a module's account through each device's payout splits, liens first. They
+// sum to less than 2^64.
 type Payouts interface {
-	Payout(ctx context.Context, module string, device [32]byte, coin sdk.Coin) error
+	Payout(ctx context.Context, module, denom string, earned []Earning) error
 }
 
 // Stakes is what validators have to lose.

@@ -105,16 +105,17 @@ func (t *treasury) Mint(_ context.Context, module string, amount money.Grain) er
 	return nil
 }
 
-func (t *treasury) Payout(_ context.Context, module string, device [32]byte, coin sdk.Coin) error {
-	amount := coin.Amount.Uint64()
-	if t.refuses[device] {
-		return fmt.Errorf("device %x is unknown", device)
+func (t *treasury) Payout(_ context.Context, module, denom string, earned []Earning) error {
+	for _, e := range earned {
+		if t.refuses[e.Device] {
+			return fmt.Errorf("device %x is unknown", e.Device)
+		}
+		if t.held[module] < e.Amount || denom != money.GrainDenom {
+			return fmt.Errorf("%s holds %d, less than %d%s", module, t.held[module], e.Amount, denom)
+		}
+		t.held[module] -= e.Amount
+		t.paid[e.Device] += e.Amount
 	}
-	if t.held[module] < amount || coin.Denom != money.GrainDenom {
-		return fmt.Errorf("%s holds %d, less than %s", module, t.held[module], coin)
-	}
-	t.held[module] -= amount
-	t.paid[device] += amount
 	return nil
 }
 
