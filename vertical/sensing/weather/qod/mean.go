@@ -120,10 +120,9 @@ func (d *day) meanJumps(v Variable, means []Mean, limit float64) {
 		x[i] = m.Value
 	}
 	n := int(medianMeans / d.st.period[v])
-	p := pairs{x: x, limit: limit, slots: n, size: float64(n), share: present(v), round: true,
-		found: found, outlier: Anomalous, unknown: Unidentified, buf: d.buf}
+	p := pairs{window: window{x: x, n: n}, limit: limit, size: float64(n), share: present(v), round: true,
+		found: found, outlier: Anomalous, unknown: Unidentified}
 	p.run()
-	d.buf = p.buf
 	for i, c := range found {
 		means[i].Codes |= c
 	}

@@ -14,7 +14,6 @@ type day struct {
 	x       [Variables][]float64 // by slot; without data the value before it or NaN
 	code    [Variables][]Code
 	all     []float64 // holds x
-	buf     []float64
 }
 
 // days are used again: the grid of one is the most of what a check needs.
@@ -40,12 +39,11 @@ func (d *day) raw() {
 	for v := range Precipitation {
 		d.bounds(v)
 		if limit := d.st.jump[v]; limit > 0 {
-			p := pairs{x: d.x[v], limit: limit, slots: ceil(d.st.window, d.st.Step),
-				size: float64(d.st.window) / float64(d.st.Step), share: present(v), found: d.code[v], outlier: Spike, unknown: UnidentifiedSpike, buf: d.buf}
+			p := pairs{window: window{x: d.x[v], n: ceil(d.st.window, d.st.Step)}, limit: limit,
+				size: float64(d.st.window) / float64(d.st.Step), share: present(v), found: d.code[v], outlier: Spike, unknown: UnidentifiedSpike}
 			if p.run() {
 				p.plateaus()
 			}
-			d.buf = p.buf
 		}
 	}
 	d.rain()
@@ -88,15 +86,13 @@ func (d *day) rain() {
 
 // pairs finds jumps between neighbours, and the outlier of each.
 type pairs struct {
-	x                []float64
+	window
 	limit            float64
-	slots            int     // of the median's window
 	size             float64 // of the window, in slots
 	share            float64 // of it that must be present
 	round            bool    // median and distance to 0.01
 	found            []Code
 	outlier, unknown Code
-	buf              []float64
 }
 
 // run reports whether there is any.
@@ -127,21 +123,57 @@ func (p *pairs) run() (any bool) {
 // distance is how far the value is from the median of the window that ends with
 // it; NaN when too little of the window is there.
 func (p *pairs) distance(i int) float64 {
-	p.buf = p.buf[:0]
-	for _, v := range p.x[max(0, i+1-p.slots) : i+1] {
-		if !math.IsNaN(v) {
-			p.buf = append(p.buf, v)
-		}
-	}
-	if float64(len(p.buf))/p.size < p.share {
+	known := p.until(i)
+	if float64(len(known))/p.size < p.share {
 		return math.NaN()
 	}
-	slices.Sort(p.buf)
-	m := middle(p.buf)
+	m := middle(known)
 	if p.round {
 		return hundredth(math.Abs(p.x[i] - hundredth(m)))
 	}
 	return math.Abs(p.x[i] - m)
+}
+
+// window moves over values and holds those that are there in their order.
+type window struct {
+	x      []float64
+	n      int
+	to     int // behind its last value; it never moves back
+	sorted []float64
+}
+
+// until returns the values of the n that end with i.
+func (w *window) until(i int) []float64 {
+	if i-w.to >= w.n/4 {
+		w.sorted = w.sorted[:0]
+		for _, v := range w.x[max(0, i+1-w.n) : i+1] {
+			if !math.IsNaN(v) {
+				w.sorted = append(w.sorted, v)
+			}
+		}
+		slices.Sort(w.sorted)
+		w.to = i + 1
+	}
+	for ; w.to <= i; w.to++ {
+		if w.to >= w.n {
+			w.remove(w.x[w.to-w.n])
+		}
+		w.insert(w.x[w.to])
+	}
+	return w.sorted
+}
+
+func (w *window) remove(v float64) {
+	if at, ok := slices.BinarySearch(w.sorted, v); ok {
+		w.sorted = slices.Delete(w.sorted, at, at+1)
+	}
+}
+
+func (w *window) insert(v float64) {
+	if !math.IsNaN(v) {
+		at, _ := slices.BinarySearch(w.sorted, v)
+		w.sorted = slices.Insert(w.sorted, at, v)
+	}
 }
 
 // plateaus extends a spike by the sample behind it when that has the same value:

@@ -145,12 +145,11 @@ func several(x []float64) bool {
 // median tells on which side of a limit the moving median of n filled samples is.
 // It counts instead of sorting.
 type median struct {
-	x     []float64
-	n     int
-	limit float64
-	from  int // of the window that was counted; -1: none
-	low   int // of its samples, below the limit
-	known int // of its samples
+	x         []float64
+	n         int
+	limit     float64
+	from      int  // of the window that was counted; -1: none
+	low, high side // samples below the limit, and the others that are there
 }
 
 func (d *day) median(v Variable, n int, limit float64) median {
@@ -160,50 +159,76 @@ func (d *day) median(v Variable, n int, limit float64) median {
 // below reports whether the median of the n samples from i is below the limit.
 func (m *median) below(i int) bool {
 	m.move(i)
-	if m.low*2 == m.known && m.known > 0 {
-		return m.between() < m.limit
+	if m.low.n == m.high.n && m.low.n > 0 { // the middle is between the two
+		return (m.low.first[0].key-m.high.first[0].key)/2 < m.limit
 	}
-	return m.low*2 > m.known
+	return m.low.n > m.high.n
 }
 
 // above reports whether that median is not below the limit; false too if no
 // sample is there.
-func (m *median) above(i int) bool { return !m.below(i) && m.known > 0 }
+func (m *median) above(i int) bool { return !m.below(i) && m.low.n+m.high.n > 0 }
 
 // move counts the window from i.
 func (m *median) move(i int) {
 	switch {
 	case m.from == i:
 	case m.from >= 0 && i == m.from+1:
-		m.count(m.x[m.from], -1)
-		m.count(m.x[i+m.n-1], 1)
+		m.leave(m.from)
+		m.enter(i + m.n - 1)
 	default:
-		m.low, m.known = 0, 0
-		for _, v := range m.x[i : i+m.n] {
-			m.count(v, 1)
+		m.low.clear()
+		m.high.clear()
+		for k := i; k < i+m.n; k++ {
+			m.enter(k)
 		}
 	}
 	m.from = i
 }
 
-func (m *median) count(v float64, by int) {
-	if !math.IsNaN(v) {
-		m.known += by
-	}
-	if v < m.limit {
-		m.low += by
+func (m *median) enter(i int) {
+	switch v := m.x[i]; {
+	case v < m.limit:
+		m.low.enter(i, v)
+	case v >= m.limit:
+		m.high.enter(i, -v)
 	}
 }
 
-// between is the median where half of the samples are below the limit.
-func (m *median) between() float64 {
-	low, high := math.Inf(-1), math.Inf(1)
-	for _, v := range m.x[m.from : m.from+m.n] {
-		if v < m.limit {
-			low = max(low, v)
-		} else if v < high {
-			high = v
-		}
+func (m *median) leave(i int) {
+	switch v := m.x[i]; {
+	case v < m.limit:
+		m.low.leave(i)
+	case v >= m.limit:
+		m.high.leave(i)
 	}
-	return (low + high) / 2
+}
+
+// side counts the samples of a moving window on one side of a limit, and knows the
+// one nearest to it, whose key is the greatest.
+type side struct {
+	n     int
+	first []keyed // those with a greater key than all behind them
+}
+
+type keyed struct {
+	at  int
+	key float64
+}
+
+func (s *side) clear() { s.n, s.first = 0, s.first[:0] }
+
+func (s *side) enter(at int, key float64) {
+	s.n++
+	for len(s.first) > 0 && s.first[len(s.first)-1].key <= key {
+		s.first = s.first[:len(s.first)-1]
+	}
+	s.first = append(s.first, keyed{at, key})
+}
+
+func (s *side) leave(at int) {
+	s.n--
+	if s.first[0].at == at {
+		s.first = s.first[1:]
+	}
 }
