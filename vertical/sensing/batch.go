@@ -115,7 +115,7 @@ func (e *Envelope) of(key device.PublicKey, chainID string) ([]byte, error) {
 	if e.Device != key.ID() {
 		return nil, fmt.Errorf("%w: key of %s, batch of %s", ErrSignature, key.ID(), e.Device)
 	}
-	return e.message.Signed(external(chainID))
+	return e.message.Signed(external(chainID)), nil
 }
 
 // OpenAll opens many envelopes with the keys of the same places at about half of
@@ -149,11 +149,7 @@ func Read(raw []byte, chainID string) (*Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	signed, err := e.message.Signed(external(chainID))
-	if err != nil {
-		return nil, err
-	}
-	return e.read(signed)
+	return e.read(e.message.Signed(external(chainID)))
 }
 
 func (e *Envelope) read(signed []byte) (*Batch, error) {

@@ -53,7 +53,7 @@ func entryOf(t testing.TB, i int) batchEntry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := m.Signed(nil)
+	signed := m.Signed(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,6 +80,26 @@ func Parse(raw []byte) (*Message, error) {
 	if len(raw) > MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrMalformed, len(raw), MaxSize)
 	}
+	m, ok := quick(raw)
+	if !ok {
+		var err error
+		if m, err = parse(raw); err != nil {
+			return nil, err
+		}
+	}
+	if _, ok := m.Protected[labelCritical]; ok {
+		return nil, fmt.Errorf("%w: it has critical headers, which are not supported", ErrMalformed)
+	}
+	for l := range m.Protected {
+		if _, twice := m.Unprotected[l]; twice {
+			return nil, fmt.Errorf("%w: label %d is in both headers", ErrMalformed, l)
+		}
+	}
+	return m, nil
+}
+
+// parse decodes a message, however it is written.
+func parse(raw []byte) (*Message, error) {
 	body := raw
 	if len(raw) > 0 && raw[0]>>5 == 6 { // a tag
 		var t cbor.RawTag
@@ -110,18 +130,10 @@ func Parse(raw []byte) (*Message, error) {
 		}
 	}
 	if len(protected) == 0 {
-		m.protected = []byte{} // section 4.4: an empty header is signed as no bytes
+		m.protected = nil // section 4.4: an empty header is signed as no bytes
 	}
 	if m.Protected, err = header(protected); err != nil {
 		return nil, err
-	}
-	if _, ok := m.Protected[labelCritical]; ok {
-		return nil, fmt.Errorf("%w: it has critical headers, which are not supported", ErrMalformed)
-	}
-	for l := range m.Protected {
-		if _, twice := m.Unprotected[l]; twice {
-			return nil, fmt.Errorf("%w: label %d is in both headers", ErrMalformed, l)
-		}
 	}
 	return m, nil
 }
@@ -141,21 +153,20 @@ func header(in map[any]any) (Header, error) {
 }
 
 // signed is the Sig_structure of RFC 9052 section 4.4.
-func signed(protected, external, payload []byte) ([]byte, error) {
-	if external == nil {
-		external = []byte{}
+func signed(protected, external, payload []byte) []byte {
+	const heads = 32 // bytes, at most
+	out := make([]byte, 0, heads+len(protected)+len(external)+len(payload))
+	out = strictcbor.AppendText(strictcbor.AppendArray(out, 4), "Signature1")
+	for _, b := range [][]byte{protected, external, payload} {
+		out = strictcbor.AppendBytes(out, b)
 	}
-	return encode.Marshal([]any{"Signature1", protected, external, payload})
+	return out
 }
 
 // Verify checks the signature with a device's key. external is what both sides
 // know without sending it; nil for nothing. The error wraps ErrSignature.
 func (m *Message) Verify(k device.PublicKey, external []byte) error {
-	raw, err := m.Signed(external)
-	if err != nil {
-		return err
-	}
-	return m.VerifySigned(k, raw)
+	return m.VerifySigned(k, m.Signed(external))
 }
 
 // VerifySigned is Verify for a caller that has what Signed returns.
@@ -187,13 +198,7 @@ func (m *Message) checkAlgorithm(k device.PublicKey) error {
 
 // Signed returns the bytes that the signature is over. What they do not hold,
 // the unprotected header and the signature itself, anybody may have changed.
-func (m *Message) Signed(external []byte) ([]byte, error) {
-	raw, err := signed(m.protected, external, m.Payload)
-	if err != nil {
-		return nil, fmt.Errorf("encode what is signed: %w", err)
-	}
-	return raw, nil
-}
+func (m *Message) Signed(external []byte) []byte { return signed(m.protected, external, m.Payload) }
 
 func algorithm(k device.PublicKey) (int64, error) {
 	switch k.Type() {
@@ -238,11 +243,7 @@ func Sign(k device.PublicKey, sign func([]byte) ([]byte, error), payload, extern
 	if err != nil {
 		return nil, fmt.Errorf("encode protected header: %w", err)
 	}
-	raw, err := signed(protected, external, payload)
-	if err != nil {
-		return nil, fmt.Errorf("encode what is signed: %w", err)
-	}
-	signature, err := sign(raw)
+	signature, err := sign(signed(protected, external, payload))
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}

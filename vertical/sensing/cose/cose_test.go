@@ -1,9 +1,11 @@
 package cose
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
+	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -62,6 +64,9 @@ func TestExamples(t *testing.T) {
 		if !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
+		if _, quickly := quick(unhex(t, tt.raw)); quickly != (err == nil || errors.Is(err, ErrSignature)) {
+			t.Errorf("%s: read quickly: %v", tt.name, quickly)
+		}
 		if err == nil && (string(m.Payload) != "This is the content." || string(m.KeyID()) != "11") {
 			t.Errorf("%s: payload %q, key id %q", tt.name, m.Payload, m.KeyID())
 		}
@@ -115,6 +120,30 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, m, err)
 		}
 	}
+}
+
+// What quick reads it reads as the decoder does.
+func FuzzQuick(f *testing.F) {
+	for _, s := range []string{
+		"D28443A10126A10442313154546869732069732074686520636F6E74656E742E5840", "8443A10126A04040", "8440A04040", "8441A0A10442313100404040", "8441A0A1044231314040",
+		"8443A10126A1046231314040", "8445A201260126A04040", "844AA10167756E6B6E6F776EA104423131404058", "8443A10126A1613104404040", "84430A0126A04040", "8443A10126A0404000",
+	} {
+		f.Add(unhex(f, s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, ok := quick(raw)
+		if !ok {
+			return
+		}
+		want, err := parse(raw)
+		if err != nil || !bytes.Equal(got.protected, want.protected) {
+			t.Fatalf("%x: %+v, want %+v, %v", raw, got, want, err)
+		}
+		got.protected, want.protected = nil, nil
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%x: %+v, want %+v", raw, got, want)
+		}
+	})
 }
 
 func FuzzParse(f *testing.F) {

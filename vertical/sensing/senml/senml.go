@@ -148,6 +148,14 @@ func ParseCBOR(raw []byte) ([]Record, error) {
 	if len(raw) > MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrMalformed, len(raw), MaxSize)
 	}
+	if out, ok := quick(raw); ok {
+		return out, nil
+	}
+	return parseCBOR(raw)
+}
+
+// parseCBOR decodes a pack, however it is written.
+func parseCBOR(raw []byte) ([]Record, error) {
 	var recs []record
 	if err := decode.Unmarshal(raw, &recs); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)

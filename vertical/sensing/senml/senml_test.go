@@ -92,6 +92,44 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// What quick reads it reads as the decoder does.
+func FuzzQuick(f *testing.F) {
+	for _, s := range []string{
+		"81a40061612167", "81a522fb41d303a15b0010620061610161620602", "82a4006161016143" + "02f93e0006fb41d303a15b001062" + "a2006161023b001fffffffffffff",
+		"81a300616102f97e0006fb41d303a15b001062", "81a3006161021a4996b43822fb41d303a15b001062", "81a400616102182a21656269617322fb41d303a15b001062", "80",
+		"81a30061610201061a59682f00", "81a3006161020106fa4eb2d05e", "81a4006161020106fa4eb2d05e24fb3ff0000000000000", "81a30061ff020106fa4eb2d05e", "81a3006161020103fa4eb2d05e",
+	} {
+		raw, err := hex.DecodeString(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, ok := quick(raw)
+		if !ok {
+			return
+		}
+		if want, err := parseCBOR(raw); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%x: %v, want %v, %v", raw, got, want, err)
+		}
+	})
+}
+
+// What is written here is read quickly.
+func TestQuick(t *testing.T) {
+	raw, err := MarshalCBOR([]Record{{"a", "Cel", at(1.5e9), 1}, {"a", "", at(1.5e9 + 1), -20.5}, {"b", "", at(1.5e9 + 1), 3.14}, {"b", "", at(1.5e9 + 1), 1e300}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := quick(raw); !ok || len(got) != 4 {
+		t.Errorf("%v, %v", got, ok)
+	}
+	if testing.AllocsPerRun(10, func() { _, _ = quick(raw) }) > 8 {
+		t.Error("more allocations than for the records, a value, three names and a unit")
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`[{"bn":"a:","bt":1.5e9,"n":"x","v":1},{"n":"y","vs":"z"}]`))
 	raw, err := MarshalCBOR([]Record{{"a", "Cel", at(1.5e9), 1}})

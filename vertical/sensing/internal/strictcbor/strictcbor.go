@@ -1,5 +1,6 @@
 // Package strictcbor makes CBOR modes that know one encoding of everything: no
-// indefinite lengths, no map key twice, no text that is not UTF-8.
+// indefinite lengths, no map key twice, no text that is not UTF-8. Its Reader is a
+// quicker way to read what devices usually send.
 package strictcbor
 
 import "github.com/fxamacker/cbor/v2"
