@@ -18,7 +18,7 @@ const (
 	window = 128
 	// together is how many publishes Rules get at most at a time, and how many
 	// wait for a worker before connections are no longer read.
-	together = 256
+	together = 512
 )
 
 // pipe hands publishes to the rules and answers them. Each identity has one
@@ -112,17 +112,27 @@ type worker struct {
 func (w *worker) run(ctx context.Context, queue <-chan job) {
 	for j := range queue {
 		w.jobs = append(w.jobs[:0], j)
-		for more := true; more && len(w.jobs) < together; {
-			select {
-			case j, more = <-queue:
-				if more {
-					w.jobs = append(w.jobs, j)
-				}
-			default:
-				more = false
-			}
+		for before := 0; before < len(w.jobs) && len(w.jobs) < together; {
+			runtime.Gosched() // who reads from connections goes first: it may have more
+			before = len(w.jobs)
+			w.take(queue)
 		}
 		w.handle(ctx)
+	}
+}
+
+// take takes what waits in the queue.
+func (w *worker) take(queue <-chan job) {
+	for len(w.jobs) < together {
+		select {
+		case j, open := <-queue:
+			if !open {
+				return
+			}
+			w.jobs = append(w.jobs, j)
+		default:
+			return
+		}
 	}
 }
 
