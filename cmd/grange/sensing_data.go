@@ -31,7 +31,7 @@ func newSensingData(g *globals) *cobra.Command {
 		Long: "Readings are paid by the row from a standing lease on the ledger. The lease has a token, which in the network\n" +
 			"of --home is that of its buyer.",
 	}
-	c.AddCommand(newDataQuery(g), newDataStations(g), newDataProducts(g), newDataFacts(g), newDataImage(g), newDataToken(g), newDataFund(g), newDataCheck(g))
+	c.AddCommand(newDataQuery(g), newDataStations(g), newDataProducts(g), newDataFacts(g), newDataImage(g), newDataBounty(g), newDataToken(g), newDataFund(g), newDataCheck(g))
 	return c
 }
 
@@ -69,9 +69,14 @@ func (f *dataFlags) resolve(g *globals) error {
 	return nil
 }
 
-// get asks the gateway. What it refuses is the command's failure.
+// get asks the gateway.
 func (f *dataFlags) get(ctx context.Context, path string) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(f.gateway, "/")+path, nil)
+	return f.ask(ctx, http.MethodGet, path, nil)
+}
+
+// ask sends a request to the gateway. What it refuses is the command's failure.
+func (f *dataFlags) ask(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(f.gateway, "/")+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +85,7 @@ func (f *dataFlags) get(ctx context.Context, path string) (*http.Response, error
 	if err != nil {
 		return nil, cliout.Fail(cliout.Unavailable, err, "grange status")
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
 		return resp, nil
 	}
 	defer resp.Body.Close()

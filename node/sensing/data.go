@@ -16,6 +16,7 @@ import (
 	"github.com/grange-network/grange/mqttx"
 	"github.com/grange-network/grange/node/ledgerport"
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/bounty"
 	"github.com/grange-network/grange/vertical/sensing/facts"
 	"github.com/grange-network/grange/vertical/sensing/query"
 	"github.com/grange-network/grange/vertical/sensing/sta"
@@ -38,13 +39,14 @@ type DataConfig struct {
 // Data sells observations: the store behind the log, the till, and the doors to
 // them.
 type Data struct {
-	cfg   DataConfig
-	store *store.Store
-	facts *facts.Keeper
-	till  *Till
+	cfg      DataConfig
+	store    *store.Store
+	facts    *facts.Keeper
+	till     *Till
+	bounties *bounty.Book
 }
 
-// OpenData opens store, facts and till. Close them in the end.
+// OpenData opens store, facts, till and bounties. Close it in the end.
 func OpenData(ctx context.Context, cfg DataConfig) (*Data, error) {
 	registry := NewRegistry(cfg.Ledger)
 	s, err := store.Open(ctx, store.Config{
@@ -61,7 +63,15 @@ func OpenData(ctx context.Context, cfg DataConfig) (*Data, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), s.Close(ctx))
 	}
-	return &Data{cfg, s, f, t}, nil
+	terms := bounty.Config{Dir: filepath.Join(cfg.Dir, "bounties"), Facts: f, Till: t, Logger: cfg.Logger}
+	if cfg.Images != nil {
+		terms.Objects = cfg.Images
+	}
+	b, err := bounty.Open(terms)
+	if err != nil {
+		return nil, errors.Join(err, t.Close(), f.Close(), s.Close(ctx))
+	}
+	return &Data{cfg, s, f, t, b}, nil
 }
 
 // Close flushes the store and closes facts and till.
@@ -88,6 +98,8 @@ func (d *Data) Handler() http.Handler {
 	mux.Handle("/v1/", query.Handler(c))
 	mux.Handle("/v1.1", things)
 	mux.Handle("/v1.1/", things)
+	mux.Handle("/v1/bounties", d.bounties.Handler())
+	mux.Handle("/v1/bounties/", d.bounties.Handler())
 	mux.HandleFunc("GET /v1/sales/{device}", d.sales)
 	mux.HandleFunc("GET /{$}", index)
 	return mux
@@ -107,6 +119,7 @@ func index(w http.ResponseWriter, _ *http.Request) {
 		"GET /v1/subscribe?cell=":                "readings as they come, as server-sent events",
 		"GET /v1/products":                       "what is told of many devices together: counts, maps, coverage, indices; free",
 		"GET /v1/products/{kind}/{product}/{h3}": "its facts of a cell: from, to, of, format; paid by the devices in each; /object is what one describes",
+		"GET /v1/bounties":                       "what is wanted, where, and what it pays; POST puts one up",
 		"GET /v1/sales/{device}":                 "what a device is owed for its rows",
 		"GET /v1.1":                              "OGC SensorThings 1.1, to read",
 		"POST /v1/observations":                  "takes signed batches in",
@@ -136,8 +149,8 @@ func (d *Data) Doors(devices mqttx.Rules) *sta.Doors {
 	return &sta.Doors{Others: devices, Till: d.till, Logger: d.cfg.Logger}
 }
 
-// Run keeps store and facts up with the log, publishes observations over MQTT, and
-// settles once an epoch, until ctx ends. doors and broker may be nil; root is the
+// Run keeps store and facts up with the log, buys what bounties are up for,
+// publishes observations over MQTT, and settles once an epoch, until ctx ends. doors and broker may be nil; root is the
 // URL of /v1.1 for links.
 func (d *Data) Run(ctx context.Context, doors *sta.Doors, broker sta.Broker, root string) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -145,6 +158,7 @@ func (d *Data) Run(ctx context.Context, doors *sta.Doors, broker sta.Broker, roo
 	parts := []func() error{
 		func() error { return d.store.Follow(ctx, d.cfg.Log) },
 		func() error { return d.facts.Follow(ctx, d.cfg.Log) },
+		func() error { return d.bounties.Run(ctx) },
 		func() error { return d.settle(ctx) },
 	}
 	if doors != nil && broker != nil {

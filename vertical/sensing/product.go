@@ -66,6 +66,7 @@ type Object struct {
 	Size   uint32   // bytes
 	Record []byte   // what its device said of it, for Product.Release
 	Device [32]byte // whose it is
+	Time   time.Time
 }
 
 // Late is how old an observation may be when a gateway takes it in.

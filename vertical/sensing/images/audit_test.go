@@ -70,11 +70,11 @@ func TestUntrueRecords(t *testing.T) {
 			of, file := honest(plain, 30)
 			tt.spoil(&of[30])
 			s, other := station(t, 1, "a", of), station(t, 2, "b", frames(2, way(1, noon(1), 60)))
-			before, _ := weigh(t, Kind{}, s, other)
-			alone, _ := weigh(t, Kind{}, other)
+			before, _ := weigh(t, s, other)
+			alone, _ := weigh(t, other)
 			s.Files = map[sensing.Hash][]byte{sha256.Sum256(file): file}
 			other.Files = s.Files
-			got, why := weigh(t, Kind{}, s, other)
+			got, why := weigh(t, s, other)
 			if n := why[0]["as their records say"]; n != tt.want {
 				t.Fatalf("%d images are not as their records say, want %d", n, tt.want)
 			}

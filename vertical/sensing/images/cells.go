@@ -26,7 +26,7 @@ type cellState struct {
 // made that: what is paid for a cell is at most 1 and the part of a week between
 // its first and last image, by however many devices. Owners who have the same
 // picture share what it is worth, and vouch for nobody.
-func (k Kind) settle(all []shot, groups []*group, stations int) []sums {
+func settle(all []shot, groups []*group, stations int) []sums {
 	cells := map[h3.Cell]*cellState{}
 	for _, g := range groups { // in the order of time
 		first := &all[g.shots[0]]
@@ -36,7 +36,7 @@ func (k Kind) settle(all []shot, groups []*group, stations int) []sums {
 			s = &cellState{owners: map[string]bool{}}
 			cells[c] = s
 		}
-		worth := freshness(s.last, first.Time) * k.bounty(c) / hundred / uint64(len(g.shots))
+		worth := freshness(s.last, first.Time) / uint64(len(g.shots))
 		s.last = first.Time
 		for _, i := range g.shots {
 			s.credits = append(s.credits, credit{all[i].station, worth})
@@ -65,15 +65,4 @@ func freshness(before, now time.Time) uint64 {
 		return whole
 	}
 	return min(whole, uint64(now.Sub(before).Milliseconds())*whole/uint64(span.Milliseconds()))
-}
-
-// bounty is what a cell counts in hundredths.
-func (k Kind) bounty(c h3.Cell) uint64 {
-	best := uint64(hundred)
-	for _, b := range k.Bounties {
-		if c.Parent(b.Area.Resolution()) == b.Area {
-			best = max(best, min(b.Hundredths, maxBounty))
-		}
-	}
-	return best
 }

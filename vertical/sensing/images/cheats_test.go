@@ -111,8 +111,8 @@ func TestReusedPictures(t *testing.T) {
 				other[i].Lat += tt.north
 				other[i].Heading = (other[i].Heading + tt.turn) % 3600
 			}
-			_, before := weigh(t, Kind{}, station(t, 1, "a", original))
-			_, why := weigh(t, Kind{}, station(t, 1, "a", original), station(t, 2, "a", other))
+			_, before := weigh(t, station(t, 1, "a", original))
+			_, why := weigh(t, station(t, 1, "a", original), station(t, 2, "a", other))
 			found := why[1]["no picture used twice"] + why[0]["no picture used twice"] - before[0]["no picture used twice"]
 			judged := uint64(len(other)) - sum(why[1]) + why[1]["no picture used twice"]
 			t.Logf("%d of %d found", found, judged)
@@ -151,7 +151,7 @@ func TestSecondVisit(t *testing.T) {
 // are in docs/sensing.md.
 func TestCheats(t *testing.T) {
 	const n = 200
-	honest, _ := weigh(t, Kind{}, station(t, 1, "a", frames(1, way(1, noon(0), n))))
+	honest, _ := weigh(t, station(t, 1, "a", frames(1, way(1, noon(0), n))))
 	along := func(seed uint64, move func(i int, p *track.Point)) []Frame {
 		w := way(seed, noon(0), n)
 		for i := range w {
@@ -193,7 +193,7 @@ func TestCheats(t *testing.T) {
 		{"one owner, ten cars, one block, every day", farm, 190},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, why := weigh(t, Kind{}, tt.of...)
+			got, why := weigh(t, tt.of...)
 			all := uint64(0)
 			for _, w := range got {
 				all += w
@@ -209,7 +209,7 @@ func TestCheats(t *testing.T) {
 		for i := range stolen {
 			stolen[i].Time = stolen[i].Time.Add(-time.Second)
 		}
-		got, _ := weigh(t, Kind{}, station(t, 1, "a", frames(1, way(1, noon(0), n))), station(t, 2, "thief", stolen))
+		got, _ := weigh(t, station(t, 1, "a", frames(1, way(1, noon(0), n))), station(t, 2, "thief", stolen))
 		t.Logf("the owner has %d, the thief %d of %d", got[0], got[1], honest[0])
 		if got[0]+got[1] > honest[0] || got[1] > got[0]+got[0]/50 {
 			t.Errorf("the owner has %d, the thief %d of %d", got[0], got[1], honest[0])

@@ -27,9 +27,6 @@ const (
 	span      = days * 24 * time.Hour
 	maxFrames = 50_000 // of a device in the window
 	whole     = 1_000_000
-
-	maxBounty = 5 * hundred
-	hundred   = 100
 )
 
 // Parameters of the comparison of a picture's light with the sun's.
@@ -40,17 +37,8 @@ const (
 	litSky  = 130   // brightness that no sky has at night
 )
 
-// Bounty says that cells of an area are wanted: what is seen there counts so many
-// hundredths. Of several the highest counts.
-type Bounty struct {
-	Area       h3.Cell // of Resolution or coarser
-	Hundredths uint64  // 100 to 500
-}
-
-// Kind is the kind of street images. All verifiers must have the same bounties.
-type Kind struct {
-	Bounties []Bounty
-}
+// Kind is the kind of street images.
+type Kind struct{}
 
 var _ sensing.Kind = Kind{}
 
@@ -63,7 +51,7 @@ func (Kind) Info() sensing.KindInfo {
 // by how long nobody had one, min(1, age/7 d); half of it when no other owner had
 // one in the window. A device of whose images one is published that is not as its
 // record says has nothing, and is nobody's witness.
-func (k Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Station) ([][]vertical.Part, error) {
+func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Station) ([][]vertical.Part, error) {
 	out := make([][]vertical.Part, len(stations))
 	looked := looks{}
 	var all []shot
@@ -84,7 +72,7 @@ func (k Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.St
 	for i, n := range refused {
 		out[i] = append(out[i], refusal("no picture used twice", n))
 	}
-	for i, sum := range k.settle(all, groups, len(stations)) {
+	for i, sum := range settle(all, groups, len(stations)) {
 		if sum.seen > 0 {
 			out[i] = append(out[i], part("fresh cells that others have too", sum.seen, 0))
 		}

@@ -22,13 +22,13 @@ var (
 // Products implements sensing.Producer: the hex-week that imagery is sold in.
 // Images were made to be shown, so a single owner's are told, and a week from its
 // first day on.
-func (k Kind) Products() []sensing.Product {
+func (Kind) Products() []sensing.Product {
 	return []sensing.Product{{
 		Name: "coverage", About: "which pieces of street there are images of in a week, how many, how new, and the newest one",
 		Values: []sensing.Measure{
-			{Name: "images", Unit: "1"}, {Name: "owners", Unit: "1"}, {Name: "first", Unit: "s"}, {Name: "newest", Unit: "s"}, {Name: "bounty", Unit: "1"},
+			{Name: "images", Unit: "1"}, {Name: "owners", Unit: "1"}, {Name: "first", Unit: "s"}, {Name: "newest", Unit: "s"},
 		},
-		Resolution: Resolution, Step: span, Period: span, Derive: k.derive, Release: release, Cost: ImageCost,
+		Resolution: Resolution, Step: span, Period: span, Derive: derive, Release: release, Cost: ImageCost,
 	}}
 }
 
@@ -41,9 +41,8 @@ type hex struct {
 }
 
 // derive lists the cells of pictures that are believed, each picture once. The
-// times of values are in Unix seconds; bounty is what a new image counts, 1 without
-// one.
-func (k Kind) derive(ctx context.Context, period sensing.Window, stations []sensing.Station) ([]sensing.Fact, error) {
+// times of values are in Unix seconds.
+func derive(ctx context.Context, period sensing.Window, stations []sensing.Station) ([]sensing.Fact, error) {
 	var all []shot
 	for i, s := range stations {
 		if err := ctx.Err(); err != nil {
@@ -76,7 +75,7 @@ func (k Kind) derive(ctx context.Context, period sensing.Window, stations []sens
 			return nil, err
 		}
 		f := sensing.Fact{Cell: c, Time: period.Began, Object: object, Values: []float64{
-			float64(h.images), float64(len(h.owners)), seconds(h.first), seconds(h.newest), float64(k.bounty(c)) / hundred,
+			float64(h.images), float64(len(h.owners)), seconds(h.first), seconds(h.newest),
 		}}
 		for d := range h.devices {
 			f.Devices = append(f.Devices, d)
@@ -93,7 +92,7 @@ func (s *shot) object() (*sensing.Object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record of %s: %w", s.Key, err)
 	}
-	return &sensing.Object{Key: s.Key, Size: s.Size, Record: record, Device: s.device}, nil
+	return &sensing.Object{Key: s.Key, Size: s.Size, Record: record, Device: s.device, Time: s.Time}, nil
 }
 
 // release lets an image go that is what its device said of it.

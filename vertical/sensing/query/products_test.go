@@ -2,126 +2,43 @@ package query_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/paulmach/orb"
 	"github.com/paulmach/orb/encoding/mvt"
 	"github.com/paulmach/orb/maptile"
-
-	"github.com/paulmach/orb"
 
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/events"
-	"github.com/grange-network/grange/vertical/sensing/facts"
+	"github.com/grange-network/grange/vertical/sensing/facts/factstest"
 	"github.com/grange-network/grange/vertical/sensing/images"
-	"github.com/grange-network/grange/vertical/sensing/images/picture"
-	"github.com/grange-network/grange/vertical/sensing/images/scene"
 	"github.com/grange-network/grange/vertical/sensing/query"
 	"github.com/grange-network/grange/vertical/sensing/query/querytest"
-	"github.com/grange-network/grange/vertical/sensing/store/storetest"
-	"github.com/grange-network/grange/vertical/sensing/track"
-	"github.com/grange-network/grange/vertical/sensing/track/drive"
 )
 
 // monday is the first day of the week that the cameras drive in.
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
-// cameras is a log of cars, each its owner's, and what is stored of their images.
-type cameras struct {
-	*storetest.Log
-	stored map[string][]byte
-}
-
-func (cameras) Device(_ context.Context, id device.ID) (facts.Home, error) {
-	return facts.Home{Owner: id.String()}, nil
-}
-
-func (c cameras) Get(_ context.Context, key string, limit int64) ([]byte, error) {
-	if b := c.stored[key]; len(b) > 0 && int64(len(b)) <= limit {
-		return b, nil
-	}
-	return nil, errors.New("there is none")
-}
-
-// drives adds a car's half hour: what it saw, and images of a street.
-func (c cameras) drives(t *testing.T, number int) *storetest.Station {
-	t.Helper()
-	rnd := rand.New(rand.NewPCG(uint64(number), 1))
-	way := drive.Drive(rnd, monday.Add(11*time.Hour+time.Duration(number)*time.Minute).UnixMilli(), 600, 3, 48.14, 11.57)
-	var seen []events.Event
-	for _, p := range way {
-		left := uint16(rnd.IntN(8000))
-		seen = append(seen, events.Event{
-			Time: time.UnixMilli(p.Time).UTC(), Class: events.Pothole, Confidence: 900, Box: events.Box{Left: left, Top: 1, Right: left + 500, Bottom: 700},
-			Pose: events.Pose{Lat: int32(p.Lat * 1e7), Lon: int32(p.Lon * 1e7), Heading: uint16(p.Heading*10) % 3600, Speed: 1000},
-		})
-	}
-	s := storetest.NewStation(t, number)
-	payload, err := events.Encode(seen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Add(s, 0, s.Payload(t, events.Content, payload))
-	if payload, err = images.Encode(c.photographs(t, number, way[:12])); err != nil {
-		t.Fatal(err)
-	}
-	c.Add(s, 0, s.Payload(t, images.Content, payload))
-	return s
-}
-
-func (c cameras) photographs(t *testing.T, number int, way []track.Point) (out []images.Frame) {
-	street := scene.New(uint64(number))
-	for i, p := range way {
-		img, _ := street.View(float64(40*i), 288, 192)
-		file := scene.JPEG(img, 90)
-		shown, err := picture.Look(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := images.Frame{
-			Time: time.UnixMilli(p.Time).UTC(), Lat: int32(p.Lat * 1e7), Lon: int32(p.Lon * 1e7), Heading: uint16(p.Heading*10) % 3600,
-			Key: fmt.Sprintf("street/%d-%d.jpg", number, i), SHA256: sha256.Sum256(file), Size: uint32(len(file)), Seen: shown,
-		}
-		c.stored[f.Key] = file
-		out = append(out, f)
-	}
-	return out
-}
-
 // shop sells the facts of three cars at a time.
-func shop(t *testing.T, now time.Time) (*world, cameras) {
+func shop(t *testing.T, now time.Time) (*world, *factstest.Cameras) {
 	t.Helper()
-	w := &world{t: t, log: storetest.NewLog(), till: querytest.NewTill(1_000_000)}
-	c := cameras{w.log, map[string][]byte{}}
+	c := factstest.NewCameras()
+	w := &world{t: t, log: c.Log, till: querytest.NewTill(1_000_000)}
 	for i := range 3 {
-		c.drives(t, i)
+		c.Drive(t, i, monday.Add(11*time.Hour+time.Duration(i)*time.Minute))
 	}
-	k, err := facts.Open(facts.Config{
-		Path: filepath.Join(t.TempDir(), "facts.db"), ChainID: storetest.Chain, Registry: c,
-		Kinds: []sensing.Kind{events.Kind{}, images.Kind{}}, Now: func() time.Time { return now },
-	})
-	if err == nil {
-		err = k.Catch(t.Context(), c)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = k.Close() })
+	clock := func() time.Time { return now }
 	w.serve(events.Kind{}, images.Kind{})
-	server := httptest.NewServer(query.Handler(query.Config{Store: w.store, Till: w.till, Facts: k, Objects: c, Now: func() time.Time { return now }}))
+	server := httptest.NewServer(query.Handler(query.Config{Store: w.store, Till: w.till, Facts: c.Keeper(t, clock), Objects: c, Now: clock}))
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	return w, c
@@ -226,19 +143,14 @@ func TestImagesAreSold(t *testing.T) {
 			owner = d
 		}
 	}
-	found := ""
-	for key, b := range c.stored {
-		if bytes.Equal(b, body) {
-			found = key
-		}
-	}
-	if (owner == device.ID{}) || found == "" {
+	found := c.Keys(body)
+	if (owner == device.ID{}) || len(found) != 1 {
 		t.Fatalf("device %s is paid for %q", owner, found)
 	}
 
 	// What is stored is another picture now.
 	owed := w.till.Owed().Total()
-	c.stored[found] = c.stored[found][:len(c.stored[found])-1]
+	c.Change(found[0])
 	if resp, body := w.ask(got.Facts[0].Object); resp.StatusCode != http.StatusNotFound || w.till.Owed().Total() != owed {
 		t.Errorf("an image that is not its record's: %s %s", resp.Status, body)
 	}
