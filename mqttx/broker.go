@@ -55,6 +55,10 @@ type Limits struct {
 	PacketSize int   // bytes; 0: 64 KiB
 }
 
+// readBuffer is how many bytes of a connection are read at a time: a few messages
+// of a client that has many under way.
+const readBuffer = 8 << 10
+
 // Broker serves MQTT clients.
 type Broker struct {
 	server *mqtt.Server
@@ -78,7 +82,7 @@ func New(ctx context.Context, l net.Listener, rules Rules, limits Limits, log *s
 	c.MinimumProtocolVersion = 4 // 3.1.1
 	c.TopicAliasMaximum = 16
 	c.ReceiveMaximum = window
-	s := mqtt.New(&mqtt.Options{Capabilities: c, Logger: log, InlineClient: true})
+	s := mqtt.New(&mqtt.Options{Capabilities: c, Logger: log, InlineClient: true, ClientNetReadBufferSize: readBuffer})
 	h := &hook{rules: rules, pipe: newPipe(ctx, s, rules, log), log: log}
 	err := s.AddHook(h, nil)
 	if err == nil {

@@ -20,16 +20,16 @@ func (s *Server) check(b *sensing.Batch) error {
 	if err := s.checkVariables(b); err != nil {
 		return err
 	}
-	for _, r := range b.Records {
-		if err := s.checkTime(r.Name, r.Time); err != nil {
+	now := s.cfg.Now()
+	for i := range b.Records {
+		if err := s.checkTime(b.Records[i].Name, b.Records[i].Time, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Server) checkTime(what string, at time.Time) error {
-	now := s.cfg.Now()
+func (s *Server) checkTime(what string, at, now time.Time) error {
 	if age := now.Sub(at); age > s.cfg.Late || age < -s.cfg.Early {
 		return fmt.Errorf("%w: %s at %s, want from %s to %s; check the device's clock", ErrTime, what, at.Format(time.RFC3339),
 			now.Add(-s.cfg.Late).UTC().Format(time.RFC3339), now.Add(s.cfg.Early).UTC().Format(time.RFC3339))
@@ -46,7 +46,8 @@ func (s *Server) checkPayload(b *sensing.Batch) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", sensing.ErrMalformed, err)
 		}
-		return errors.Join(s.checkTime("the first record", first), s.checkTime("the last record", last))
+		now := s.cfg.Now()
+		return errors.Join(s.checkTime("the first record", first, now), s.checkTime("the last record", last, now))
 	}
 	return fmt.Errorf("%w: no kind of observation is written as %q", sensing.ErrMalformed, b.Content)
 }

@@ -18,7 +18,7 @@ const (
 	majorSimple
 )
 
-// Reader reads the items of a structure that is known beforehand, a tenth of the
+// Reader reads the items of a structure that is known beforehand, at a third of the
 // cost of decoding it by reflection. It knows no more than what devices usually
 // send, lengths in their shortest form, no tags and no other simple values than
 // floating-point numbers: of anything else Whole reports false, and who reads
