@@ -44,7 +44,7 @@ func newRoot(g *globals) *cobra.Command {
 		return cliout.Fail(cliout.Usage, err, c.CommandPath()+" --help")
 	})
 	root.AddCommand(newUp(g), newLocal(g), newLocalnet(g), newRole(g), newStatus(g), newTrace(g), newDoctor(g), newDevice(g), newLease(g), newReceipt(g),
-		newProof(g), newReward(g), newVerify(g), newSim(g), newAtlas(g), newExplorer(g), newTop(g), newSensing(g), newChainStub("query", chainTrees["query"]), newChainStub("tx", chainTrees["tx"]), newVersion(g))
+		newProof(g), newReward(g), newVerify(g), newSim(g), newAtlas(g), newExplorer(g), newTop(g), newSensing(g), newProvide(g), newChainStub("query", chainTrees["query"]), newChainStub("tx", chainTrees["tx"]), newVersion(g))
 	root.AddCommand(newHost(g)...)
 	root.AddCommand(newKey(g), newValidator(g), newNotary(g))
 	return root
