@@ -29,7 +29,7 @@ const wanted = 100_000
 // of its own.
 func published(ctx context.Context, set benchtable.Settings, dir string) ([]benchtable.Row, error) {
 	var rows []benchtable.Row
-	for i, l := range []shape{{512, 4, set.Of(100), 7}, {32, 64, set.Of(1600), 7}, {512, 4, set.Of(50), 50}} {
+	for i, l := range []shape{{512, 4, set.Of(200), 7}, {32, 64, set.Of(3200), 7}, {512, 4, set.Of(100), 50}} {
 		r, err := l.compare(ctx, filepath.Join(dir, strconv.Itoa(i)))
 		if err != nil {
 			return rows, fmt.Errorf("%d connections: %w", l.connections, err)
@@ -41,35 +41,30 @@ func published(ctx context.Context, set benchtable.Settings, dir string) ([]benc
 
 const theirs = "mosquitto with persistence under the same load: one thread, it checks no signature and writes its file every 30 minutes, not before it answers"
 
+// rounds is how often each broker is measured, by turns; the best counts, since
+// whatever else a machine does makes it slower.
+const rounds = 3
+
 // compare measures three brokers under one load.
 func (l shape) compare(ctx context.Context, dir string) ([]benchtable.Row, error) {
 	all, err := senders(l.connections, l.publishes, l.readings)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
 	what := fmt.Sprintf("MQTT, QoS 1, %d readings each, %d connections with %d under way: ", l.readings, l.connections, l.underWay)
-	ours, err := l.ours(ctx, "verified", filepath.Join(dir, "log"), all)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := l.ours(ctx, "stored", filepath.Join(dir, "plain"), all)
-	if err != nil {
-		return nil, err
+	var ours, plain, other, bound float64
+	for i := range rounds {
+		at := filepath.Join(dir, strconv.Itoa(i))
+		if err := l.round(ctx, at, all, &ours, &plain, &other); err != nil {
+			return nil, err
+		}
+		bound = max(bound, together(all))
 	}
 	rows := []benchtable.Row{
-		{What: what + "publishes verified and durable", Unit: "/s", Ours: ours, Bound: together(all), BoundIs: "their signatures alone, 256 together, on all cores and without a generator"},
+		{What: what + "publishes verified and durable", Unit: "/s", Ours: ours, Bound: bound, BoundIs: "their signatures alone, 256 together, on all cores and without a generator"},
 		{What: what + "publishes durable but not verified", Unit: "/s", Ours: plain},
 	}
-	other, err := l.mosquitto(ctx, dir, all)
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		rows[1].BoundIs = "mosquitto, which is not installed here"
-	case err != nil:
-		return nil, err
-	default:
+	if rows[1].BoundIs = "mosquitto, which is not installed here"; other > 0 {
 		rows[0].Target, rows[1].Target = other, other
 		rows[1].Bound, rows[1].BoundIs = other, theirs
 	}
@@ -82,10 +77,32 @@ func (l shape) compare(ctx context.Context, dir string) ([]benchtable.Row, error
 	}), nil
 }
 
+// round measures each broker once and keeps the better rates.
+func (l shape) round(ctx context.Context, dir string, all []*sender, ours, plain, other *float64) error {
+	for _, m := range []struct {
+		best *float64
+		rate func() (float64, error)
+	}{
+		{ours, func() (float64, error) { return l.ours(ctx, "verified", filepath.Join(dir, "log"), all) }},
+		{plain, func() (float64, error) { return l.ours(ctx, "stored", filepath.Join(dir, "plain"), all) }},
+		{other, func() (float64, error) { return l.mosquitto(ctx, filepath.Join(dir, "mosquitto"), all) }},
+	} {
+		rate, err := m.rate()
+		if err != nil && !errors.Is(err, exec.ErrNotFound) {
+			return err
+		}
+		*m.best = max(*m.best, rate)
+	}
+	return nil
+}
+
 func (l shape) mosquitto(ctx context.Context, dir string, all []*sender) (float64, error) {
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
 		return 0, exec.ErrNotFound
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, err
 	}
 	door, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
