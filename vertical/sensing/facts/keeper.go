@@ -54,7 +54,8 @@ type Keeper struct {
 	formats   []sensing.Format
 	file      *bolt.DB
 
-	caught atomic.Bool // up with the log, once since Open
+	caught atomic.Bool   // up with the log, once since Open
+	makers chan struct{} // one for each period that is being made
 
 	mu      sync.Mutex
 	next    uint64            // in the log: all before it is here
@@ -84,7 +85,7 @@ func Open(cfg Config) (*Keeper, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	k := &Keeper{cfg: cfg, formats: sensing.Formats(cfg.Kinds), changes: map[region]uint64{}, pages: map[chapter]*page{}}
+	k := &Keeper{cfg: cfg, formats: sensing.Formats(cfg.Kinds), changes: map[region]uint64{}, pages: map[chapter]*page{}, makers: make(chan struct{}, together)}
 	for _, kind := range cfg.Kinds {
 		if p, ok := kind.(sensing.Producer); ok {
 			k.producers = append(k.producers, p)

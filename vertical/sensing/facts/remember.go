@@ -11,6 +11,7 @@ import (
 
 const (
 	maxFacts = 500_000 // that are remembered
+	together = 2       // periods that are made at a time
 	// settled is for how long facts of a period that goes on are not made again,
 	// however many batches come.
 	settled = 10 * time.Second
@@ -45,7 +46,13 @@ func (k *Keeper) chapter(ctx context.Context, p *Listed, parent h3.Cell, period 
 	if !page.made.IsZero() && (p.Crowd != 0 || page.changes == changes || now.Sub(page.made) < settled) {
 		return page.facts, nil
 	}
+	select { // what is made holds much memory for a moment
+	case k.makers <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	all, err := k.make(ctx, p, parent, period)
+	<-k.makers
 	if err != nil {
 		return nil, err
 	}

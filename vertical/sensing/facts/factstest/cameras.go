@@ -74,7 +74,7 @@ func (c *Cameras) Keys(data []byte) (keys []string) {
 
 // Drive adds half an hour of a car in Munich: a pothole each three seconds, and
 // images of the first twelve places. The same number has the same way.
-func (c *Cameras) Drive(t *testing.T, number int, at time.Time) *storetest.Station {
+func (c *Cameras) Drive(t testing.TB, number int, at time.Time) *storetest.Station {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(uint64(number), 1))
 	way := drive.Drive(rnd, at.UnixMilli(), 600, 3, 48.14, 11.57)
@@ -99,7 +99,7 @@ func (c *Cameras) Drive(t *testing.T, number int, at time.Time) *storetest.Stati
 	return s
 }
 
-func (c *Cameras) photograph(t *testing.T, number int, way []track.Point) (out []images.Frame) {
+func (c *Cameras) photograph(t testing.TB, number int, way []track.Point) (out []images.Frame) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,7 +122,7 @@ func (c *Cameras) photograph(t *testing.T, number int, way []track.Point) (out [
 }
 
 // Keeper keeps what is in the log, at a time.
-func (c *Cameras) Keeper(t *testing.T, now func() time.Time) *facts.Keeper {
+func (c *Cameras) Keeper(t testing.TB, now func() time.Time) *facts.Keeper {
 	t.Helper()
 	k, err := facts.Open(facts.Config{
 		Path: filepath.Join(t.TempDir(), "facts.db"), ChainID: storetest.Chain, Registry: c, Kinds: []sensing.Kind{events.Kind{}, images.Kind{}}, Now: now,
