@@ -31,6 +31,9 @@ type Config struct {
 	// Published is a directory of a verifier's published epochs, for the evidence in
 	// what rewards are explained by; "" for none.
 	Published string
+	// Data is the URL of the network's data gateway, whose free lists are shown; "" for
+	// none.
+	Data string
 	// Rate and Burst of requests of one address; 0: api.DefaultRate, api.DefaultBurst.
 	Rate, Burst int
 	Log         *slog.Logger
@@ -62,7 +65,7 @@ func Run(ctx context.Context, c Config, ready func(func() Status)) (err error) {
 	follower := index.NewFollower(store, c.Ledger, rebuilt, c.Log)
 	server := api.New(api.Config{
 		ChainID: c.Ledger.ChainID(), Index: store, Follower: follower, Ledger: live.New(c.Ledger), Catalog: c.Catalog, Published: live.NewPublished(c.Published),
-		Web: c.Web, Rate: c.Rate, Burst: c.Burst, Log: c.Log,
+		Data: c.Data, Web: c.Web, Rate: c.Rate, Burst: c.Burst, Log: c.Log,
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -24,7 +24,7 @@ import (
 // explorerFlags say which ledger is explored, and into which file.
 type explorerFlags struct {
 	rpc, path, listen string
-	published         string
+	published, data   string
 	rate, burst       int
 	verbose           bool
 }
@@ -98,11 +98,15 @@ func newExplorerServe(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "serve", Short: "Index a ledger and serve its explorer until stopped", Args: args(),
 		Example: "grange explorer serve --grpc 127.0.0.1:9090 --rpc 127.0.0.1:26657 --index explorer.db --listen 127.0.0.1:8080\n" +
-			"grange explorer serve --grpc 127.0.0.1:9090 --rpc 127.0.0.1:26657 --index 'postgres://explorer@/grange?host=/run/postgresql'",
+			"grange explorer serve --grpc 127.0.0.1:9090 --rpc 127.0.0.1:26657 --index 'postgres://explorer@/grange?host=/run/postgresql'\n" +
+			"grange explorer serve --grpc 127.0.0.1:9090 --rpc 127.0.0.1:26657 --data http://127.0.0.1:8086",
 		RunE: func(c *cobra.Command, _ []string) error {
 			path, err := f.file(g)
 			if err != nil {
 				return err
+			}
+			if u, err := url.Parse(f.data); f.data != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
+				return cliout.Failf(cliout.Usage, "give the data URL of DIR/endpoints.json: "+c.CommandPath()+" --data http://HOST:PORT", "--data %q is not the URL of a data gateway", f.data)
 			}
 			l, err := net.Listen("tcp", f.listen)
 			if err != nil {
@@ -114,7 +118,7 @@ func newExplorerServe(g *globals) *cobra.Command {
 			}
 			defer ledger.Close()
 			return explorer.Run(c.Context(), explorer.Config{
-				Ledger: ledger, Path: path, Listener: l, Published: f.published, Web: web.Handler(), Rate: f.rate, Burst: f.burst, Log: newLogger(os.Stderr, f.verbose),
+				Ledger: ledger, Path: path, Listener: l, Published: f.published, Data: f.data, Web: web.Handler(), Rate: f.rate, Burst: f.burst, Log: newLogger(os.Stderr, f.verbose),
 			}, func(func() explorer.Status) {
 				at := map[string]string{"chain_id": ledger.ChainID(), "explorer": "http://" + l.Addr().String()}
 				_ = g.out(c).Emit(at, func(w io.Writer) error {
@@ -126,6 +130,7 @@ func newExplorerServe(g *globals) *cobra.Command {
 	f.add(c)
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:24780", "address of the API and the web app")
 	c.Flags().StringVar(&f.published, "published", "", "directory of a verifier's published epochs, for the evidence behind rewards")
+	c.Flags().StringVar(&f.data, "data", "", "URL of the network's data gateway, whose stations, products and bounties are shown")
 	c.Flags().IntVar(&f.rate, "rate", 0, "requests a second of one address in the long run (default 50)")
 	c.Flags().IntVar(&f.burst, "burst", 0, "requests of one address at once (default 200)")
 	return c

@@ -175,9 +175,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, f func(*request)
 }
 
 // same reports whether an answer depends on nothing but the height. What the
-// ledger or the clock adds may change between two blocks.
+// ledger, the data gateway or the clock adds may change between two blocks.
 func (s *Server) same(path string) bool {
-	return path != "/v1/status" && path != "/v1/consensus" && path != "/v1/validators"
+	return path != "/v1/status" && path != "/v1/consensus" && path != "/v1/validators" && !strings.HasPrefix(path, "/v1/observations/")
 }
 
 func (s *Server) write(w http.ResponseWriter, r *http.Request, form string, v any) {

@@ -237,6 +237,7 @@ func questions() map[string][]string {
 		"/v1/proofs": {"", "?epoch=9", "?device=" + device}, "/v1/epochs": {""}, "/v1/epochs/{number}": {"/1", "/9", "/12"}, "/v1/rewards": {"", "?device=" + device, "?owner=grange1owner1", "?epoch=8"},
 		"/v1/rewards/{device}/{epoch}/why": {"/" + device + "/5/why", "/" + device + "/7/why", "/" + device + "/12/why", "/" + chaintest.ID("device11") + "/1/why"},
 		"/v1/storage/health":               {""}, "/v1/products": {"", "?resolution=3"}, "/v1/kinds": {"", "?resolution=2"}, "/v1/series": {"", "?epochs=3", "?device=" + device}, "/v1/sustainability": {""}, "/v1/events": {"?as=json", "?as=json&type=grange.market.settle&limit=3"},
+		"/v1/observations/stations": {""}, "/v1/observations/products": {""}, "/v1/observations/bounties": {""},
 		"/v1/atlas": {"", "?vertical=storage"}, "/v1/atlas/entries/{id}": {"/filecoin", "/io.net"}, "/v1/atlas/compare": {"?id=filecoin&id=arweave", "?id=filecoin,storj"}, "/v1/atlas/disagreements": {""},
 		"/v1/atlas/market": {""}, "/v1/claims": {"", "?subject=filecoin", "?kind=observed&limit=2"}, "/v1/advise/options": {""}, "/v1/export/depinscan": {""}, "/external-access/revenue": {""},
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -45,6 +46,10 @@ type Config struct {
 	Catalog  *atlas.Catalog
 	// Published are the epochs of a verifier; nil for none.
 	Published *live.Published
+	// Data is the URL of the network's data gateway; "" for none. It is waited for as
+	// long as DataTimeout; 0: 3 s.
+	Data        string
+	DataTimeout time.Duration
 	// Web serves the web app at every path that is not the API's; nil for none.
 	Web http.Handler
 	Log *slog.Logger
@@ -80,6 +85,7 @@ type Server struct {
 	limits *limiter // of questions
 	files  *limiter // of the web app
 	hub    *hub
+	data   *gateway // nil for none
 
 	mu   sync.Mutex
 	memo map[string]remembered // answers by path, while the height is the same
@@ -100,6 +106,7 @@ func New(c Config) *Server {
 		c.Streams = MaxStreams
 	}
 	s := &Server{Config: c, mux: http.NewServeMux(), limits: newLimiter(c.Rate, c.Burst), files: newLimiter(filesTimes*c.Rate, filesTimes*c.Burst), memo: map[string]remembered{}}
+	s.data = newGateway(c.Data, cmp.Or(c.DataTimeout, gatewayTimeout), c.Log)
 	s.hub = newHub(c.Index, c.Follower, c.Log)
 	s.routes()
 	return s
@@ -199,6 +206,9 @@ func (s *Server) routes() {
 	get("/v1/storage/health", s.health)
 	get("/v1/kinds", s.kinds)
 	get("/v1/products", s.products)
+	get("/v1/observations/stations", s.observedStations)
+	get("/v1/observations/products", s.observedProducts)
+	get("/v1/observations/bounties", s.observedBounties)
 	get("/v1/series", s.series)
 	get("/v1/sustainability", s.sustainability)
 	get("/v1/atlas", s.atlasList)

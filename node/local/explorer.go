@@ -30,8 +30,12 @@ func (e *env) explorer() node.Role {
 			l.Close()
 			return err
 		}
+		data := ""
+		if e.plan.Sensing != nil {
+			data = e.plan.dataURL()
+		}
 		return explorer.Run(ctx, explorer.Config{
-			Ledger: c, Path: filepath.Join(e.home, "data", "explorer", "index.db"), Published: filepath.Join(e.home, "data", "verifier", "epochs"), Listener: l, Web: web.Handler(), Log: e.log,
+			Ledger: c, Path: filepath.Join(e.home, "data", "explorer", "index.db"), Published: filepath.Join(e.home, "data", "verifier", "epochs"), Data: data, Listener: l, Web: web.Handler(), Log: e.log,
 			Rate: explorerRate, Burst: explorerBurst,
 		}, func(status func() explorer.Status) {
 			r.SetStatus(func() any { return status() })
