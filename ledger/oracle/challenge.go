@@ -47,7 +47,7 @@ func (m msgServer) Challenge(ctx context.Context, msg *oraclepb.MsgChallenge) (*
 	}
 	gas := sdk.UnwrapSDKContext(ctx).GasMeter()
 	gas.ConsumeGas(gasPerClaim*uint64(1+len(evidence.leaves)), "check evidence")
-	reason, err := m.examine(ctx, r, evidence)
+	reason, err := evidence.show(r, func(device [32]byte) (uint64, error) { return m.paidBefore(ctx, r, device) })
 	if errors.Is(err, errNoFraud) {
 		reason = err.Error()
 		emitChallenge(ctx, msg, "false", reason)
@@ -136,8 +136,20 @@ func readEvidence(msg *oraclepb.MsgChallenge) (e evidence, err error) {
 	return e, nil
 }
 
-// examine says what the evidence shows, or returns errNoFraud.
-func (k *Keeper) examine(ctx context.Context, r oraclepb.Report, e evidence) (string, error) {
+// Examine says what a challenge shows of an accepted report, exactly as the
+// ledger does when it is sent, or returns an error. paid is what a device was
+// paid for the report's vertical so far, in ugrain; it fails when a report of a
+// later epoch is payable, whose payments prove nothing.
+func Examine(r oraclepb.Report, msg *oraclepb.MsgChallenge, paid func(device [32]byte) (uint64, error)) (reason string, err error) {
+	e, err := readEvidence(msg)
+	if err != nil {
+		return "", ErrInvalid.Wrap(err.Error())
+	}
+	return e.show(r, paid)
+}
+
+// show says what the evidence shows, or returns errNoFraud.
+func (e evidence) show(r oraclepb.Report, paid func(device [32]byte) (uint64, error)) (string, error) {
 	if e.fraud == oraclepb.FRAUD_SUM {
 		return wrongSum(r, e)
 	}
@@ -146,17 +158,24 @@ func (k *Keeper) examine(ctx context.Context, r oraclepb.Report, e evidence) (st
 			return "", fmt.Errorf("%w: %w", errNoFraud, err)
 		}
 	}
+	device, lifetime := e.leaves[0].Key, e.leaves[0].Amount
 	switch e.fraud {
 	case oraclepb.FRAUD_ORDER:
 		return outOfOrder(e)
-	case oraclepb.FRAUD_FALLING:
-		return k.fell(ctx, r, e.leaves[0].Key, e.leaves[0].Amount)
-	default:
+	case oraclepb.FRAUD_MISSING:
 		if err := absent(e, r.Content.Leaves); err != nil {
 			return "", err
 		}
-		return k.fell(ctx, r, e.device, 0)
+		device, lifetime = e.device, 0
 	}
+	was, err := paid(device)
+	if err != nil {
+		return "", err
+	}
+	if was <= lifetime {
+		return "", fmt.Errorf("%w: device %x has %d and was paid %d", errNoFraud, device, lifetime, was)
+	}
+	return fmt.Sprintf("device %x has %d and was paid %d", device, lifetime, was), nil
 }
 
 func rootOf(r oraclepb.Report) merkle.SumRoot {
@@ -200,29 +219,22 @@ func absent(e evidence, size uint64) error {
 	return fmt.Errorf("%w: the leaves are not the neighbours of device %x", errNoFraud, e.device)
 }
 
-// fell says that a device was paid more than its leaf says. Lifetimes never
-// fall, so no later report can pay what this one does not owe any more; what
-// was paid by a later report proves nothing about this one.
-func (k *Keeper) fell(ctx context.Context, r oraclepb.Report, device [32]byte, lifetime uint64) (string, error) {
+// paidBefore is what a device was paid. Lifetimes never fall, so no later report
+// can pay what this one does not owe any more; what was paid by a later report
+// proves nothing about this one.
+func (k *Keeper) paidBefore(ctx context.Context, r oraclepb.Report, device [32]byte) (uint64, error) {
 	current, err := k.CurrentEpoch(ctx)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	later, found, err := k.newestReport(ctx, r.Vertical, func(o oraclepb.Report) bool { return o.PayableEpoch <= current })
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	if found && later.Epoch > r.Epoch {
-		return "", fmt.Errorf("%w: the report of epoch %d is payable already", errNoFraud, later.Epoch)
+		return 0, fmt.Errorf("%w: the report of epoch %d is payable already", errNoFraud, later.Epoch)
 	}
-	paid, err := k.claimed(ctx, device[:], r.Vertical)
-	if err != nil {
-		return "", err
-	}
-	if paid <= lifetime {
-		return "", fmt.Errorf("%w: device %x has %d and was paid %d", errNoFraud, device, lifetime, paid)
-	}
-	return fmt.Sprintf("device %x has %d and was paid %d", device, lifetime, paid), nil
+	return k.claimed(ctx, device[:], r.Vertical)
 }
 
 // refute removes a report, fines its voters and returns the challenger's reward.
