@@ -151,17 +151,11 @@ func (v *verifier) owed(ctx context.Context, vertical string, leaf merkle.SumLea
 	if paid[leaf.Key] >= leaf.Amount {
 		return false, nil
 	}
-	c, err := v.ledger.Oracle.Claimed(ctx, &oraclepb.QueryClaimedRequest{Device: hex.EncodeToString(leaf.Key[:])})
-	if err != nil && !errors.Is(err, client.ErrNotFound) {
-		return false, fmt.Errorf("read claims of device %x: %w", leaf.Key, err)
+	amount, err := v.paidFor(ctx, vertical, leaf.Key)
+	if err != nil {
+		return false, err
 	}
-	if c != nil {
-		for _, x := range c.Claimed {
-			if x.Vertical == vertical {
-				paid[leaf.Key] = x.Paid
-			}
-		}
-	}
+	paid[leaf.Key] = amount
 	return paid[leaf.Key] < leaf.Amount, nil
 }
 

@@ -255,8 +255,7 @@ func (v *verifier) vote(ctx context.Context, book *ledgerbook) error {
 	return nil
 }
 
-// isDecided asks the ledger whether there is nothing to vote on any more, and
-// says loudly when others came to another result.
+// isDecided asks the ledger whether there is nothing to vote on any more.
 func (v *verifier) isDecided(ctx context.Context, r score.Report, content oraclepb.Content) (bool, error) {
 	have, err := v.ledger.Oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: r.Vertical, Epoch: r.Epoch})
 	if errors.Is(err, client.ErrNotFound) {
@@ -266,9 +265,7 @@ func (v *verifier) isDecided(ctx context.Context, r score.Report, content oracle
 		return false, fmt.Errorf("read votes on epoch %d: %w", r.Epoch, err)
 	}
 	if have.Report != nil && !same(have.Report.Content, content) {
-		v.log.Error("the ledger accepted another result than ours: compare the published epochs",
-			"vertical", r.Vertical, "epoch", r.Epoch, "ours", r.Rewards.Hash.String(), "accepted", fmt.Sprintf("%x", have.Report.Content.RewardRoot))
-		return true, nil
+		return true, nil // challenge deals with it
 	}
 	for _, vote := range have.Votes {
 		if vote.Validator == v.operator {

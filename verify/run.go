@@ -83,6 +83,9 @@ type Config struct {
 	// Keep is how many published epochs are kept of each vertical; 0: 256. Older
 	// ones can no longer be verified from this home.
 	Keep uint64
+	// Others are where other verifiers publish: URLs that serve a Handler, or homes
+	// on this machine. A wrong report can only be refuted with the leaves behind it.
+	Others []string
 	// Prices to vote; no votes if nil.
 	Prices Prices
 	// Logger; slog's default if nil.
@@ -106,7 +109,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	duties := []duty{{"report", v.report}}
+	duties := []duty{{"report", v.report}, {"challenge", v.challenge}}
 	if c.Sender != nil {
 		duties = append(duties, duty{"reveal", v.reveal}, duty{"price", v.votePrice}, duty{"claim", v.claim})
 	}
@@ -178,6 +181,7 @@ type verifier struct {
 	scores    map[string]*ledgerbook         // report
 	paid      map[string]map[[32]byte]uint64 // claim: ugrain known to be paid, by vertical and device
 	claimed   map[string]uint64              // claim: newest report paid in full, by vertical
+	quarrels  map[reportKey]*quarrel         // challenge: open reports that were compared; nil where all agree
 }
 
 func newVerifier(c Config) (*verifier, error) {
@@ -188,9 +192,14 @@ func newVerifier(c Config) (*verifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	quarrels, err := remembered(c)
+	if err != nil {
+		return nil, err
+	}
 	v := &verifier{
 		Config: c, ledger: c.Ledger, key: key, log: c.Logger.With("role", "verify"),
 		scores: map[string]*ledgerbook{}, paid: map[string]map[[32]byte]uint64{}, claimed: map[string]uint64{},
+		quarrels: quarrels,
 	}
 	if c.Sender != nil {
 		v.operator = sdk.ValAddress(c.Sender.Address()).String()

@@ -41,6 +41,8 @@ type books struct {
 	gone    map[uint64]bool // epochs whose record is no longer kept
 	sent    []sdk.Msg
 	refuse  func(sdk.Msg) error
+	refuted []string // reasons
+	lost    []string // challenges that showed nothing
 	down    bool
 	me      sdk.AccAddress
 }
@@ -158,11 +160,25 @@ func (b *books) apply(m sdk.Msg) {
 	case *oraclepb.MsgReport:
 		b.votes[m.Epoch] = oraclepb.Vote{Epoch: m.Epoch, Validator: m.Validator, Content: m.Content}
 		b.reports = append([]oraclepb.Report{{Epoch: m.Epoch, Vertical: m.Vertical, Content: m.Content, PayableEpoch: m.Epoch + 2}}, b.reports...)
+	case *oraclepb.MsgChallenge:
+		b.judge(m)
 	case *oraclepb.MsgClaim:
 		for _, c := range m.Claims {
 			b.claimed[hex.EncodeToString(c.Device)] = c.Lifetime
 		}
 	}
+}
+
+// judge does with a challenge what the ledger does.
+func (b *books) judge(m *oraclepb.MsgChallenge) {
+	i := slices.IndexFunc(b.reports, func(r oraclepb.Report) bool { return r.Epoch == m.Epoch })
+	reason, err := oracle.Examine(b.reports[i], m, func(device [32]byte) (uint64, error) { return b.claimed[hex.EncodeToString(device[:])], nil })
+	if err != nil {
+		b.lost = append(b.lost, err.Error())
+		return
+	}
+	b.refuted = append(b.refuted, reason)
+	b.reports = slices.Delete(b.reports, i, i+1)
 }
 
 // took returns the messages of one type and forgets all.
