@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
@@ -86,7 +85,7 @@ func New(ctx context.Context, l net.Listener, rules Rules, limits Limits, log *s
 	h := &hook{rules: rules, pipe: newPipe(ctx, s, rules, log), log: log}
 	err := s.AddHook(h, nil)
 	if err == nil {
-		err = s.AddListener(listeners.NewNet("mqtt", l))
+		err = s.AddListener(&door{listener: l, server: s, open: map[net.Conn]bool{}})
 	}
 	if err == nil {
 		err = s.Serve()

@@ -80,17 +80,23 @@ func (n narrow) Accept() (net.Conn, error) {
 
 func serve(t *testing.T, k *keeper) string {
 	t.Helper()
+	addr, _ := serveUntil(t, k)
+	return addr
+}
+
+func serveUntil(t *testing.T, k *keeper) (addr string, b *Broker) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.kept = map[string][]string{}
-	b, err := New(t.Context(), narrow{l}, k, Limits{}, slog.New(slog.DiscardHandler))
+	b, err = New(t.Context(), narrow{l}, k, Limits{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close() })
-	return l.Addr().String()
+	return l.Addr().String(), b
 }
 
 // client speaks MQTT byte by byte.
@@ -338,6 +344,33 @@ func TestDelivers(t *testing.T) {
 		}
 	}
 	c.acknowledged(1, 20)
+}
+
+// A broker closes while its clients leave, whatever they do.
+func TestCloses(t *testing.T) {
+	for range 10 {
+		addr, b := serveUntil(t, &keeper{})
+		var clients []*client
+		for i := range 40 {
+			clients = append(clients, dial(t, addr, fmt.Sprint("c", i), 5))
+		}
+		silent, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var leaving sync.WaitGroup
+		for _, c := range clients[1:] {
+			leaving.Go(func() { _ = c.conn.Close() })
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		leaving.Wait()
+		if kind, body := clients[0].receive(); kind != 0xe0 || body[0] != 0x8b {
+			t.Errorf("%x %x, want DISCONNECT since the server shuts down", kind, body)
+		}
+		_ = silent.Close()
+	}
 }
 
 // A client that reads none of its acknowledgements holds up nobody else.
