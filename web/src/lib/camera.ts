@@ -26,18 +26,18 @@ export const zoomAt = (pixels: number, resolution: number): number => Math.log2(
 export const radii = (cells: number): [number, number] => (cells > 2000 ? [1.8, 5] : [3.5, 12]);
 
 const margin = 48; // px beside the outermost places
-const nearest = 6; // zoom: a single city shows with its country
+export const nearest = 6; // zoom: a single city shows with its country
 const within = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
 
 // fit is the camera that shows all places in a box of width by height pixels,
-// without showing anything beyond the edge of the world.
-export function fit(places: Place[], width: number, height: number): Camera {
+// without showing anything beyond the edge of the world, and no nearer than a zoom.
+export function fit(places: Place[], width: number, height: number, near = nearest): Camera {
   const least = Math.log2(Math.max(width, height) / 512);
   const xs = places.map((p) => mercatorX(p.longitude));
   const ys = places.map((p) => mercatorY(p.latitude));
   const [west, east, north, south] = places.length === 0 ? [0.5, 0.5, 0.36, 0.36] : [lowest(xs), highest(xs), lowest(ys), highest(ys)];
   const room = (pixels: number, span: number): number => Math.log2(Math.max(1, pixels - 2 * margin) / 512 / Math.max(span, 1e-9));
-  const zoom = places.length === 0 ? least : Math.max(least, Math.min(nearest, room(width, east - west), room(height, south - north)));
+  const zoom = places.length === 0 ? least : Math.max(least, Math.min(near, room(width, east - west), room(height, south - north)));
   const halfX = width / worldSize(zoom) / 2;
   const halfY = height / worldSize(zoom) / 2;
   const x = within((west + east) / 2, halfX, 1 - halfX);

@@ -22,6 +22,7 @@ export const routes: Route[] = [
   { path: "/rewards/:device/:epoch", title: "Why this reward", group: "network", load: () => import("../pages/Why.svelte") },
   { path: "/storage", title: "Storage health", group: "network", menu: "Storage", load: () => import("../pages/Storage.svelte") },
   { path: "/data", title: "Data products", group: "network", menu: "Products", load: () => import("../pages/Data.svelte") },
+  { path: "/observations", title: "Observations", group: "network", menu: "Observations", load: () => import("../pages/Observations.svelte") },
   { path: "/chain", title: "Chain", group: "network", menu: "Chain", load: () => import("../pages/Chain.svelte") },
   { path: "/blocks", title: "Blocks", group: "network", menu: "Blocks", load: () => import("../pages/Blocks.svelte") },
   { path: "/blocks/:id", title: "Block", group: "network", load: () => import("../pages/Block.svelte") },

@@ -218,3 +218,11 @@ export type PlaceAnswer = { plan: Maybe<Placement>; batch: Maybe<Batch>; burst: 
 export type Band = { p10: Num; p50: Num; p90: Num };
 export type Month = { month: number; revenue_usd: Band; emission_usd: Band; coverage: Band; subsidy: Band; providers: Band; utilisation: Band; token_usd: Band; supply_tokens: Band; treasury_usd: Band; hhi: Band };
 export type Scenario = { id: string; name: string; about: string; seed: number; runs: number; months: Month[]; break_even: { reached_percent: Num; month: Band }; exhausted: { reached_percent: Num; month: Band }; break_even_formula: Num; final: Month; basis: { parameter: string; why: string; source: string }[]; points: string[]; source: string };
+
+export type Gateway = "none" | "open";
+export type Observed<T> = List<T> & { gateway: Gateway };
+export type Station = { device: string; cell: string; region: string; latitude: number; longitude: number; kinds: string[]; variables: string[]; last: string };
+export type Variable = { name: string; kind: string; unit: string; stations: number; last: string };
+export type Stations = Observed<Station> & { variables: Variable[]; complete: boolean };
+export type Sold = { kind: string; name: string; about: string; of: Maybe<string>; values: { name: string; unit: string }[]; resolution: number; step_seconds: number; owners: number; told: string; object_ucredit: Maybe<Amount> };
+export type Bounty = { id: string; product: string; area: string; resolution: number; latitude: number; longitude: number; geometry: GeoJSON.Polygon; pays_ucredit: Amount; left: number; every_seconds: Maybe<number>; placed: string; until: string };

@@ -1,6 +1,7 @@
 import { mercatorX, mercatorY, radii, worldSize, type Camera } from "../lib/camera.ts";
-import type { Cells } from "../lib/types.ts";
+import type { Bounty, Cells } from "../lib/types.ts";
 import { colour, type Land } from "./land.ts";
+import { ringRadius } from "./world.ts";
 
 type Project = (longitude: number, latitude: number) => [number, number];
 
@@ -15,9 +16,29 @@ function path(rings: GeoJSON.Position[][], project: Project, close: boolean): Pa
 
 const rings = (g: GeoJSON.Geometry): GeoJSON.Position[][] => (g.type === "Polygon" ? g.coordinates : g.type === "MultiPolygon" ? g.coordinates.flat() : []);
 
+// drawAreas paints where something is wanted: dashed, with a ring for what is small.
+function drawAreas(ctx: CanvasRenderingContext2D, areas: Bounty[], project: Project): void {
+  ctx.fillStyle = colour("warn");
+  ctx.strokeStyle = colour("warn");
+  for (const a of areas) {
+    const outline = path(rings(a.geometry), project, true);
+    ctx.globalAlpha = 0.14;
+    ctx.fill(outline);
+    ctx.globalAlpha = 1;
+    ctx.lineWidth = 1.5;
+    ctx.setLineDash([4.5, 3]);
+    ctx.stroke(outline);
+    ctx.setLineDash([]);
+    ctx.lineWidth = 2;
+    ctx.beginPath();
+    ctx.arc(...project(a.longitude, a.latitude), ringRadius, 0, 2 * Math.PI);
+    ctx.stroke();
+  }
+}
+
 // draw paints what the map shows before anybody moves it: one picture, at once,
 // without WebGL.
-export function draw(canvas: HTMLCanvasElement, land: Land | null, cells: Cells, all: boolean, camera: Camera): void {
+export function draw(canvas: HTMLCanvasElement, land: Land | null, cells: Cells, all: boolean, areas: Bounty[], camera: Camera): void {
   const { clientWidth: width, clientHeight: height } = canvas;
   const sharp = Math.min(2, window.devicePixelRatio || 1);
   canvas.width = width * sharp;
@@ -39,6 +60,7 @@ export function draw(canvas: HTMLCanvasElement, land: Land | null, cells: Cells,
     ctx.lineWidth = 0.7;
     ctx.stroke(path(land.borders.geometry.coordinates, project, false));
   }
+  drawAreas(ctx, areas, project);
   const [small, large] = radii(cells.features.length);
   const rim = small > 2 ? 1.2 : 0;
   const proven = { fill: colour("accent"), edge: colour("accent") };

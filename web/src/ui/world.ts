@@ -1,13 +1,18 @@
 import type { ExpressionSpecification, StyleSpecification } from "maplibre-gl";
 import { radii, zoomAt, type Camera } from "../lib/camera.ts";
-import type { Cells } from "../lib/types.ts";
+import type { Bounty, CellProperties, Cells } from "../lib/types.ts";
+import { bytes, plural } from "../lib/format.ts";
 import { colour, type Land } from "./land.ts";
+
+export const ringRadius = 7; // px
 
 export type Shown = "proven" | "claimed";
 
 export type WorldProps = {
   cells: Cells;
   shown: Shown;
+  areas: Bounty[]; // where something is wanted
+  describe: (p: CellProperties) => [string, string]; // the cell under the pointer
   chosen: string | null;
   choose: (cell: string | null) => void;
   moved: (bbox: string | null) => void; // null: all of the world
@@ -18,6 +23,8 @@ export type WorldProps = {
   ready: () => void;
   failed: (why: string) => void;
 };
+
+export const describeDevices = (p: CellProperties): [string, string] => [`${plural(p.devices, "device")} of ${plural(p.owners, "owner")}, ${p.proven} proven`, `${bytes(p.proven_units)} proven of ${bytes(p.claimed_units)} claimed`];
 
 export const isProven: ExpressionSpecification = [">", ["get", "proven"], 0];
 
@@ -33,6 +40,9 @@ export function paint(): [string, string, unknown][] {
     ["edges", "line-color", edge],
     ["centres", "circle-color", fill],
     ["centres", "circle-stroke-color", edge],
+    ["areas", "fill-color", colour("warn")],
+    ["rims", "line-color", colour("warn")],
+    ["wanted", "circle-stroke-color", colour("warn")],
   ];
 }
 
@@ -41,6 +51,10 @@ export function centres(cells: Cells, shown: Shown): GeoJSON.FeatureCollection {
   const wanted = cells.features.filter((x) => shown === "claimed" || x.properties.proven > 0);
   return { type: "FeatureCollection", features: wanted.map((x) => ({ type: "Feature", properties: x.properties, geometry: { type: "Point", coordinates: [x.properties.longitude, x.properties.latitude] } })) };
 }
+
+// outlines of areas, and rings that stand for them where they are less than a ring.
+export const outlines = (areas: Bounty[]): GeoJSON.FeatureCollection => ({ type: "FeatureCollection", features: areas.map((a) => ({ type: "Feature", properties: {}, geometry: a.geometry })) });
+export const rings = (areas: Bounty[]): GeoJSON.FeatureCollection => ({ type: "FeatureCollection", features: areas.map((a) => ({ type: "Feature", properties: {}, geometry: { type: "Point", coordinates: [a.longitude, a.latitude] } })) });
 
 // scale is what depends on how many cells there are, and how large they are.
 export function scale(cells: Cells): { minzoom: number; maxzoom: number; radius: ExpressionSpecification; rim: number } {
@@ -55,7 +69,7 @@ export function scale(cells: Cells): { minzoom: number; maxzoom: number; radius:
 
 // style is the whole map. Cells are drawn when they are wide enough to be seen,
 // their centres until they are wide enough to be told apart.
-export function style(land: Land, cells: Cells, shown: Shown): StyleSpecification {
+export function style(land: Land, cells: Cells, shown: Shown, areas: Bounty[]): StyleSpecification {
   const themed = paint();
   const of = (layer: string): Record<string, unknown> => Object.fromEntries(themed.filter(([l]) => l === layer).map(([, name, value]) => [name, value]));
   const { minzoom, maxzoom, radius, rim } = scale(cells);
@@ -66,11 +80,16 @@ export function style(land: Land, cells: Cells, shown: Shown): StyleSpecificatio
       borders: { type: "geojson", data: land.borders },
       cells: { type: "geojson", data: cells as unknown as GeoJSON.FeatureCollection, promoteId: "cell" },
       centres: { type: "geojson", data: centres(cells, shown) },
+      areas: { type: "geojson", data: outlines(areas) },
+      wanted: { type: "geojson", data: rings(areas) },
     },
     layers: [
       { id: "ground", type: "background", paint: of("ground") },
       { id: "land", type: "fill", source: "land", paint: of("land") },
       { id: "borders", type: "line", source: "borders", paint: { ...of("borders"), "line-width": 0.7 } },
+      { id: "areas", type: "fill", source: "areas", paint: { ...of("areas"), "fill-opacity": 0.14 } },
+      { id: "rims", type: "line", source: "areas", paint: { ...of("rims"), "line-width": 1.5, "line-dasharray": [3, 2] } },
+      { id: "wanted", type: "circle", source: "wanted", paint: { ...of("wanted"), "circle-opacity": 0, "circle-stroke-width": 2, "circle-radius": ringRadius } },
       { id: "cells", type: "fill", source: "cells", minzoom, filter: ["==", ["geometry-type"], "Polygon"], paint: { ...of("cells"), "fill-opacity": ["case", isProven, 0.75, 0.35] } },
       { id: "edges", type: "line", source: "cells", minzoom, paint: { ...of("edges"), "line-width": 1 } },
       { id: "centres", type: "circle", source: "centres", maxzoom, paint: { ...of("centres"), "circle-opacity": 0.85, "circle-stroke-width": rim, "circle-radius": radius } },
