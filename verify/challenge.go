@@ -101,8 +101,11 @@ func (v *verifier) quarrel(r oraclepb.Report, height int64) (*quarrel, error) {
 	}
 	if same(ours, r.Content) {
 		v.quarrels[key] = nil
-		if q != nil { // all evidence is there by now
-			return nil, os.Remove(disagreementPath(v.Home, r.Vertical, r.Epoch))
+		if q == nil {
+			return nil, nil
+		}
+		if err := os.Remove(DisagreementPath(v.Home, r.Vertical, r.Epoch)); !errors.Is(err, fs.ErrNotExist) {
+			return nil, err // nil: all evidence is there by now
 		}
 		return nil, nil
 	}
@@ -161,7 +164,7 @@ func remembered(c Config) (map[reportKey]*quarrel, error) {
 	out := map[reportKey]*quarrel{}
 	for _, d := range all {
 		if d.Epoch+c.keep() < newest[d.Vertical] {
-			if err := os.Remove(disagreementPath(c.Home, d.Vertical, d.Epoch)); err != nil {
+			if err := os.Remove(DisagreementPath(c.Home, d.Vertical, d.Epoch)); err != nil {
 				return nil, err
 			}
 			continue

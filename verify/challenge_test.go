@@ -1,8 +1,11 @@
 package verify
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/grange-network/grange/core/merkle"
 	"github.com/grange-network/grange/ledger/api/oraclepb"
+	"github.com/grange-network/grange/ledger/client"
+	"github.com/grange-network/grange/ledger/oracle"
 )
 
 // court is an honest verifier whose epoch 1 was accepted and paid, and which has
@@ -18,8 +23,10 @@ import (
 type court struct {
 	*testing.T
 	*books
+	name   string // vertical
 	v      *verifier
 	others string // home of a verifier of the others
+	epoch  uint64 // current
 	height int64
 }
 
@@ -30,35 +37,39 @@ func newCourt(t *testing.T) *court {
 		b.usage[1] = append(b.usage[1], use(1, n+1, 100*uint64(n+1)))
 		b.usage[2] = append(b.usage[2], use(2, n+1, 50))
 	}
-	c := &court{T: t, books: b, others: t.TempDir()}
-	c.v = b.verifier(t, t.TempDir())
-	c.v.Others = []string{c.others}
-	c.must(c.v.report(t.Context(), b.at(2, oraclepb.EPOCH_STATUS_DECIDED, 0)))
-	for _, l := range c.ours(1).Leaves {
-		b.claimed[l.Device] = l.Lifetime
-	}
-	b.refuse = func(m sdk.Msg) error {
-		if _, votes := m.(*oraclepb.MsgReport); votes {
-			return fmt.Errorf("the others have voted")
-		}
-		return nil
-	}
-	_ = c.v.report(t.Context(), b.at(3, oraclepb.EPOCH_STATUS_DECIDED, 0))
-	b.refuse = nil
-	took[sdk.Msg](b)
+	c := &court{T: t, books: b, name: "storage", v: b.verifier(t, t.TempDir()), epoch: 2}
+	c.convene()
 	return c
+}
+
+// convene computes both epochs, one epoch apart from now on.
+func (c *court) convene() {
+	c.Helper()
+	c.others = c.TempDir()
+	c.v.Others = []string{c.others}
+	c.must(c.report())
+	for _, l := range c.ours(1).Leaves {
+		c.claimed[l.Device] = l.Lifetime
+	}
+	c.refuse = func(sdk.Msg) error { return oracle.ErrDone } // the others have voted
+	c.epoch++
+	c.must(c.report())
+	c.refuse = nil
+	took[sdk.Msg](c.books)
+}
+
+func (c *court) report() error {
+	return c.v.report(c.Context(), c.at(c.epoch, oraclepb.EPOCH_STATUS_DECIDED, 0))
 }
 
 func (c *court) must(err error) {
 	c.Helper()
-	if err != nil {
-		c.Fatal(err)
-	}
+	must(c.T, err)
 }
 
 func (c *court) ours(epoch uint64) Published {
 	c.Helper()
-	p, err := shelfOf(c.v.Home, "storage").get(epoch)
+	p, err := shelfOf(c.v.Home, c.name).get(epoch)
 	c.must(err)
 	return p
 }
@@ -84,20 +95,20 @@ func (c *court) published(change func(*Published)) Published {
 // accept makes the ledger accept what was published as epoch 2.
 func (c *court) accept(p Published, content func(*oraclepb.Content)) {
 	c.Helper()
-	c.must(shelfOf(c.others, "storage").put(p))
+	c.must(shelfOf(c.others, c.name).put(p))
 	reported, err := contentOfPublished(p)
 	c.must(err)
 	if content != nil {
 		content(&reported)
 	}
 	defer c.lock()()
-	c.reports = append([]oraclepb.Report{{Epoch: 2, Vertical: "storage", Content: reported, PayableEpoch: 4}}, c.reports...)
+	c.reports = append([]oraclepb.Report{{Epoch: 2, Vertical: c.name, Content: reported, PayableEpoch: c.epoch + 2}}, c.reports...)
 }
 
 // look lets the verifier look at the ledger through as many blocks.
 func (c *court) look(blocks int) (challenges []*oraclepb.MsgChallenge, err error) {
 	for range blocks {
-		now := c.at(3, oraclepb.EPOCH_STATUS_DECIDED, 0)
+		now := c.at(c.epoch, oraclepb.EPOCH_STATUS_DECIDED, 0)
 		c.height++
 		now.block.Height = c.height
 		err = errors.Join(err, c.v.challenge(c.Context(), now))
@@ -151,5 +162,157 @@ func TestFraudsAreChallengedAndRefuted(t *testing.T) {
 				t.Fatalf("on record: %+v", d)
 			}
 		})
+	}
+}
+
+// lacking is a device less than what everybody was paid for.
+func lacking(p *Published) { p.Leaves = slices.Delete(p.Leaves, 1, 2) }
+
+func TestNobodyIsChallengedWithoutCause(t *testing.T) {
+	for _, f := range []struct {
+		name   string
+		change func(*court, *Published)
+		after  func(*court)
+		want   Outcome // none: no disagreement
+		words  string
+	}{
+		{"nothing differs", nil, nil, "", ""},
+		{"a device got too much", func(_ *court, p *Published) { p.Leaves[1].Lifetime++ }, nil, NoFraud, "could not see a fraud"},
+		{"what fell was not paid yet", func(c *court, p *Published) {
+			p.Leaves[1].Lifetime = 1
+			c.claimed[p.Leaves[1].Device] = 1
+		}, nil, NoFraud, "could not see a fraud"},
+		{"no leaves at all", func(_ *court, p *Published) { p.Leaves = []PublishedTip{} }, nil, NoFraud, "could not see a fraud"},
+		{"the file is withheld", func(_ *court, p *Published) { lacking(p) }, func(c *court) {
+			c.must(os.RemoveAll(c.others))
+		}, Unavailable, "no such file"},
+		{"another file is shown", func(_ *court, p *Published) { lacking(p) }, func(c *court) {
+			c.must(shelfOf(c.others, c.name).put(c.ours(2)))
+		}, Unavailable, "published leaves of storage, epoch 2 make root"},
+		{"no others are known", func(_ *court, p *Published) { lacking(p) }, func(c *court) { c.v.Others = nil }, Unavailable, "no other verifiers"},
+		{"a watcher has no account", func(_ *court, p *Published) { lacking(p) }, func(c *court) { c.v.Sender = nil }, Unsent, "no account"},
+		{"the report is payable already", func(_ *court, p *Published) { lacking(p) }, func(c *court) {
+			c.v.Others = nil
+			_, err := c.look(1)
+			c.must(err)
+			c.epoch += 2
+		}, Over, "no other verifiers"},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			c := newCourt(t)
+			c.accept(c.published(func(p *Published) {
+				if f.change != nil {
+					f.change(c, p)
+				}
+			}), nil)
+			if f.after != nil {
+				f.after(c)
+			}
+			var log bytes.Buffer
+			c.v.log = slog.New(slog.NewTextHandler(&log, nil))
+			sent, err := c.look(4 * longestPause)
+			c.must(err)
+			if len(sent) != 0 {
+				t.Fatalf("sent %+v", sent)
+			}
+			if f.want == "" {
+				if all, err := Disagreements(c.v.Home); err != nil || len(all) != 0 || log.Len() != 0 {
+					t.Fatalf("disagreements %+v (%v), log %s", all, err, &log)
+				}
+				return
+			}
+			d := c.found()
+			for f.want == Unavailable && d.Outcome == Open && c.height < 20*longestPause {
+				_, err := c.look(longestPause)
+				c.must(err)
+				d = c.found()
+			}
+			if d.Outcome != f.want || !strings.Contains(d.Reason, f.words) || d.Tries > maxTries {
+				t.Fatalf("on record: %+v", d)
+			}
+			if n := strings.Count(log.String(), "outcome="+string(f.want)); n != 1 || !strings.Contains(log.String(), d.Ours) || !strings.Contains(log.String(), d.Accepted) {
+				t.Fatalf("said %d times, want once and with both roots:\n%s", n, &log)
+			}
+		})
+	}
+}
+
+// A verifier that may not have seen all evidence keeps quiet; once it has, it
+// comes to its own result again and shows the fraud.
+func TestIncompleteEvidenceAccusesNobody(t *testing.T) {
+	b := newBooks()
+	archive, _, put := publisher(t)
+	rows := []ticking{{device(1), 1}, {device(2), 2}, {device(3), 3}}
+	put(1, rows...)
+	put(2, rows...)
+	c := &court{T: t, books: b, name: "beacon", v: b.scorer(t, archive), epoch: 3}
+	c.convene()
+	c.accept(c.published(lacking), nil)
+	put(2, ticking{device(4), 4}) // late for us
+	sent, err := c.look(20)
+	c.must(err)
+	if d := c.found(); len(sent) != 0 || d.Outcome != Incomplete || d.Reason != "epoch 2 was scored from 1 manifests, 2 are published now" {
+		t.Fatalf("sent %+v, on record: %+v", sent, d)
+	}
+	c.epoch++
+	put(3, rows...)
+	_ = c.report() // scores again from epoch 2 on, and does not vote on top of the accepted one
+	sent, err = c.look(longestPause)
+	c.must(err)
+	if d := c.found(); len(sent) != 1 || d.Outcome != Proven || sent[0].Fraud != oraclepb.FRAUD_MISSING {
+		t.Fatalf("sent %+v, on record: %+v", sent, d)
+	}
+}
+
+// What the ledger does not take is sent a few times, restarts included.
+func TestRefusedChallengesEnd(t *testing.T) {
+	c := newCourt(t)
+	c.accept(c.published(lacking), nil)
+	tries := 0
+	c.refuse = func(sdk.Msg) error {
+		tries++
+		return oracle.ErrDeposit
+	}
+	for range 2 * maxSent {
+		if _, err := c.look(1); err != nil && !errors.Is(err, oracle.ErrDeposit) {
+			t.Fatal(err)
+		}
+		c.v = c.verifier(t, c.v.Home)
+		c.v.Others = []string{c.others}
+	}
+	if d := c.found(); tries != maxSent || d.Outcome != Unsent || d.Sent != maxSent || !strings.Contains(d.Reason, oracle.ErrDeposit.Error()) {
+		t.Fatalf("%d tries, on record: %+v", tries, d)
+	}
+}
+
+// The file comes over HTTP, and from the one of several that has it.
+func TestFileOfAnotherVerifierIsFetched(t *testing.T) {
+	c := newCourt(t)
+	c.accept(c.published(lacking), nil)
+	s := httptest.NewServer(Handler(c.others))
+	defer s.Close()
+	empty := httptest.NewServer(Handler(t.TempDir()))
+	defer empty.Close()
+	c.v.Others = []string{"http://127.0.0.1:1", empty.URL, s.URL + "/"}
+	sent, err := c.look(1)
+	c.must(err)
+	if d := c.found(); len(sent) != 1 || d.Outcome != Proven {
+		t.Fatalf("sent %+v, on record: %+v", sent, d)
+	}
+}
+
+// While the ledger cannot be asked what was paid nothing is sent or given up.
+func TestChallengeWaitsForTheLedger(t *testing.T) {
+	c := newCourt(t)
+	c.accept(c.published(lacking), nil)
+	c.down = true
+	if sent, err := c.look(3); !errors.Is(err, client.ErrUnavailable) || len(sent) != 0 {
+		t.Fatalf("sent %+v (%v)", sent, err)
+	}
+	c.down = false
+	sent, err := c.look(longestPause)
+	c.must(err)
+	if len(sent) != 1 || c.found().Outcome != Proven {
+		t.Fatalf("sent %+v, on record: %+v", sent, c.found())
 	}
 }

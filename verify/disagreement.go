@@ -54,7 +54,8 @@ type Disagreement struct {
 
 func (d Disagreement) settled() bool { return d.Outcome != Open && d.Outcome != Incomplete }
 
-func disagreementPath(home, vertical string, epoch uint64) string {
+// DisagreementPath is where a verifier's home has the record of a disagreement.
+func DisagreementPath(home, vertical string, epoch uint64) string {
 	return filepath.Join(home, "disagreements", vertical, strconv.FormatUint(epoch, 10)+".json")
 }
 
@@ -63,7 +64,7 @@ func (d Disagreement) store(home string) error {
 	if err != nil {
 		return err
 	}
-	path := disagreementPath(home, d.Vertical, d.Epoch)
+	path := DisagreementPath(home, d.Vertical, d.Epoch)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

@@ -102,7 +102,10 @@ func (b *books) Report(_ context.Context, r *oraclepb.QueryReportRequest, _ ...g
 
 func (b *books) Claimed(_ context.Context, r *oraclepb.QueryClaimedRequest, _ ...grpc.CallOption) (*oraclepb.QueryClaimedResponse, error) {
 	defer b.lock()()
-	return &oraclepb.QueryClaimedResponse{Claimed: []oraclepb.Claimed{{Vertical: "storage", Paid: b.claimed[r.Device]}}}, nil
+	if b.down {
+		return nil, client.ErrUnavailable
+	}
+	return &oraclepb.QueryClaimedResponse{Claimed: []oraclepb.Claimed{{Vertical: "storage", Paid: b.claimed[r.Device]}, {Vertical: "beacon", Paid: b.claimed[r.Device]}}}, nil
 }
 
 // market and credit are the other two modules' side of the books.
