@@ -90,6 +90,7 @@ func Run(ctx context.Context, home string, o Options) (Report, error) {
 		d.control(ctx)
 	}
 	d.ports()
+	d.verifiers()
 	d.ledger(ctx)
 	return d.Report, nil
 }
