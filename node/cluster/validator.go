@@ -61,8 +61,14 @@ func (p *Plan) validator(home string, i int, log *slog.Logger) (node.Role, error
 	if err != nil {
 		return nil, err
 	}
+	var others []string
+	for j, v := range p.Validators {
+		if j != i {
+			others = append(others, VerifierPath(home, v.Name))
+		}
+	}
 	return host.NewValidator(p.config(home, i, log), host.Duties{
-		Home: VerifierPath(home, p.Validators[i].Name), Prices: verify.FixedPrice(firstPrice), Archive: archive, Retain: i == 0,
+		Home: VerifierPath(home, p.Validators[i].Name), Prices: verify.FixedPrice(firstPrice), Archive: archive, Retain: i == 0, Others: others,
 	}), nil
 }
 

@@ -9,12 +9,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/grange-network/grange/evidence"
+	"github.com/grange-network/grange/internal/peerlimit"
 	"github.com/grange-network/grange/ledger/server"
 	"github.com/grange-network/grange/node"
 	"github.com/grange-network/grange/node/ledgerport"
@@ -198,6 +200,10 @@ type StartOptions struct {
 	SnapshotEvery uint64
 	// Metrics is where the process shows its metrics; nowhere if empty.
 	Metrics string
+	// Published is where the verifier serves the epochs it scored; nowhere if empty.
+	Published string
+	// Verifiers are where others serve theirs: URLs, or homes on this machine.
+	Verifiers []string
 }
 
 // Start runs the validator of a home made by Init and Join until ctx ends. It
@@ -226,6 +232,11 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 		return err
 	}
 	defer hide()
+	withdraw, err := o.servePublished(ctx, home)
+	if err != nil {
+		return err
+	}
+	defer withdraw()
 	if p, err = o.plan(home, p); err != nil {
 		return err
 	}
@@ -279,7 +290,7 @@ func (o StartOptions) duties(home string, p Plan, traces *trace.Recorder) (Dutie
 	if o.Full {
 		return Duties{}, nil
 	}
-	d := Duties{Home: filepath.Join(home, "data", "verifier"), Tracer: traces.Tracer("verifier"), Retain: o.RetainEvidence}
+	d := Duties{Home: verifierHome(home), Others: o.Verifiers, Tracer: traces.Tracer("verifier"), Retain: o.RetainEvidence}
 	if o.Price > 0 {
 		d.Prices = verify.FixedPrice(o.Price)
 	}
@@ -303,6 +314,31 @@ func (o StartOptions) stateSync(p Plan) *server.StateSync {
 		s.Servers = p.RPC
 	}
 	return s
+}
+
+func verifierHome(home string) string { return filepath.Join(home, "data", "verifier") }
+
+// pageRate is what one address may ask of the published epochs.
+var pageRate = peerlimit.Rate{PerSecond: 50, Burst: 200}
+
+// servePublished serves the epochs scored here until withdraw is called.
+func (o StartOptions) servePublished(ctx context.Context, home string) (withdraw func(), err error) {
+	if o.Published == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", o.Published)
+	if err != nil {
+		return nil, fmt.Errorf("serve published epochs: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := node.ServeHTTP(ctx, l, &http.Server{Handler: verify.Handler(verifierHome(home)), WriteTimeout: time.Minute}, pageRate); err != nil {
+			o.Logger.Warn("published epochs are no longer served", "err", err)
+		}
+	}()
+	return func() { cancel(); <-done }, nil
 }
 
 // showMetrics serves the metrics of this process until hide is called.
@@ -329,6 +365,9 @@ func (o StartOptions) showMetrics(ctx context.Context, traces *trace.Recorder) (
 // the ledger find it while it runs.
 func (o StartOptions) endpoints(p Plan) map[string]any {
 	e := map[string]any{"chain_id": p.ChainID, "rpc": "http://" + o.RPC, "rest": "http://" + o.REST, "grpc": o.GRPC}
+	if o.Published != "" {
+		e["verify"] = "http://" + o.Published
+	}
 	if o.Metrics != "" {
 		e["metrics"] = []map[string]any{{"process": p.Name, "roles": []string{"validator", "verifier"}, "url": "http://" + o.Metrics + "/metrics"}}
 	}

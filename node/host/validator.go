@@ -25,6 +25,8 @@ type Duties struct {
 	// is as verify.Config has it.
 	Archive *evidence.Archive
 	Retain  bool
+	// Others are where other verifiers publish, as verify.Config has it.
+	Others []string
 	// Prices to vote; no votes if nil.
 	Prices verify.Prices
 	// Tracer gets a span for each transaction; nil records nothing.
@@ -79,7 +81,7 @@ func (d Duties) do(ctx context.Context, cfg server.Config, n *server.Node, opera
 		defer c.Close()
 		err = verify.Run(ctx, verify.Config{
 			Home: d.Home, Ledger: verify.LedgerOf(c), Sender: ledgerport.TraceSender(c.Signer(operator, nil), d.Tracer), Prices: d.Prices, Logger: cfg.Logger,
-			Known: verticals.All(), Archive: d.Archive, Retain: d.Retain,
+			Known: verticals.All(), Archive: d.Archive, Retain: d.Retain, Others: d.Others,
 		})
 	}
 	if ctx.Err() != nil {
