@@ -79,6 +79,9 @@ func (d *Data) Close() error {
 	return errors.Join(d.store.Close(context.Background()), d.facts.Close(), d.till.Close())
 }
 
+// Needed is the oldest record of the log that is not yet kept elsewhere.
+func (d *Data) Needed() uint64 { return min(d.store.Flushed(), d.facts.Next()) }
+
 // Token is a buyer's token.
 func (d *Data) Token(name string) (string, bool) { return d.till.Token(name) }
 

@@ -77,6 +77,10 @@ func (g Gateway) Run(ctx context.Context) error {
 	publisher := &publish.Publisher{
 		Log: s, Registry: registry, Archive: g.Archive, Dir: filepath.Join(g.Dir, "segments"), ChainID: g.Ledger.ChainID(), Kinds: all,
 	}
+	needed := []func() uint64{data.Needed}
+	if g.Archive != nil {
+		needed = append(needed, publisher.Needed)
+	}
 	if g.Images != nil {
 		audit, err := g.auditor(s, secret)
 		if err != nil {
@@ -87,6 +91,7 @@ func (g Gateway) Run(ctx context.Context) error {
 		}
 		defer expose(audit.findings)()
 		publisher.Audit = audit.findings
+		needed = append(needed, audit.place)
 		go func() {
 			defer cancel()
 			audited <- audit.Run(ctx)
@@ -102,6 +107,7 @@ func (g Gateway) Run(ctx context.Context) error {
 		defer cancel()
 		published <- g.publish(ctx, publisher)
 	}()
+	go trim(ctx, s, g.Logger, needed...)
 	if g.Ready != nil {
 		g.Ready()
 	}

@@ -44,6 +44,8 @@ type Config struct {
 	Rate  rate.Limit    // batches a second of one device; 1
 	Burst int           // batches at once of one device, as after an outage; 4,320: one a minute for 72 h
 	Now   func() time.Time
+
+	FileBytes int64 // size at which a new file of the log is begun, which goes as a whole; 64 MiB
 }
 
 func (c Config) withDefaults() Config {
@@ -97,12 +99,17 @@ type Counts struct {
 // Open opens the log in cfg.Dir and reads from it where each device stands.
 func Open(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
-	l, err := wal.Open(cfg.Dir, wal.Options{MaxRecord: recordHead + sensing.MaxBatch})
+	l, err := wal.Open(cfg.Dir, wal.Options{MaxRecord: recordHead + sensing.MaxBatch, FileBytes: cfg.FileBytes})
 	if err != nil {
 		return nil, fmt.Errorf("open log of observations: %w", err)
 	}
 	s := &Server{cfg: cfg, log: l, formats: sensing.Formats(cfg.Kinds), variables: variablesOf(cfg.Kinds), devices: map[device.ID]*chain{}}
-	for r, err := range l.Records(0) {
+	next, err := s.recallAll()
+	if err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("read log of observations: %w", err)
+	}
+	for r, err := range l.Records(next) {
 		if err == nil {
 			err = s.recall(r)
 		}

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/grange-network/grange/core/device"
@@ -47,7 +48,8 @@ const regions = 3
 // wait for any.
 const keep = 100
 
-// Publisher publishes the batches of one log. Its methods are for one goroutine.
+// Publisher publishes the batches of one log. Its methods but Needed are for one
+// goroutine.
 type Publisher struct {
 	Log      *ingest.Server
 	Registry Registry
@@ -57,8 +59,9 @@ type Publisher struct {
 	Kinds    []sensing.Kind
 	Audit    Audit // nil: nobody looks behind batches
 
-	next  uint64 // in the log
-	hours map[slot]*hour
+	next   uint64 // in the log
+	hours  map[slot]*hour
+	needed atomic.Uint64
 }
 
 // slot is an hour, in Unix seconds, and for how long what was observed in it is
@@ -90,6 +93,7 @@ func (p *Publisher) Publish(ctx context.Context, epoch uint64, ended time.Time) 
 		return fmt.Errorf("publish observations of epoch %d: %w", epoch, err)
 	}
 	p.forget(ended)
+	p.needed.Store(p.oldest())
 	var cuts []evidence.Cut
 	if p.Audit != nil {
 		var err error
@@ -118,6 +122,20 @@ func (p *Publisher) Publish(ctx context.Context, epoch uint64, ended time.Time) 
 		return err
 	}
 	return nil
+}
+
+// Needed is the oldest record of the log that may be published again; 0 before the
+// first Publish. It is for any goroutine.
+func (p *Publisher) Needed() uint64 { return p.needed.Load() }
+
+func (p *Publisher) oldest() uint64 {
+	least := p.next
+	for _, h := range p.hours {
+		for seq := range h.seqs {
+			least = min(least, seq)
+		}
+	}
+	return least
 }
 
 // runUp is what kinds look at before their window.

@@ -408,10 +408,21 @@ func TestSubscribe(t *testing.T) {
 			t.Errorf("event %v, want %v", got.Value, want)
 		}
 	}
+
+	w.log.Trim()
+	events, stop = w.subscribe(first.id)
+	defer stop()
+	if got := <-events; got.name != "gap" {
+		t.Errorf("behind what is no longer kept comes %+v", got)
+	}
+	more(start.Add(4*time.Hour), 1005)
+	if got := <-events; got.Value != 1005 {
+		t.Errorf("behind the gap comes %+v", got)
+	}
 }
 
 type event struct {
-	id string
+	id, name string
 	query.Observation
 }
 
@@ -440,6 +451,8 @@ func (w *world) subscribe(last string) (<-chan event, func()) {
 			switch name, value, _ := strings.Cut(lines.Text(), ": "); name {
 			case "id":
 				e.id = value
+			case "event":
+				e.name = value
 			case "data":
 				if json.Unmarshal([]byte(value), &e.Observation) == nil {
 					out <- e

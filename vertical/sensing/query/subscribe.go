@@ -9,6 +9,7 @@ import (
 
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/vertical/sensing/store"
+	"github.com/grange-network/grange/wal"
 )
 
 // Parameters of a subscription.
@@ -19,7 +20,8 @@ const (
 )
 
 // subscribe sends rows as they come, as events of HTML (text/event-stream). The
-// id of an event is where it is in the log: Last-Event-ID goes on behind it.
+// id of an event is where it is in the log: Last-Event-ID goes on behind it, after an
+// event "gap" where that is no longer kept.
 func (h *handler) subscribe(w http.ResponseWriter, r *http.Request) error {
 	wants, err := h.wants(r)
 	if err != nil {
@@ -49,6 +51,9 @@ func (h *handler) subscribe(w http.ResponseWriter, r *http.Request) error {
 	err = s.flush()
 	if err == nil && last != "" && h.Log != nil {
 		err = s.replay(behind, wants)
+		if errors.Is(err, wal.ErrGone) {
+			err = s.gap(behind)
+		}
 	}
 	if err == nil {
 		err = s.live(watcher)
@@ -114,6 +119,14 @@ func (s *stream) replay(behind store.Mark, wants func(*store.Event) bool) error 
 		}
 	}
 	return s.send(some)
+}
+
+// gap says that what came behind a mark is not all there any more.
+func (s *stream) gap(behind store.Mark) error {
+	if _, err := fmt.Fprintf(s.w, "event: gap\ndata: {\"error\":\"what came behind %s is no longer kept as it came; ask /v1/cells for it\"}\n\n", behind); err != nil {
+		return err
+	}
+	return s.flush()
 }
 
 func (s *stream) live(w *store.Watcher) error {

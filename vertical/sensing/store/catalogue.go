@@ -127,7 +127,7 @@ func (s *Store) load(ctx context.Context) error {
 	if c.Version != catalogueVersion {
 		return fmt.Errorf("read %s: version %d, want %d", catalogueKey, c.Version, catalogueVersion)
 	}
-	s.next = c.Next
+	s.next, s.flushed = c.Next, c.Next
 	for _, f := range c.Files {
 		k, seg, err := f.decode()
 		if err != nil {

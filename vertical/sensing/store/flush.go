@@ -25,7 +25,7 @@ func (s *Store) Flush(ctx context.Context) error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
 	s.mu.Lock()
-	if s.held == 0 && len(s.stale) == 0 {
+	if s.next == s.flushed && len(s.stale) == 0 {
 		s.mu.Unlock()
 		return nil
 	}
@@ -45,7 +45,7 @@ func (s *Store) Flush(ctx context.Context) error {
 		s.keep(leaving)
 		return fmt.Errorf("flush observations: %w", err)
 	}
-	s.files, s.leaving = files, nil
+	s.files, s.leaving, s.flushed = files, nil, next
 	s.stale = replaced
 	for _, f := range stale { // nobody who began before the last flush reads them still
 		s.open.forget(f.Root)

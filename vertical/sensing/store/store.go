@@ -82,6 +82,7 @@ type Store struct {
 
 	mu       sync.RWMutex
 	next     uint64 // in the log: all before it is here
+	flushed  uint64 // all before it is in files
 	memory   map[key]table
 	leaving  map[key]table // being flushed
 	held     int           // rows of memory
@@ -132,6 +133,13 @@ func (s *Store) Next() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.next
+}
+
+// Flushed is the place in the log before which the store needs nothing any more.
+func (s *Store) Flushed() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.flushed
 }
 
 // Kinds are what the store holds readings of.

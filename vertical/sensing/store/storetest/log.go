@@ -17,6 +17,7 @@ import (
 	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/ingest"
 	"github.com/grange-network/grange/vertical/sensing/senml"
+	"github.com/grange-network/grange/wal"
 )
 
 // Chain is the id of the network that batches are signed for.
@@ -83,6 +84,7 @@ type Log struct {
 	entries []ingest.Entry
 	keys    map[device.ID]device.PublicKey
 	cells   map[device.ID]h3.Cell
+	gone    uint64 // records that are no longer kept
 }
 
 // NewLog is an empty one.
@@ -105,6 +107,13 @@ func (l *Log) Len() int {
 	return len(l.entries)
 }
 
+// Trim lets all go that is there.
+func (l *Log) Trim() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gone = uint64(len(l.entries))
+}
+
 // First is a source of the first n entries.
 func (l *Log) First(n int) *Log {
 	l.mu.Lock()
@@ -115,9 +124,13 @@ func (l *Log) First(n int) *Log {
 // Entries implements store.Source.
 func (l *Log) Entries(seq uint64) iter.Seq2[ingest.Entry, error] {
 	l.mu.Lock()
-	entries := l.entries[min(seq, uint64(len(l.entries))):]
+	entries, gone := l.entries[min(seq, uint64(len(l.entries))):], l.gone
 	l.mu.Unlock()
 	return func(yield func(ingest.Entry, error) bool) {
+		if seq != 0 && seq < gone {
+			yield(ingest.Entry{}, wal.ErrGone)
+			return
+		}
 		for _, e := range entries {
 			if !yield(e, nil) {
 				return
