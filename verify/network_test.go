@@ -17,6 +17,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	coredevice "github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/core/merkle"
 	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/ledger/api/creditpb"
 	"github.com/grange-network/grange/ledger/api/devicepb"
@@ -42,7 +43,7 @@ type network struct {
 	rest     string
 }
 
-func newNetwork(t *testing.T) network {
+func newNetwork(t *testing.T, oracleParams string) network {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
@@ -50,7 +51,7 @@ func newNetwork(t *testing.T) network {
 	_, err := server.InitHome(ctx, home, server.LocalGenesis{
 		Balances: []server.Balance{{Address: user.Address(), Coins: sdk.NewCoins(sdk.NewInt64Coin(chain.Grain, 1_000_000_000))}},
 		Modules: map[string]json.RawMessage{
-			"oracle": json.RawMessage(`{"params":{"epoch_seconds":"3"}}`),
+			"oracle": json.RawMessage(`{"params":{` + oracleParams + `}}`),
 			"credit": json.RawMessage(fmt.Sprintf(`{"params":{"round_seconds":"1"},"price":{"last":"%d","average":"%d","updated":"%d"}}`, oneUSD, uint64(oneUSD)<<16, time.Now().Unix())),
 			"market": json.RawMessage(`{"params":{"min_bond":"1000"}}`),
 		},
@@ -100,11 +101,11 @@ func (n network) until(what string, done func() bool) {
 }
 
 // verifier runs one in the background until the test is over.
-func (n network) verifier(home string, sender verify.Sender) {
+func (n network) verifier(home string, sender verify.Sender, others ...string) {
 	ctx, cancel := context.WithCancel(n.ctx)
 	done := make(chan error, 1)
 	go func() {
-		done <- verify.Run(ctx, verify.Config{Home: home, Ledger: verify.LedgerOf(n.c), Sender: sender, Prices: verify.FixedPrice(oneUSD)})
+		done <- verify.Run(ctx, verify.Config{Home: home, Ledger: verify.LedgerOf(n.c), Sender: sender, Prices: verify.FixedPrice(oneUSD), Others: others})
 	}()
 	n.Cleanup(func() {
 		cancel()
@@ -183,7 +184,7 @@ func TestRewardFromUsageToPayment(t *testing.T) {
 		t.Skip("runs a ledger")
 	}
 	began := time.Now()
-	n := newNetwork(t)
+	n := newNetwork(t, `"epoch_seconds":"3"`)
 	genesis := time.Now().Unix()
 	home, watcher := t.TempDir(), t.TempDir()
 	n.verifier(home, n.c.Signer(n.operator, nil))
@@ -275,4 +276,48 @@ func TestRewardFromUsageToPayment(t *testing.T) {
 		t.Fatalf("conduct %+v", conduct.Conducts)
 	}
 	t.Logf("%d epochs, burned %d ucredit, paid %d ugrain, %+v", scored, burned, n.paid(u), conduct.Conducts[0])
+}
+
+// All validators report a tree with devices out of order; a user's verifier
+// refutes it on a real ledger and is rewarded.
+func TestWrongReportIsRefutedOnALedger(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a ledger")
+	}
+	n := newNetwork(t, `"epoch_seconds":"3","challenge_epochs":"60"`)
+	n.until("the end of an epoch", func() bool {
+		e, err := n.c.Oracle.Epoch(n.ctx, &oraclepb.QueryEpochRequest{})
+		n.must(err)
+		return e.Epoch.Number > 1
+	})
+	leaves := []merkle.SumLeaf{{Key: [32]byte{2}}, {Key: [32]byte{1}}}
+	root := merkle.GivenSumTree(leaves).Root()
+	lie := verify.Published{Vertical: "storage", Epoch: 1, RewardRoot: root.Hash.String()}
+	for _, l := range leaves {
+		lie.Leaves = append(lie.Leaves, verify.PublishedTip{Device: hex.EncodeToString(l.Key[:])})
+	}
+	raw, err := lie.Encode()
+	n.must(err)
+	liars, home := t.TempDir(), t.TempDir()
+	n.must(os.MkdirAll(filepath.Join(liars, "epochs", "storage"), 0o700))
+	n.must(os.WriteFile(filepath.Join(liars, "epochs", "storage", "1.json"), raw, 0o600))
+	_, err = n.c.Signer(n.operator, nil).Send(n.ctx, &oraclepb.MsgReport{
+		Validator: sdk.ValAddress(n.operator.Address()).String(), Epoch: 1, Vertical: "storage",
+		Content: oraclepb.Content{RewardRoot: root.Hash[:], InputsRoot: make([]byte, 32), Leaves: 2},
+	})
+	n.must(err)
+
+	s := httptest.NewServer(verify.Handler(liars))
+	defer s.Close()
+	n.verifier(home, n.user, s.URL)
+	n.until("the challenge", func() bool {
+		all, err := verify.Disagreements(home)
+		n.must(err)
+		return len(all) == 1 && all[0].Outcome == verify.Proven
+	})
+	list, err := n.c.Oracle.Refutations(n.ctx, &oraclepb.QueryRefutationsRequest{})
+	n.must(err)
+	if len(list.Refutations) != 1 || list.Refutations[0].Challenger != n.user.Address().String() || list.Refutations[0].Reward == 0 {
+		t.Fatalf("refutations %+v", list.Refutations)
+	}
 }
