@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -41,6 +42,7 @@ func TestWebApp(t *testing.T) {
 		n.AWS("s3", "cp", "s3://walked/some.bin", file)
 		n.WaitEpochs(2)
 	}
+	observe(t, n, at.Explorer)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", walk)
@@ -50,6 +52,28 @@ func TestWebApp(t *testing.T) {
 		t.Fatalf("the walk: %v\n%s", err, out)
 	}
 	t.Logf("%s", out)
+}
+
+// observe makes a station that is heard and an area of which images are wanted, and
+// waits until the explorer knows of both.
+func observe(t *testing.T, n *network.Network, explorer string) {
+	t.Helper()
+	console(t, n)
+	n.Until(patience, "a bounty is put up", func() bool {
+		_, err := n.Run("sensing", "data", "bounty", "place", "851f8d47fffffff", "--price", "0.02", "--most", "10")
+		return err == nil
+	})
+	for _, list := range []string{"stations", "bounties"} {
+		n.Until(patience, "the explorer shows "+list, func() bool {
+			r, err := http.Get(explorer + "/v1/observations/" + list)
+			if err != nil {
+				return false
+			}
+			defer r.Body.Close()
+			var got struct{ Items []json.RawMessage }
+			return json.NewDecoder(r.Body).Decode(&got) == nil && len(got.Items) > 0
+		})
+	}
 }
 
 // chromium is the path of a browser, with all that the walk needs beside it.

@@ -48,6 +48,7 @@ async function pages() {
     ["why", reward && `/rewards/${reward.device}/${reward.epoch}`],
     ["storage", "/storage"],
     ["data", "/data"],
+    ["observations", "/observations"],
     ["blocks", "/blocks"],
     ["block", `/blocks/${Math.max(1, status.height - 1)}`],
     ["transactions", "/txs"],
@@ -128,7 +129,7 @@ async function look(tab, name, path) {
   await theme(page, "light").catch(() => {});
   await tab.go(path);
   await theme(page, "light");
-  if (name === "map") await page.waitForSelector("[data-drawn]");
+  if ((await page.locator("main [aria-label^='Map of']").count()) > 0) await page.waitForSelector("[data-drawn]");
   for (const b of await barriers(page)) note(b);
   await shoot(page, `${name}-1440-light`);
   await theme(page, "dark");
@@ -300,7 +301,7 @@ async function hostile() {
     await route.fulfill({ response, body });
   });
   const tab = await open(context);
-  const ways = (await pages()).filter(([name]) => ["devices", "device", "offers", "lease", "transaction", "why", "storage", "data", "epoch", "chain", "overview", "map", "search", "entry", "disagreements", "own", "placement"].includes(name));
+  const ways = (await pages()).filter(([name]) => ["devices", "device", "offers", "lease", "transaction", "why", "storage", "data", "observations", "epoch", "chain", "overview", "map", "search", "entry", "disagreements", "own", "placement"].includes(name));
   let seen = 0;
   for (const [, path] of ways) {
     await tab.go(path);

@@ -43,6 +43,6 @@ test("a product is asked for where its kind is measured", () => {
 test("names and times as people read them", () => {
   assert.deepEqual(["pm2_5", "wind_speed", "so2"].map(o.spell), ["PM2.5", "wind speed", "SO₂"]);
   assert.deepEqual(["Cel", "%RH", "1", "hPa"].map(o.unit), ["°C", "% RH", "", "hPa"]);
-  assert.equal(o.minute("2026-11-20T00:00:00Z"), "2026-11-20 00:00 UTC");
+  assert.equal(o.minute("2026-11-20T00:00:00Z"), "2026-11-20 00:00\u00a0UTC");
   assert.equal(o.minute("never"), "never");
 });

@@ -74,4 +74,4 @@ export function ask(p: Pick<Sold, "kind" | "name">, cell: string): { shell: stri
 }
 
 // minute is a time as the ledger of products writes it, in UTC.
-export const minute = (iso: string): string => (Number.isNaN(Date.parse(iso)) ? iso : `${new Date(iso).toISOString().slice(0, 16).replace("T", " ")} UTC`);
+export const minute = (iso: string): string => (Number.isNaN(Date.parse(iso)) ? iso : `${new Date(iso).toISOString().slice(0, 16).replace("T", " ")}\u00a0UTC`);
