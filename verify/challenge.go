@@ -218,7 +218,10 @@ func (v *verifier) accuse(ctx context.Context, q *quarrel, msg *oraclepb.MsgChal
 		return errors.Join(fmt.Errorf("challenge epoch %d: %w", q.Epoch, err), v.turn(q, Open, err.Error()))
 	}
 	have, err := v.ledger.Oracle.Report(ctx, &oraclepb.QueryReportRequest{Vertical: q.Vertical, Epoch: q.Epoch})
-	if err == nil && have.Report != nil {
+	switch {
+	case err != nil && !errors.Is(err, client.ErrNotFound):
+		return v.turn(q, Over, fmt.Sprintf("%s; sent, and what came of it cannot be read: %v", reason, err))
+	case err == nil && have.Report != nil:
 		return v.turn(q, Rejected, reason)
 	}
 	return v.turn(q, Proven, reason)

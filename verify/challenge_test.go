@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http/httptest"
@@ -315,4 +316,58 @@ func TestChallengeWaitsForTheLedger(t *testing.T) {
 	if len(sent) != 1 || c.found().Outcome != Proven {
 		t.Fatalf("sent %+v, on record: %+v", sent, c.found())
 	}
+}
+
+// A challenge that the ledger finds wrong in spite of all is the last one.
+func TestRejectedChallengeIsTheLast(t *testing.T) {
+	c := newCourt(t)
+	c.accept(c.published(lacking), nil)
+	c.refuse = func(sdk.Msg) error { clear(c.claimed); return nil } // so that it sees nothing paid
+	sent, err := c.look(1)
+	c.must(err)
+	if d := c.found(); len(sent) != 1 || len(c.lost) != 1 || d.Outcome != Rejected {
+		t.Fatalf("sent %+v, lost %q, on record: %+v", sent, c.lost, d)
+	}
+	c.v = c.verifier(t, c.v.Home)
+	c.v.Others = []string{c.others}
+	if sent, err := c.look(longestPause); err != nil || len(sent) != 0 {
+		t.Fatalf("sent again: %+v (%v)", sent, err)
+	}
+}
+
+// Whatever somebody publishes, charges can be made of it and examined.
+func FuzzHostileFile(f *testing.F) {
+	f.Add([]byte(`{"leaves":[{"device":"`+strings.Repeat("ab", 32)+`","lifetime_ugrain":"5"}]}`), uint64(5), true)
+	f.Add([]byte(`{"total_ugrain":"9","leaves":[{"device":"`+strings.Repeat("ab", 32)+`","lifetime_ugrain":"18446744073709551615"},{"device":"`+strings.Repeat("0b", 32)+`","lifetime_ugrain":"7"}]}`), uint64(9), false)
+	f.Add([]byte(`{"leaves":[]}`), uint64(0), true)
+	f.Fuzz(func(t *testing.T, raw []byte, total uint64, asSum bool) {
+		var p Published
+		if json.Unmarshal(raw, &p) != nil {
+			return
+		}
+		var leaves []merkle.SumLeaf
+		for _, l := range p.Leaves {
+			device, err := deviceOf(l.Device)
+			if err != nil {
+				return
+			}
+			leaves = append(leaves, merkle.SumLeaf{Key: device, Amount: l.Lifetime})
+		}
+		root := merkle.GivenSumTree(leaves).Root()
+		if asSum {
+			total = root.Total
+		}
+		r := oraclepb.Report{Epoch: 1, Vertical: "storage", Content: oraclepb.Content{RewardRoot: root.Hash[:], InputsRoot: root.Hash[:], Total: total, Leaves: root.Size}}
+		s, err := newSuspect(r, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paid := func([32]byte) (uint64, error) { return 1, nil }
+		for i, msg := range s.charges([]merkle.SumLeaf{{Key: device(1), Amount: 1}}) {
+			_, err := oracle.Examine(r, msg, paid)
+			if errors.Is(err, oracle.ErrInvalid) || i == 0 && total != root.Total && err != nil {
+				t.Fatalf("charge %+v: %v", msg, err)
+			}
+		}
+	})
 }

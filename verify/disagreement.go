@@ -34,7 +34,8 @@ const (
 	Unavailable Outcome = "unavailable"
 	// Unsent: the ledger refused the challenge each time, Reason says why.
 	Unsent Outcome = "unsent"
-	// Over: the report was refuted by somebody else, or is payable.
+	// Over: the report was refuted by somebody else, or is payable; or what came of
+	// our challenge is not known.
 	Over Outcome = "over"
 )
 
