@@ -20,7 +20,9 @@ const (
 	Device   = attribute.Key("grange.device")
 	Lease    = attribute.Key("grange.lease")
 	Lane     = attribute.Key("grange.lane")
-	Units    = attribute.Key("grange.units")    // cumulative units of the lane when this was counted
+	Units    = attribute.Key("grange.units")    // cumulative units of the lane when this was counted; of a lease without lanes its own
+	Unit     = attribute.Key("grange.unit")     // what units are: "row"; empty: bytes
+	Sold     = attribute.Key("grange.sold")     // units that this added
 	Seq      = attribute.Key("grange.seq")      // of a receipt
 	Revision = attribute.Key("grange.revision") // of a commitment
 	Roots    = attribute.Key("grange.roots")    // pieces stored, or added by a commitment
@@ -52,6 +54,9 @@ const (
 	// EventCommitted: the ledger took a commitment {Lease, Revision, Units} in the
 	// span's transaction.
 	EventCommitted = "committed"
+	// EventStated: the ledger took a payer's statement of what a standing lease owes
+	// in all {Lease, Units, Epoch}, in the span's transaction.
+	EventStated = "stated"
 )
 
 // maxText bounds one attribute of a stored span, in bytes.

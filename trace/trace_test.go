@@ -92,6 +92,47 @@ func TestPaymentIsJoined(t *testing.T) {
 	}
 }
 
+// What is sold from a standing lease is paid by the first statement that covers it.
+func TestStatementIsJoined(t *testing.T) {
+	root := t.TempDir()
+	r, done := open(t, root, trace.Config{})
+	tr := r.Tracer("sensing-gateway")
+	sold := func(units uint64) string {
+		ctx, door := tr.Start(context.Background(), "DATA GET", oteltrace.WithAttributes(trace.Door.Bool(true)))
+		_, pay := trace.Start(ctx, "pay", trace.Hex(trace.Lease, id(1)), trace.Number(trace.Units, units), trace.Unit.String("row"))
+		trace.End(pay, nil)
+		trace.End(door, nil)
+		return trace.ID(ctx)
+	}
+	state := func(units, epoch uint64, tx string, err error) {
+		ctx, s := tr.Start(t.Context(), "transaction", oteltrace.WithAttributes(trace.Keep.Bool(true), trace.Tx.String(tx)))
+		trace.Note(ctx, trace.EventStated, trace.Hex(trace.Lease, id(1)), trace.Number(trace.Units, units), trace.Number(trace.Epoch, epoch))
+		trace.End(s, err)
+	}
+	first, second, third := sold(10), sold(20), sold(30)
+	state(10, 1, "AA", nil)
+	state(25, 2, "BB", nil)
+	state(40, 3, "", errors.New("the lease is closed"))
+	done()
+	for _, c := range []struct {
+		name, id, tx, refusal string
+		units                 uint64
+	}{
+		{"the first", first, "AA", "", 10},
+		{"one that covers more", second, "BB", "", 25},
+		{"one that was refused", third, "", "the lease is closed", 0},
+	} {
+		tree, err := trace.Load(root, c.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := tree.Roots[0].Children[0].Payment
+		if p == nil || p.Tx != c.tx || p.Refusal != c.refusal || p.SignedUnits != c.units || p.Unit != "row" {
+			t.Errorf("%s: %+v", c.name, p)
+		}
+	}
+}
+
 func TestRefusedSettlementSaysWhy(t *testing.T) {
 	root := t.TempDir()
 	r, done := open(t, root, trace.Config{})

@@ -40,6 +40,7 @@ type Payment struct {
 	Lease string `json:"lease"`
 	Lane  string `json:"lane,omitempty"`  // of a read
 	Units uint64 `json:"units,omitempty"` // of a read: the receipt must cover as many
+	Unit  string `json:"unit,omitempty"`  // what they are, of a standing lease: a statement covers them
 
 	Seq         uint64 `json:"seq,omitempty"`      // of the first receipt that covers them
 	Revision    uint64 `json:"revision,omitempty"` // of the first commitment with the piece
@@ -206,7 +207,7 @@ func end(text string) string { return text[strings.LastIndex(text, ": ")+1:] }
 // paymentOf joins a span to the first receipt or commitment that covers it, and
 // to the first transaction that settled that.
 func paymentOf(s Span, carriers []Span) *Payment {
-	p := &Payment{Lease: s.Attr(Lease), Lane: s.Attr(Lane), Units: number(s.Attr(Units))}
+	p := &Payment{Lease: s.Attr(Lease), Lane: s.Attr(Lane), Units: number(s.Attr(Units)), Unit: s.Attr(Unit)}
 	read := s.Attr(Units) != ""
 	each(carriers, p.Lease, func(_ Span, e Event) {
 		switch {
@@ -222,6 +223,10 @@ func paymentOf(s Span, carriers []Span) *Payment {
 	})
 	each(carriers, p.Lease, func(c Span, e Event) {
 		switch {
+		case p.Unit != "" && e.Name == EventStated && number(e.Attr(Units)) >= p.Units:
+			if c.Error == "" && (p.SignedAt == 0 || e.Time < p.SignedAt) {
+				p.SignedUnits, p.Epoch, p.SignedAt = number(e.Attr(Units)), e.Attr(Epoch), e.Time
+			}
 		case read && e.Name == EventSettled && e.Attr(Lane) == p.Lane && number(e.Attr(Units)) >= p.Units,
 			!read && e.Name == EventCommitted && p.Revision > 0 && number(e.Attr(Revision)) >= p.Revision:
 		default:

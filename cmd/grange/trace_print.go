@@ -157,6 +157,9 @@ func (p *tracePrinter) what(s trace.Span) string {
 	if n, err := strconv.ParseInt(s.Attr(trace.Bytes), 10, 64); err == nil && n > 0 {
 		add("%s", cliout.Bytes(uint64(n)))
 	}
+	if n := s.Attr(trace.Sold); n != "" {
+		add("%s %ss", n, s.Attr(trace.Unit))
+	}
 	if code := s.Attrs["grange.code"]; code != "" {
 		add("%s pieces", code)
 	}
@@ -180,6 +183,8 @@ func (p *tracePrinter) event(e trace.Event) string {
 		return fmt.Sprintf("receipt %s of lease %s, lane %s signed: %s in all", e.Attr(trace.Seq), cliout.Short(e.Attr(trace.Lease)), e.Attr(trace.Lane), cliout.Bytes(n(trace.Units)))
 	case trace.EventCommitment:
 		return fmt.Sprintf("commitment %s of lease %s signed: %s in all", e.Attr(trace.Revision), cliout.Short(e.Attr(trace.Lease)), cliout.Bytes(n(trace.Units)))
+	case trace.EventStated:
+		return fmt.Sprintf("lease %s owes %d units in all, stated for epoch %s", cliout.Short(e.Attr(trace.Lease)), n(trace.Units), e.Attr(trace.Epoch))
 	case trace.EventSettled, trace.EventCommitted:
 		return ""
 	}
@@ -193,6 +198,12 @@ func (p *tracePrinter) payment(n *trace.Node) []string {
 	later := func(at int64) string { return took(time.Duration(max(at-n.End, 0))) + " later" }
 	var signed, settled string
 	switch {
+	case y.Unit != "" && y.Tx == "" && y.Refusal == "":
+		return []string{p.c.Yellow(fmt.Sprintf("statement: none yet for lease %s up to %d %ss: the gateway states what it sold once an epoch", lease, y.Units, y.Unit))}
+	case y.Unit != "" && y.Tx == "":
+		return []string{p.c.Red("not stated, the ledger refused: " + y.Refusal)}
+	case y.Unit != "":
+		return []string{p.c.Green(fmt.Sprintf("stated in block %s, transaction %s: lease %s owes for %d %ss in all, epoch %s, %s", y.Height, y.Tx, lease, y.SignedUnits, y.Unit, y.Epoch, later(y.SettledAt)))}
 	case y.Units > 0 && y.Seq == 0:
 		return []string{p.c.Yellow(fmt.Sprintf("receipt: none yet for lease %s, lane %s up to %s: the gateway signs at the latest when the epoch ends", lease, y.Lane, cliout.Bytes(y.Units)))}
 	case y.Units > 0:

@@ -49,6 +49,9 @@ func noteSettled(ctx context.Context, m *marketpb.MsgSettle, r client.Result) {
 		trace.Note(ctx, trace.EventSettled, trace.Hex(trace.Lease, v.Lease), trace.Number(trace.Lane, v.Lane),
 			trace.Number(trace.Seq, v.Seq), trace.Number(trace.Units, v.Units), trace.Paid.String(paidFor(v, r)))
 	}
+	for _, s := range m.Statements {
+		trace.Note(ctx, trace.EventStated, trace.Lease.String(hex.EncodeToString(s.Standing)), trace.Number(trace.Units, s.Total), trace.Number(trace.Epoch, s.Epoch))
+	}
 	for _, raw := range m.Commitments {
 		if v, err := receipt.DecodeCommitment(raw); err == nil {
 			trace.Note(ctx, trace.EventCommitted, trace.Hex(trace.Lease, v.Lease),

@@ -133,7 +133,7 @@ func (e *env) sensingGateway() node.Role {
 			return err
 		}
 		defer mqtt.Close()
-		g := sensing.Gateway{Dir: filepath.Join(e.home, "data", SensingName), HTTP: web, MQTT: mqtt, Logger: e.log.With("role", SensingName), Ready: r.MarkReady}
+		g := sensing.Gateway{Dir: filepath.Join(e.home, "data", SensingName), HTTP: web, MQTT: mqtt, Tracer: e.traces.Tracer(SensingName), Logger: e.log.With("role", SensingName), Ready: r.MarkReady}
 		if g.Ledger, err = e.ledger(ctx); err != nil {
 			return err
 		}

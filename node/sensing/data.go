@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/ledger/client"
@@ -32,7 +34,8 @@ type DataConfig struct {
 	Archive *evidence.Archive // where batches are published; nil: nothing is proven
 	Kinds   []sensing.Kind
 	Buyers  []Buyer
-	Images  Pictures // that are sold; nil: none
+	Images  Pictures         // that are sold; nil: none
+	Tracer  oteltrace.Tracer // nil: nothing is traced
 	Logger  *slog.Logger
 }
 
@@ -63,6 +66,7 @@ func OpenData(ctx context.Context, cfg DataConfig) (*Data, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), s.Close(ctx))
 	}
+	t.tracer = cfg.Tracer
 	terms := bounty.Config{Dir: filepath.Join(cfg.Dir, "bounties"), Facts: f, Till: t, Logger: cfg.Logger}
 	if cfg.Images != nil {
 		terms.Objects = cfg.Images

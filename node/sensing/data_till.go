@@ -15,12 +15,15 @@ import (
 	"strings"
 	"sync"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/core/lease"
 	"github.com/grange-network/grange/core/merkle"
 	"github.com/grange-network/grange/core/money"
 	"github.com/grange-network/grange/core/receipt"
 	"github.com/grange-network/grange/node/ledgerport"
+	"github.com/grange-network/grange/trace"
 	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/query"
 )
@@ -61,6 +64,7 @@ type Buyer struct {
 type Till struct {
 	dir    string
 	log    *slog.Logger
+	tracer oteltrace.Tracer // of statements; nil: none
 	book   *book
 	buyers []*buyer
 }
@@ -211,7 +215,10 @@ func (t *Till) Charge(ctx context.Context, name string, rows query.Rows) (query.
 	if err != nil || bill.Units == 0 {
 		return bill, err
 	}
-	if err := t.book.add(ctx, id, rows); err != nil {
+	ctx, span := trace.Start(ctx, "pay", trace.Hex(trace.Lease, id), trace.Number(trace.Units, bill.Sold), trace.Number(trace.Sold, bill.Units), trace.Unit.String("row"))
+	err = t.book.add(ctx, id, rows)
+	trace.End(span, err)
+	if err != nil {
 		b.mu.Lock()
 		if b.lease.ID == id {
 			b.sold -= bill.Units
@@ -251,7 +258,7 @@ func (b *buyer) reserve(units uint64) (query.Bill, [32]byte, error) {
 			query.ErrUnpaid, short, b.Name, left, units)
 	}
 	b.sold += units
-	return query.Bill{Lease: hex.EncodeToString(l.ID[:]), Units: units, Left: left - units}, l.ID, nil
+	return query.Bill{Lease: hex.EncodeToString(l.ID[:]), Units: units, Sold: b.sold, Left: left - units}, l.ID, nil
 }
 
 // Settle states on the ledger what every lease owes and collects it for the
@@ -286,7 +293,10 @@ func (t *Till) settle(ctx context.Context, b *buyer) error {
 	if n := len(l.Statements); n > 0 && l.Statements[n-1].Epoch >= epoch {
 		return nil // at most one statement for each epoch
 	}
-	if err := b.Account.State(ctx, l.ID, epoch, tree, changed); err != nil {
+	ctx, span := trace.Or(t.tracer).Start(ctx, "settle", oteltrace.WithAttributes(trace.Keep.Bool(true), trace.Hex(trace.Lease, l.ID)))
+	err = b.Account.State(ctx, l.ID, epoch, tree, changed)
+	trace.End(span, err)
+	if err != nil {
 		return err
 	}
 	b.mu.Lock()

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/internal/peerlimit"
@@ -34,6 +36,7 @@ type Gateway struct {
 	Buyers     []Buyer           // whose leases pay for readings that are given out
 	Files      evidence.Store    // where readings are kept; nil: in Dir
 	Images     Pictures          // reads the images that devices have records of; nil: nobody does
+	Tracer     oteltrace.Tracer  // of requests and statements; nil: none
 	Logger     *slog.Logger
 	Ready      func() // called when both doors are open; may be nil
 }
@@ -58,7 +61,7 @@ func (g Gateway) Run(ctx context.Context) error {
 	defer func() { _ = s.Close() }()
 	defer show(s)()
 	data, err := OpenData(ctx, DataConfig{
-		Dir: filepath.Join(g.Dir, "data"), Files: g.Files, Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Images: g.Images, Logger: g.Logger,
+		Dir: filepath.Join(g.Dir, "data"), Files: g.Files, Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Images: g.Images, Tracer: g.Tracer, Logger: g.Logger,
 	})
 	if err != nil {
 		return err
@@ -114,7 +117,7 @@ func (g Gateway) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", data.Handler())
 	mux.Handle("/v1/observations", s.Handler())
-	err = serve(ctx, g.HTTP, mux)
+	err = serve(ctx, g.HTTP, traced(g.Tracer, mux))
 	cancel()
 	return errors.Join(err, <-published, <-sold, <-audited)
 }

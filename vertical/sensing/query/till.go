@@ -31,6 +31,7 @@ func (r Rows) Total() (sum uint64) {
 type Bill struct {
 	Lease string // its id
 	Units uint64 // of this answer
+	Sold  uint64 // of the lease in all, this answer's too
 	Left  uint64 // that the escrow still covers
 }
 
