@@ -100,9 +100,33 @@ func (f *dataFlags) ask(ctx context.Context, method, path string, body io.Reader
 	return nil, cliout.Fail(code, fmt.Errorf("the gateway refuses: %s", said.Error), "grange sensing data --help")
 }
 
+// answerFlags say of what time an answer is, how it is written, and where to.
+type answerFlags struct{ from, to, format, out string }
+
+func (f *answerFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.from, "from", "", "begin, as 2026-03-27 or 2026-03-27T12:00:00Z")
+	c.Flags().StringVar(&f.to, "to", "", "end")
+	c.Flags().StringVar(&f.format, "format", "", "json, geojson, csv or parquet")
+	c.Flags().StringVar(&f.out, "out", "", "file to write")
+}
+
+// values are the flags and more as parameters, without those that are empty.
+func (f *answerFlags) values(more map[string]string) url.Values {
+	v := url.Values{}
+	for _, all := range []map[string]string{{"from": f.from, "to": f.to, "format": f.format}, more} {
+		for name, value := range all {
+			if value != "" {
+				v.Set(name, value)
+			}
+		}
+	}
+	return v
+}
+
 func newDataQuery(g *globals) *cobra.Command {
 	var f dataFlags
-	var from, to, agg, qc, format, kind, out string
+	var a answerFlags
+	var agg, qc, kind string
 	var vars []string
 	var proof bool
 	c := &cobra.Command{
@@ -117,12 +141,7 @@ func newDataQuery(g *globals) *cobra.Command {
 			if err := f.resolve(g); err != nil {
 				return err
 			}
-			v := url.Values{}
-			for name, value := range map[string]string{"from": from, "to": to, "agg": agg, "qc": qc, "format": format, "kind": kind, "var": strings.Join(vars, ",")} {
-				if value != "" {
-					v.Set(name, value)
-				}
-			}
+			v := a.values(map[string]string{"agg": agg, "qc": qc, "kind": kind, "var": strings.Join(vars, ",")})
 			if proof {
 				v.Set("proof", "1")
 			}
@@ -131,7 +150,7 @@ func newDataQuery(g *globals) *cobra.Command {
 				return err
 			}
 			defer resp.Body.Close()
-			if err := save(c, out, resp.Body); err != nil {
+			if err := save(c, a.out, resp.Body); err != nil {
 				return err
 			}
 			paid(c, resp)
@@ -139,14 +158,11 @@ func newDataQuery(g *globals) *cobra.Command {
 		},
 	}
 	f.register(c)
+	a.register(c)
 	c.Flags().StringSliceVar(&vars, "var", nil, "variables (default: all)")
-	c.Flags().StringVar(&from, "from", "", "begin, as 2026-03-27 or 2026-03-27T12:00:00Z")
-	c.Flags().StringVar(&to, "to", "", "end")
 	c.Flags().StringVar(&agg, "agg", "", "mean, min, max, sum or count, and a bucket: mean:1h")
 	c.Flags().StringVar(&qc, "qc", "", "good: only readings without a flag")
 	c.Flags().StringVar(&kind, "kind", "", "kind of observation: weather, air, ...")
-	c.Flags().StringVar(&format, "format", "", "json, geojson, csv or parquet")
-	c.Flags().StringVar(&out, "out", "", "file to write")
 	c.Flags().BoolVar(&proof, "proof", false, "with the signed batches and their proofs")
 	return c
 }

@@ -75,13 +75,14 @@ func step(text string) string {
 
 func newDataFacts(g *globals) *cobra.Command {
 	var f dataFlags
-	var from, to, of, format, out string
+	var a answerFlags
+	var of string
 	c := &cobra.Command{
 		Use: "facts PRODUCT CELL", Short: "Ask for the facts of a product in an H3 cell", Args: args("a PRODUCT, KIND/NAME as \"grange sensing data products\" lists it", "a CELL in hex"),
-		Long: "Writes what a product tells of a cell (H3, resolution 3 up to the product's) to standard output or --out. Without\n" +
-			"--from and --to it is the newest period that is told. What phones and cars showed is told when enough owners had a\n" +
-			"part in it and nothing can be added any more. The price, a unit for each device in each fact, is told on standard\n" +
-			"error.",
+		Long: "Writes what a product tells of a cell (H3, resolution 3 up to the product's) to standard output, as a table if no\n" +
+			"--format is said, or to --out. Without --from and --to it is the newest period that is told. What phones and cars\n" +
+			"showed is told when enough owners had a part in it and nothing can be added any more. The price, a unit for each\n" +
+			"device in each fact, is told on standard error.",
 		Example: "grange sensing data facts air/index 871f8d7a4ffffff\n" +
 			"grange sensing data facts events/counts 831f8dfffffffff --of pothole --from 2026-03-02 --to 2026-03-09 --format geojson --out potholes.json",
 		RunE: func(c *cobra.Command, given []string) error {
@@ -92,21 +93,15 @@ func newDataFacts(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v := url.Values{}
-			for name, value := range map[string]string{"from": from, "to": to, "of": of, "format": format} {
-				if value != "" {
-					v.Set(name, value)
-				}
-			}
-			resp, err := f.get(c.Context(), path+"?"+v.Encode())
+			resp, err := f.get(c.Context(), path+"?"+a.values(map[string]string{"of": of}).Encode())
 			if err != nil {
 				return err
 			}
 			defer resp.Body.Close()
-			if format == "" && out == "" && !g.json {
+			if a.format == "" && a.out == "" && !g.json {
 				err = writeFacts(c.OutOrStdout(), resp.Body)
 			} else {
-				err = save(c, out, resp.Body)
+				err = save(c, a.out, resp.Body)
 			}
 			if err == nil {
 				paid(c, resp)
@@ -115,11 +110,8 @@ func newDataFacts(g *globals) *cobra.Command {
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&from, "from", "", "begin, as 2026-03-27 or 2026-03-27T12:00:00Z")
-	c.Flags().StringVar(&to, "to", "", "end")
+	a.register(c)
 	c.Flags().StringVar(&of, "of", "", "only of this class, network or device")
-	c.Flags().StringVar(&format, "format", "", "json, geojson, csv or parquet (default: a table)")
-	c.Flags().StringVar(&out, "out", "", "file to write")
 	return c
 }
 
