@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -86,6 +87,7 @@ type Log struct {
 
 	mu     sync.Mutex
 	files  []uint64 // first record of each file, ascending; the last is written to
+	marks  []mark   // ascending
 	next   uint64   // first record that is not durable yet
 	open   *group   // appends that wait for the next batch
 	failed error
@@ -305,6 +307,9 @@ func (l *Log) write(g *group) error {
 	if err := l.file.Sync(); err != nil {
 		return l.fail(err)
 	}
+	l.mu.Lock()
+	l.marks = marked(l.marks, mark{l.files[len(l.files)-1], g.first, l.size})
+	l.mu.Unlock()
 	l.size += int64(len(g.buf))
 	return nil
 }
@@ -387,6 +392,7 @@ func (l *Log) TruncateBefore(seq uint64) error {
 		}
 		l.files, removed = l.files[1:], true
 	}
+	l.marks = slices.DeleteFunc(l.marks, func(m mark) bool { return m.file < l.files[0] })
 	if !removed {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -27,10 +28,11 @@ func (l *Log) recover() error {
 	}
 	first := l.files[len(l.files)-1]
 	path := l.path(first)
-	end, next, s, err := checkTail(path, first)
+	end, next, s, marks, err := checkTail(path, first)
 	if err != nil {
 		return err
 	}
+	l.marks = marks
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
@@ -98,34 +100,35 @@ func (l *Log) dropEmpty() error {
 }
 
 // checkTail reads the newest file to its end, and returns where its last whole
-// batch ends and which record comes next.
-func checkTail(path string, first uint64) (end int64, next uint64, s salt, err error) {
+// batch ends, which record comes next, and where some batches begin.
+func checkTail(path string, first uint64) (end int64, next uint64, s salt, marks []mark, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, 0, s, err
+		return 0, 0, s, nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return 0, 0, s, err
+		return 0, 0, s, nil, err
 	}
 	named, s, err := readFileHead(f)
 	if err != nil || named != first {
-		return 0, 0, s, fmt.Errorf("%s: first record %d, want %d: %w (%w)", path, named, first, ErrCorrupt, errOr(err))
+		return 0, 0, s, nil, fmt.Errorf("%s: first record %d, want %d: %w (%w)", path, named, first, ErrCorrupt, errOr(err))
 	}
 	r := bufio.NewReaderSize(f, 1<<18)
 	end, next = fileHead, first
 	for {
 		h, _, err := readBatch(r, s, next, info.Size()-end)
 		if errors.Is(err, io.EOF) {
-			return end, next, s, nil
+			return end, next, s, marks, nil
 		}
 		if errors.Is(err, errTorn) {
-			return end, next, s, checkTorn(f, path, end, info.Size(), s, next)
+			return end, next, s, marks, checkTorn(f, path, end, info.Size(), s, next)
 		}
 		if err != nil {
-			return 0, 0, s, err
+			return 0, 0, s, nil, err
 		}
+		marks = marked(marks, mark{first, next, end})
 		end += batchHead + int64(h.body)
 		next += uint64(h.count)
 	}
@@ -167,7 +170,7 @@ type Record struct {
 func (l *Log) Records(from uint64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		l.mu.Lock()
-		files, next, closed := slices.Clone(l.files), l.next, l.closed
+		files, next, closed, near := slices.Clone(l.files), l.next, l.closed, nearest(l.marks, from)
 		l.mu.Unlock()
 		if closed {
 			yield(Record{}, fmt.Errorf("read log: %w", ErrClosed))
@@ -185,16 +188,50 @@ func (l *Log) Records(from uint64) iter.Seq2[Record, error] {
 			if i+1 < len(files) {
 				last = files[i+1]
 			}
-			if last > from && !l.readFile(first, from, last, yield) {
+			if last <= from {
+				continue
+			}
+			start := mark{first, first, fileHead}
+			if near.file == first {
+				start = near
+			}
+			if !l.readFile(start, from, last, yield) {
 				return
 			}
 		}
 	}
 }
 
-// readFile yields the records of one file from from to before last. It returns
-// false when the iteration is over.
-func (l *Log) readFile(first, from, last uint64, yield func(Record, error) bool) bool {
+// mark is where the batch that begins with a record is.
+type mark struct {
+	file, seq uint64 // the file by its first record
+	offset    int64
+}
+
+// markEvery is how many bytes lie between marks of a file, about: who reads on from
+// a record reads so many that he does not want.
+const markEvery = 256 << 10
+
+// marked appends a mark that is far enough behind the last one.
+func marked(marks []mark, m mark) []mark {
+	if n := len(marks); n > 0 && marks[n-1].file == m.file && m.offset-marks[n-1].offset < markEvery {
+		return marks
+	}
+	return append(marks, m)
+}
+
+// nearest is the last mark that is not behind a record, zero without one.
+func nearest(marks []mark, seq uint64) mark {
+	if i := sort.Search(len(marks), func(i int) bool { return marks[i].seq > seq }); i > 0 {
+		return marks[i-1]
+	}
+	return mark{}
+}
+
+// readFile yields the records of one file from from to before last, which it looks
+// for from start on. It returns false when the iteration is over.
+func (l *Log) readFile(start mark, from, last uint64, yield func(Record, error) bool) bool {
+	first := start.file
 	stop := func(err error) bool {
 		if errors.Is(err, os.ErrNotExist) {
 			err = ErrGone
@@ -216,8 +253,14 @@ func (l *Log) readFile(first, from, last uint64, yield func(Record, error) bool)
 	if err != nil {
 		return stop(fmt.Errorf("%w: %w", ErrCorrupt, err))
 	}
-	left := info.Size() - fileHead
-	for seq := first; seq < last; {
+	if start.offset != fileHead {
+		if _, err := f.Seek(start.offset, io.SeekStart); err != nil {
+			return stop(err)
+		}
+		r.Reset(f)
+	}
+	left := info.Size() - start.offset
+	for seq := start.seq; seq < last; {
 		h, body, err := readBatch(r, s, seq, left)
 		if err != nil {
 			return stop(fmt.Errorf("record %d: %w: %w", seq, ErrCorrupt, err))

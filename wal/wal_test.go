@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -451,4 +452,75 @@ func FuzzReadBatch(f *testing.F) {
 			t.Fatal("a whole batch is not found, or part of one is")
 		}
 	})
+}
+
+// Who reads on from a record gets it first, from wherever in a file that is larger
+// than what lies between marks, before and after the log was opened again, and when
+// its begin is gone.
+func TestReadsOnFromAnywhere(t *testing.T) {
+	dir := t.TempDir()
+	opts := Options{FileBytes: 5 * markEvery}
+	l := mustOpen(t, dir, opts)
+	const records = 120
+	fill := strings.Repeat("x", markEvery/7)
+	for i := range records {
+		mustAppend(t, l, fmt.Sprintf("%03d%s", i+1, fill))
+	}
+	check := func(name string, l *Log, first uint64, marks bool) {
+		t.Helper()
+		if (len(l.marks) > records/20) != marks {
+			t.Errorf("%s: %d marks", name, len(l.marks))
+		}
+		for from := first; from <= records; from++ {
+			next := from
+			for r, err := range l.Records(from) {
+				if err != nil || r.Seq != next || string(r.Data[:3]) != fmt.Sprintf("%03d", next) {
+					t.Fatalf("%s, from %d on: record %d is %d, %v", name, from, next, r.Seq, err)
+				}
+				if next++; next == from+20 {
+					break
+				}
+			}
+			if want := min(from+20, records+1); next != want {
+				t.Fatalf("%s, from %d on: ended before %d, want %d", name, from, next, want)
+			}
+		}
+	}
+	check("as it was written", l, 1, true)
+	if err := l.TruncateBefore(60); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range l.marks {
+		if m.file < l.First() {
+			t.Errorf("mark %+v of a file that is gone", m)
+		}
+	}
+	check("without its begin", l, l.First(), true)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = mustOpen(t, dir, opts)
+	check("opened again", l, l.First(), false)
+}
+
+// BenchmarkFollow reads the newest record of a file that is nearly full.
+func BenchmarkFollow(b *testing.B) {
+	l, err := Open(b.TempDir(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	record := make([]byte, 32<<10)
+	for range 1900 {
+		if _, err := l.Append(b.Context(), record); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		for _, err := range l.Records(l.Next() - 1) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
