@@ -66,18 +66,17 @@ func (v *verifier) challengeOn(ctx context.Context, name string, t tick) error {
 	if err := v.closeQuarrels(name, open); err != nil {
 		return err
 	}
+	var failed error // one report that cannot be compared keeps no other from it
 	for _, r := range open {
 		q, err := v.quarrel(r, t.block.Height)
-		if err != nil {
-			return err
-		}
-		if q != nil {
+		failed = errors.Join(failed, err)
+		if err == nil && q != nil {
 			q.next = t.block.Height + min(int64(1)<<q.looks, longestPause)
 			q.looks = min(q.looks+1, 62)
-			return v.pursue(ctx, q, r, list.Reports, current)
+			return errors.Join(failed, v.pursue(ctx, q, r, list.Reports, current))
 		}
 	}
-	return nil
+	return failed
 }
 
 // quarrel is the disagreement on a report that is to be looked at now, if there
