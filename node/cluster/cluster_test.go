@@ -65,8 +65,9 @@ func start(t *testing.T, o cluster.Options) *running {
 	r := &running{T: t, home: o.Home, net: n, stop: cancel, done: make(chan error, 1)}
 	ready := make(chan struct{})
 	go func() {
-		r.done <- n.Run(ctx, func(cluster.Endpoints) { close(ready) })
-		n.Close()
+		err := n.Run(ctx, func(cluster.Endpoints) { close(ready) })
+		n.Close() // first: who waits for the end may open the same home next
+		r.done <- err
 	}()
 	t.Cleanup(r.end)
 	select {
