@@ -88,6 +88,14 @@ func (s *sum) value(name string) float64 {
 	return d
 }
 
+// unit is that of value: a count is of readings (SenML's unit "count").
+func (s *sum) unit(name string) string {
+	if name == "count" {
+		return name
+	}
+	return s.Unit
+}
+
 // summed answers with aggregates. A device is paid a unit for each bucket it has a
 // part in.
 func (h *handler) summed(w http.ResponseWriter, r *http.Request, q store.Query, how *how, as string) error {
@@ -131,5 +139,6 @@ func (h *handler) summed(w http.ResponseWriter, r *http.Request, q store.Query, 
 	if err := Pay(w, r, h.Till, sold); err != nil {
 		return err
 	}
+	a.note = h.note(w, &q, len(a.sums))
 	return a.write(w, as)
 }

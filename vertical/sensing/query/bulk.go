@@ -70,7 +70,10 @@ func (h *handler) part(b *store.Bulk, r *http.Request) Rows {
 // asked is how many bytes a request will get, at most: what net/http makes of its
 // header is not known before it is sent.
 func asked(r *http.Request, size int64, tag string) int64 {
-	if r.Method == http.MethodHead || r.Header.Get("If-None-Match") == tag {
+	if text := r.Header.Get("If-None-Match"); text != "" && names(text, tag) {
+		return 0
+	}
+	if text := r.Header.Get("If-Match"); text != "" && !names(text, tag) {
 		return 0
 	}
 	spec, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
@@ -86,6 +89,16 @@ func asked(r *http.Request, size int64, tag string) int64 {
 		sum += n
 	}
 	return min(sum, size)
+}
+
+// names reports whether a list of entity tags holds one.
+func names(list, tag string) bool {
+	for one := range strings.SplitSeq(list, ",") {
+		if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(tag, "W/") {
+			return true
+		}
+	}
+	return false
 }
 
 func length(one string, size int64) (int64, error) {

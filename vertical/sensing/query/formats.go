@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -26,10 +27,12 @@ type answer struct {
 	rows   []reading
 	sums   []*sum
 	proofs map[sensing.Hash]*Proof
+	note   string // why it is empty
 }
 
 func (a *answer) write(w http.ResponseWriter, as string) error {
 	w.Header().Set("Content-Type", mediaTypes[as])
+	named(w, as, a.Cell, a.From)
 	// What has begun cannot become an error any more; the client may be gone.
 	switch as {
 	case "geojson":
@@ -43,6 +46,13 @@ func (a *answer) write(w http.ResponseWriter, as string) error {
 		_ = json.NewEncoder(w).Encode(a.json())
 	}
 	return nil
+}
+
+// named gives what a browser saves a name that says what it is.
+func named(w http.ResponseWriter, as string, cell h3.Cell, from time.Time) {
+	if as == "csv" || as == "parquet" {
+		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "grange-"+cell.String()+"-"+from.UTC().Format("20060102T1504Z")+"."+as))
+	}
 }
 
 // Observation is a row in JSON.
@@ -86,7 +96,7 @@ type Sum struct {
 }
 
 func (a *answer) sum(s *sum) Sum {
-	return Sum{s.Kind, a.Cell.String(), time.UnixMilli(s.Time).UTC(), s.Variable, s.value(a.how.name), s.Unit, s.Rows, len(s.Devices)}
+	return Sum{s.Kind, a.Cell.String(), time.UnixMilli(s.Time).UTC(), s.Variable, s.value(a.how.name), s.unit(a.how.name), s.Rows, len(s.Devices)}
 }
 
 // Answer is an answer in JSON.
@@ -94,13 +104,19 @@ type Answer struct {
 	Cell         string            `json:"cell"`
 	From         time.Time         `json:"from"`
 	To           time.Time         `json:"to"`
-	Observations []Observation     `json:"observations,omitempty"`
-	Sums         []Sum             `json:"sums,omitempty"`
-	Proofs       map[string]*Proof `json:"proofs,omitempty"` // by batch
+	Observations []Observation     `json:"observations,omitzero"` // of an answer with single readings; none is []
+	Sums         []Sum             `json:"sums,omitzero"`         // of one with agg=
+	Note         string            `json:"note,omitempty"`        // why there is nothing
+	Proofs       map[string]*Proof `json:"proofs,omitempty"`      // by batch
 }
 
 func (a *answer) json() Answer {
-	out := Answer{Cell: a.Cell.String(), From: a.From, To: a.To}
+	out := Answer{Cell: a.Cell.String(), From: a.From, To: a.To, Note: a.note}
+	if a.how == nil {
+		out.Observations = make([]Observation, 0, len(a.rows))
+	} else {
+		out.Sums = make([]Sum, 0, len(a.sums))
+	}
 	for i := range a.rows {
 		out.Observations = append(out.Observations, observation(a.rows[i].kind, &a.rows[i].Row))
 	}
@@ -168,17 +184,27 @@ func (a *answer) csv(w io.Writer) error {
 			_ = c.Write([]string{o.Kind, o.Cell, o.Time.Format(time.RFC3339), plain(o.Variable), number(o.Value), plain(o.Unit), strconv.FormatUint(o.Rows, 10), strconv.Itoa(o.Devices)})
 		}
 	} else {
-		_ = c.Write([]string{"kind", "device", "time", "cell", "lat", "lon", "variable", "value", "unit", "qc", "batch", "counter"})
+		_ = c.Write([]string{"kind", "device", "time", "cell", "lat", "lon", "alt", "variable", "value", "unit", "qc", "batch", "counter"})
 		for i := range a.rows {
 			o := observation(a.rows[i].kind, &a.rows[i].Row)
+			alt := ""
+			if o.Alt != nil {
+				alt = number(*o.Alt)
+			}
 			_ = c.Write([]string{
-				o.Kind, o.Device, o.Time.Format(time.RFC3339Nano), o.Cell, number(o.Lat), number(o.Lon), plain(o.Variable), number(o.Value), plain(o.Unit),
+				o.Kind, o.Device, o.Time.Format(time.RFC3339Nano), o.Cell, number(o.Lat), number(o.Lon), alt, plain(o.Variable), number(o.Value), plain(o.Unit),
 				strconv.FormatUint(uint64(o.QC), 10), o.Batch, strconv.FormatUint(o.Counter, 10),
 			})
 		}
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// kindRow is a row in Parquet, of answers that may be of more than one kind.
+type kindRow struct {
+	Kind string `parquet:"kind,dict"`
+	store.Row
 }
 
 // sumRow is an aggregate in Parquet.
@@ -197,16 +223,16 @@ func (a *answer) parquet(w io.Writer) error {
 	if a.how != nil {
 		p := parquet.NewGenericWriter[sumRow](w, parquet.Compression(&parquet.Zstd))
 		for _, s := range a.sums {
-			row := sumRow{s.Kind, uint64(a.Cell), s.Time, s.Variable, s.value(a.how.name), s.Unit, s.Rows, int64(len(s.Devices))}
+			row := sumRow{s.Kind, uint64(a.Cell), s.Time, s.Variable, s.value(a.how.name), s.unit(a.how.name), s.Rows, int64(len(s.Devices))}
 			if _, err := p.Write([]sumRow{row}); err != nil {
 				return err
 			}
 		}
 		return p.Close()
 	}
-	p := parquet.NewGenericWriter[store.Row](w, parquet.Compression(&parquet.Zstd))
+	p := parquet.NewGenericWriter[kindRow](w, parquet.Compression(&parquet.Zstd))
 	for i := range a.rows {
-		if _, err := p.Write([]store.Row{a.rows[i].Row}); err != nil {
+		if _, err := p.Write([]kindRow{{a.rows[i].kind, a.rows[i].Row}}); err != nil {
 			return err
 		}
 	}

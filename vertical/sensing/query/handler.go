@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/grange-network/grange/vertical/sensing/store"
@@ -48,28 +52,54 @@ func Handler(c Config) http.Handler {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	h := &handler{c}
-	doors := map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /v1/cells/{cell}/obs":            h.observations,
-		"GET /v1/bulk/{kind}/{day}/{file}":    h.bulk,
-		"GET /v1/tiles/{kind}/{z}/{x}/{tile}": h.tile,
-		"GET /v1/subscribe":                   h.subscribe,
-		"GET /v1/stations":                    h.stations,
-		"GET /v1/stations/{device}":           h.station,
+	doors := map[string]door{
+		"GET /v1/cells/{cell}/obs":            {h.observations, "var kind from to qc agg format proof"},
+		"GET /v1/bulk/{kind}/{day}/{file}":    {h.bulk, "part"},
+		"GET /v1/tiles/{kind}/{z}/{x}/{tile}": {h.tile, "product of at"},
+		"GET /v1/subscribe":                   {h.subscribe, "cell var kind qc"},
+		"GET /v1/stations":                    {h.stations, "cell kind after format"},
+		"GET /v1/stations/{device}":           {h.station, ""},
 	}
 	if c.Facts != nil {
-		doors["GET /v1/products"] = h.products
-		doors["GET /v1/products/{kind}/{product}/{cell}"] = h.facts
-		doors["GET /v1/products/{kind}/{product}/{cell}/object"] = h.object
+		doors["GET /v1/products"] = door{h.products, ""}
+		doors["GET /v1/products/{kind}/{product}/{cell}"] = door{h.facts, "from to of format"}
+		doors["GET /v1/products/{kind}/{product}/{cell}/object"] = door{h.object, "from to of at"}
 	}
 	mux := http.NewServeMux()
-	for pattern, serve := range doors {
+	for pattern, d := range doors {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := serve(w, r); err != nil {
+			err := d.takes(r)
+			if err == nil {
+				err = d.serve(w, r)
+			}
+			if err != nil {
 				h.fail(w, r, err)
 			}
 		})
 	}
 	return mux
+}
+
+// door is an address and the parameters that it takes, token= beside them.
+type door struct {
+	serve      func(http.ResponseWriter, *http.Request) error
+	parameters string
+}
+
+// takes refuses a parameter that is not known: who misspells one would pay for more
+// than he wants.
+func (d door) takes(r *http.Request) error {
+	known := append(strings.Fields(d.parameters), "token")
+	v, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return bad("parameters: %v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		if !slices.Contains(known, name) {
+			return bad("parameter %.40q is not known here, want %s", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
 }
 
 // problem is an error with the status of its answer.
@@ -110,6 +140,8 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status == http.StatusServiceUnavailable && r.Context().Err() == nil {
 		h.Logger.Warn("query failed", "path", r.URL.Path, "err", err)
 	}
+	w.Header().Del("ETag")
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error(), "code": code(status)}) // the client may be gone

@@ -69,6 +69,7 @@ func (h *handler) raw(w http.ResponseWriter, r *http.Request, q store.Query, as 
 	if err := Pay(w, r, h.Till, sold); err != nil {
 		return err
 	}
+	a.note = h.note(w, &q, len(rows))
 	return a.write(w, as)
 }
 

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -33,6 +34,7 @@ func parseTime(name, text string) (time.Time, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 && n < 1<<34 {
 		return time.Unix(n, 0).UTC(), nil
 	}
+	text = strings.Replace(text, " ", "+", 1) // of a zone, which nobody escaped
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil && t.Unix() >= 0 {
 			return t.UTC(), nil
@@ -43,7 +45,7 @@ func parseTime(name, text string) (time.Time, error) {
 
 // times reads from and to; a day up to now without them.
 func (h *handler) times(v url.Values, most time.Duration) (from, to time.Time, err error) {
-	to = h.Now().UTC().Add(time.Minute)
+	to = h.Now().UTC().Add(time.Minute).Truncate(time.Second)
 	if text := v.Get("to"); text != "" {
 		if to, err = parseTime("to", text); err != nil {
 			return from, to, err
@@ -55,13 +57,21 @@ func (h *handler) times(v url.Values, most time.Duration) (from, to time.Time, e
 			return from, to, err
 		}
 	}
-	if span := to.Sub(from); span <= 0 || span > most {
-		return from, to, bad("from %s to %s: want a span of at most %d days", from.Format(time.RFC3339), to.Format(time.RFC3339), int(most.Hours()/24))
-	}
-	return from, to, nil
+	return from, to, spanOf(from, to, most)
 }
 
-func variables(v url.Values) ([]string, error) {
+// spanOf refuses a time that ends before it begins or is longer than most.
+func spanOf(from, to time.Time, most time.Duration) error {
+	switch span := to.Sub(from); {
+	case span <= 0:
+		return bad("from %s to %s: want a span that ends after it begins; to is not within it", from.Format(time.RFC3339), to.Format(time.RFC3339))
+	case span > most:
+		return bad("from %s to %s: want a span of at most %d days", from.Format(time.RFC3339), to.Format(time.RFC3339), int(most.Hours()/24))
+	}
+	return nil
+}
+
+func (h *handler) variables(v url.Values) ([]string, error) {
 	var out []string
 	for _, text := range v["var"] {
 		for name := range strings.SplitSeq(text, ",") {
@@ -73,7 +83,32 @@ func variables(v url.Values) ([]string, error) {
 	if len(out) > maxNames {
 		return nil, bad("%d variables, want at most %d", len(out), maxNames)
 	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	known := h.known()
+	for _, name := range out {
+		if !known[name] {
+			return nil, bad("var=%.40q: nothing of that name is measured, want one of %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
 	return out, nil
+}
+
+// known are the variables that are told of single devices.
+func (h *handler) known() map[string]bool {
+	known := map[string]bool{}
+	for _, k := range h.Store.Kinds() {
+		if !h.Store.Moving(k.Name) {
+			for _, name := range k.Variables {
+				known[name] = true
+			}
+		}
+	}
+	for _, x := range h.Store.Streams() {
+		known[x.Variable] = true
+	}
+	return known
 }
 
 // refused are the bits that rows must not have.
@@ -95,12 +130,14 @@ func (h *handler) kind(name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
+	var all []string
 	for _, k := range h.Store.Kinds() {
 		if k.Name == name {
 			return name, nil
 		}
+		all = append(all, k.Name)
 	}
-	return "", missing("kind %.40q: there is none of that name", name)
+	return "", missing("kind %.40q: there is none of that name, want one of %s", name, strings.Join(all, ", "))
 }
 
 // request reads what the parameters select.
@@ -111,7 +148,7 @@ func (h *handler) request(cell string, v url.Values, most time.Duration) (q stor
 	if q.Kind, err = h.kind(v.Get("kind")); err != nil {
 		return q, err
 	}
-	if q.Variables, err = variables(v); err != nil {
+	if q.Variables, err = h.variables(v); err != nil {
 		return q, err
 	}
 	if q.Refuse, err = refused(v.Get("qc")); err != nil {

@@ -132,10 +132,7 @@ func (h *handler) span(p *facts.Listed, v url.Values) (from, to time.Time, err e
 			return from, to, err
 		}
 	}
-	if span := to.Sub(from); span <= 0 || span > maxPeriods*p.Period {
-		return from, to, bad("from %s to %s: want a span of at most %d days", from.Format(time.RFC3339), to.Format(time.RFC3339), int(maxPeriods*p.Period.Hours()/24))
-	}
-	return from, to, nil
+	return from, to, spanOf(from, to, maxPeriods*p.Period)
 }
 
 func (h *handler) facts(w http.ResponseWriter, r *http.Request) error {
@@ -304,6 +301,7 @@ func (a told) properties(f *sensing.Fact) map[string]any {
 
 func (a told) write(w http.ResponseWriter, as string) error {
 	w.Header().Set("Content-Type", mediaTypes[as])
+	named(w, as, a.Cell, a.From)
 	// What has begun cannot become an error any more; the client may be gone.
 	switch as {
 	case "geojson":

@@ -95,7 +95,7 @@ func (w *world) serve(kinds ...sensing.Kind) {
 	}
 	t.Cleanup(func() { _ = st.Close(context.Background()) })
 	w.store = st
-	server := httptest.NewServer(query.Handler(query.Config{Store: st, Log: w.log, Till: w.till, Prover: w.published(), Now: func() time.Time { return start.Add(6 * time.Hour) }}))
+	server := httptest.NewServer(query.Public(query.Handler(query.Config{Store: st, Log: w.log, Till: w.till, Prover: w.published(), Now: func() time.Time { return start.Add(6 * time.Hour) }})))
 	t.Cleanup(server.Close)
 	w.url = server.URL
 }
@@ -258,7 +258,12 @@ func TestRefused(t *testing.T) {
 		"too fine":         {"/v1/cells/" + h3.At(48, 11, 13).String() + "/obs", 400, "resolution 13"},
 		"too coarse":       {"/v1/cells/" + munich.Parent(1).String() + "/obs", 400, "resolution 1"},
 		"too long":         {"/v1/cells/" + munich.String() + "/obs?from=2025-01-01&to=2026-01-01", 400, "31 days"},
-		"backwards":        {"/v1/cells/" + munich.String() + "/obs?from=2026-01-02&to=2026-01-01", 400, "span"},
+		"backwards":        {"/v1/cells/" + munich.String() + "/obs?from=2026-01-02&to=2026-01-01", 400, "ends after it begins"},
+		"a variable":       {obs(munich, "&var=temprature"), 400, "pressure, "},
+		"a parameter":      {obs(munich, "&variable=temperature"), 400, "want var, kind"},
+		"half escaped":     {obs(munich, "&var=%zz"), 400, "%zz"},
+		"stations in CSV":  {"/v1/stations?format=csv", 400, "json or geojson"},
+		"nothing there":    {"/v1/cells", 404, `"code":"not_found"`},
 		"no time":          {"/v1/cells/" + munich.String() + "/obs?from=noon", 400, "noon"},
 		"a kind unknown":   {obs(munich, "&kind=music"), 404, "music"},
 		"a format unknown": {obs(munich, "&format=xls"), 400, "xls"},
@@ -350,6 +355,9 @@ func TestBulk(t *testing.T) {
 	if err != nil || seg.Rows() == nil || seg.Summary.Rows != 12 {
 		t.Fatalf("file of %d bytes: %v", len(raw), err)
 	}
+	if same, _ := w.ask(path, "If-None-Match", `"other", W/"`+seg.Root.String()+`"`); same.StatusCode != http.StatusNotModified || w.till.Owed().Total() != 12 {
+		t.Errorf("a file that is there already: %s, %d units", same.Status, w.till.Owed().Total()-12)
+	}
 	resp, part := w.ask(path, "Range", "bytes=4-103")
 	if resp.StatusCode != http.StatusPartialContent || !bytes.Equal(part, raw[4:104]) || resp.Header.Get("Grange-Root") != seg.Root.String() {
 		t.Errorf("range: %s with %d bytes", resp.Status, len(part))
@@ -363,6 +371,11 @@ func TestTiles(t *testing.T) {
 	w := newWorld(t, 1_000_000)
 	at := maptile.At(orb.Point{11.57, 48.14}, 10)
 	path := fmt.Sprintf("/%d/%d/%d.mvt", at.Z, at.X, at.Y)
+	resp, _ := w.ask("/v1/tiles/weather" + path)
+	owed := w.till.Owed().Total()
+	if again, _ := w.ask("/v1/tiles/weather"+path, "If-None-Match", resp.Header.Get("ETag")); again.StatusCode != http.StatusNotModified || w.till.Owed().Total() != owed {
+		t.Errorf("a tile that is there already: %s, %d units", again.Status, w.till.Owed().Total()-owed)
+	}
 	layers, err := mvt.Unmarshal(w.get("/v1/tiles/weather" + path))
 	if err != nil || len(layers) != 1 || layers[0].Name != "stations" || len(layers[0].Features) != 2 {
 		t.Errorf("%+v: %v", layers, err)

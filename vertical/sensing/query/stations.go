@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/grange-network/grange/core/device"
@@ -37,6 +38,15 @@ type Variable struct {
 	Rows  uint64    `json:"rows"`
 	Value *float64  `json:"value,omitempty"` // the newest; of a single station
 	QC    *uint32   `json:"qc,omitempty"`
+}
+
+// names of what a station measures, with commas: one field in a map's table.
+func (s *Station) names() string {
+	all := make([]string, len(s.Variables))
+	for i, v := range s.Variables {
+		all[i] = v.Name
+	}
+	return strings.Join(all, ",")
 }
 
 // stationsOf groups streams by device, in the order of their numbers.
@@ -82,24 +92,33 @@ func (h *handler) stations(w http.ResponseWriter, r *http.Request) error {
 		next = all[maxStations-1].Number
 		all = all[:maxStations]
 	}
-	if v.Get("format") == "geojson" {
+	out := map[string]any{}
+	if next != 0 {
+		v.Set("after", strconv.FormatUint(uint64(next), 10))
+		out["next"] = r.URL.Path + "?" + v.Encode()
+	}
+	switch f := v.Get("format"); f {
+	case "", "json":
+	case "geojson":
 		features := make([]feature, len(all))
 		for i, s := range all {
 			alt := math.NaN()
 			if s.Alt != nil {
 				alt = *s.Alt
 			}
-			features[i] = feature{"Feature", point(s.Lat, s.Lon, alt), map[string]any{"device": s.Device, "number": s.Number, "cell": s.Cell, "variables": len(s.Variables)}}
+			features[i] = feature{"Feature", point(s.Lat, s.Lon, alt), map[string]any{"device": s.Device, "number": s.Number, "cell": s.Cell, "variables": s.names()}}
 		}
 		w.Header().Set("Content-Type", mediaTypes["geojson"])
-		_ = json.NewEncoder(w).Encode(map[string]any{"type": "FeatureCollection", "features": features}) // the client may be gone
+		out["type"], out["features"] = "FeatureCollection", features
+		_ = json.NewEncoder(w).Encode(out) // the client may be gone
 		return nil
+	default:
+		return bad("format=%.20q: stations are listed as json or geojson", f)
 	}
-	out := map[string]any{"stations": all}
-	if next != 0 {
-		v.Set("after", strconv.FormatUint(uint64(next), 10))
-		out["next"] = r.URL.Path + "?" + v.Encode()
+	if all == nil {
+		all = []*Station{}
 	}
+	out["stations"] = all
 	return writeJSON(w, out)
 }
 

@@ -48,6 +48,9 @@ func (h *handler) subscribe(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	err = s.flush()
 	if err == nil && last != "" && h.Log != nil {
 		err = s.replay(behind, wants)
@@ -79,7 +82,7 @@ func (h *handler) wants(r *http.Request) (func(*store.Event) bool, error) {
 	if q.Cell, err = parseCell(v.Get("cell")); err != nil {
 		return nil, err
 	}
-	if q.Variables, err = variables(v); err != nil {
+	if q.Variables, err = h.variables(v); err != nil {
 		return nil, err
 	}
 	if q.Refuse, err = refused(v.Get("qc")); err != nil {

@@ -1,8 +1,8 @@
 package query
 
 import (
-	"bytes"
-	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,8 +20,9 @@ import (
 
 // Parameters of tiles.
 const (
-	minZoom, maxZoom = 2, 18
-	maxFeatures      = 20_000
+	maxZoom     = 18
+	maxFeatures = 20_000
+	tileType    = "application/vnd.mapbox-vector-tile"
 )
 
 // tile is a Mapbox vector tile: a layer "stations" with a point and the newest
@@ -57,18 +58,19 @@ func (h *handler) tile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// What a client has already is not paid again.
+	sum := sha256.Sum256(raw)
+	tag := `W/"` + hex.EncodeToString(sum[:16]) + `"`
+	w.Header().Set("ETag", tag)
+	w.Header().Set("Cache-Control", "private, max-age=60")
+	if text := r.Header.Get("If-None-Match"); text != "" && names(text, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
 	if err := Pay(w, r, h.Till, sold); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/vnd.mapbox-vector-tile")
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		_, _ = z.Write(raw) // into memory
-		_ = z.Close()
-		raw = b.Bytes()
-		w.Header().Set("Content-Encoding", "gzip")
-	}
+	w.Header().Set("Content-Type", tileType)
 	_, _ = w.Write(raw) // the client may be gone
 	return nil
 }
@@ -78,8 +80,8 @@ func parseTile(r *http.Request) (maptile.Tile, error) {
 	z, err1 := strconv.ParseUint(r.PathValue("z"), 10, 8)
 	x, err2 := strconv.ParseUint(r.PathValue("x"), 10, 32)
 	y, err3 := strconv.ParseUint(name, 10, 32)
-	if err1 != nil || err2 != nil || err3 != nil || !isTile || z < minZoom || z > maxZoom || x >= 1<<z || y >= 1<<z {
-		return maptile.Tile{}, bad("tile %.60q: want /v1/tiles/KIND/Z/X/Y.mvt with Z from %d to %d", r.URL.Path, minZoom, maxZoom)
+	if err1 != nil || err2 != nil || err3 != nil || !isTile || z > maxZoom || x >= 1<<z || y >= 1<<z {
+		return maptile.Tile{}, bad("tile %.60q: want /v1/tiles/KIND/Z/X/Y.mvt with Z from 0 to %d", r.URL.Path, maxZoom)
 	}
 	return maptile.New(uint32(x), uint32(y), maptile.Zoom(z)), nil
 }

@@ -58,18 +58,23 @@ func Token(r *http.Request) string {
 }
 
 // Pay charges a request for rows and writes what it cost into the answer's
-// header. Nothing costs nothing, but who asks must have a lease.
+// header. Nothing costs nothing, but who asks must have a lease. HEAD asks for the
+// price: it is told what GET would cost, and pays nothing.
 func Pay(w http.ResponseWriter, r *http.Request, till Till, rows Rows) error {
 	buyer, err := till.Buyer(r.Context(), Token(r))
 	if err != nil {
 		return err
+	}
+	price := rows.Total()
+	if r.Method == http.MethodHead {
+		rows = nil
 	}
 	bill, err := till.Charge(r.Context(), buyer, rows)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Grange-Lease", bill.Lease)
-	w.Header().Set("Grange-Units", fmt.Sprint(bill.Units))
+	w.Header().Set("Grange-Units", fmt.Sprint(price))
 	w.Header().Set("Grange-Units-Left", fmt.Sprint(bill.Left))
 	return nil
 }
