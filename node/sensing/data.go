@@ -109,7 +109,7 @@ func (d *Data) Handler() http.Handler {
 	mux.Handle("/v1/bounties/", d.bounties.Handler())
 	mux.HandleFunc("GET /v1/sales/{device}", d.sales)
 	mux.HandleFunc("GET /{$}", index)
-	return mux
+	return query.Public(mux)
 }
 
 // index says what a gateway answers, to who asks for no more than its address.
