@@ -169,6 +169,20 @@ func (a *Archive) fetchSegments(ctx context.Context, m Manifest, dir string) (*I
 	return in, nil
 }
 
+// Scratch makes a file without a name beside the evidence, for what somebody makes of
+// it and has no memory for. It is gone when it is closed.
+func (in *Inputs) Scratch() (*os.File, error) {
+	f, err := os.CreateTemp(in.dir, ".scratch-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 func (in *Inputs) path(s Segment) string {
 	return filepath.Join(in.dir, filepath.FromSlash(s.Path(s.Root)))
 }

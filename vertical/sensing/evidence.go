@@ -1,6 +1,7 @@
 package sensing
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -44,62 +45,141 @@ func (r Row) Open(chainID string) (*Batch, error) {
 	return Open(r.Batch, key, chainID)
 }
 
-// signed is what one registered device signed.
+// signed is what one registered device signed, in the order of counters, without
+// what it said of others.
 type signed struct {
 	device  vertical.Device
-	batches map[uint64]*Batch
+	batches []place
+	holds   uint64   // bit i: kind i holds one of the batches
 	forked  uint64   // a counter of which there are two batches; 0 for none
 	seen    []*Batch // what others signed about it
+	told    []told   // what it signed about others
+
+	known map[uint64]Hash // by counter, while the evidence is read
 }
 
+// told is a batch that its signer made about another device.
+type told struct {
+	about [32]byte
+	place
+}
+
+// reader gathers evidence.
+type reader struct {
+	Vertical
+	in    vertical.Input
+	shelf *shelf
+	byID  map[[32]byte]*signed
+}
+
+// atOnce is how many rows are checked together.
+const atOnce = 512
+
 // gather reads the evidence. Rows that no registered device signed are passed
-// over.
-func gather(ctx context.Context, in vertical.Input) ([]*signed, error) {
-	byID := map[[32]byte]*signed{}
+// over. What it returns is on the shelf, which is open then.
+func (v Vertical) gather(ctx context.Context, in vertical.Input, s *shelf) ([]*signed, error) {
+	r := &reader{v, in, s, map[[32]byte]*signed{}}
+	rows := make([]Row, 0, atOnce)
 	for row, err := range evidence.Rows(in.Evidence, Batches) {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return nil, fmt.Errorf("read batches: %w", err)
 		}
-		id, err := Sender(row.Batch)
-		if err != nil {
-			continue
+		if rows = append(rows, row); len(rows) == atOnce {
+			if err := r.take(ctx, rows); err != nil {
+				return nil, err
+			}
+			rows = rows[:0]
 		}
-		if _, known := in.Registry.Device(id); !known {
-			continue
-		}
-		b, err := row.Open(in.ChainID)
-		if err != nil {
-			continue
-		}
-		s := byID[id]
-		if s == nil {
-			s = &signed{batches: map[uint64]*Batch{}}
-			s.device, _ = in.Registry.Device(id)
-			byID[id] = s
-		}
-		s.add(b)
 	}
-	all := make([]*signed, 0, len(byID))
-	for _, s := range byID {
+	if err := r.take(ctx, rows); err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	r.hand()
+	all := make([]*signed, 0, len(r.byID))
+	for _, s := range r.byID {
+		slices.SortFunc(s.batches, func(a, b place) int { return cmp.Compare(a.counter, b.counter) })
+		s.known = nil
 		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b *signed) int { return slices.Compare(a.device.ID[:], b.device.ID[:]) })
 	return all, nil
 }
 
-func (s *signed) add(b *Batch) {
-	if other := s.batches[b.Counter]; other != nil && other.Hash != b.Hash && (s.forked == 0 || b.Counter < s.forked) {
-		s.forked = b.Counter
+// take checks the signatures of rows, on all processors, and keeps their batches.
+func (r *reader) take(ctx context.Context, rows []Row) error {
+	opened, of := make([]*Batch, len(rows)), make([]*signed, len(rows))
+	for i, row := range rows { // a registry is asked by one goroutine
+		if id, err := Sender(row.Batch); err == nil {
+			of[i] = r.device(id)
+		}
 	}
-	s.batches[b.Counter] = b
+	err := Each(ctx, len(rows), func(i int) error {
+		if of[i] != nil {
+			opened[i], _ = rows[i].Open(r.in.ChainID) // nil for one that is not believed
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, b := range opened {
+		if b == nil {
+			continue
+		}
+		if err := r.add(of[i], b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// inOrder lists the batches by counter.
-func (s *signed) inOrder() []*Batch {
-	out := make([]*Batch, 0, len(s.batches))
-	for _, b := range s.batches {
-		out = append(out, b)
+// device is nil for one that is not registered.
+func (r *reader) device(id [32]byte) *signed {
+	if s := r.byID[id]; s != nil {
+		return s
 	}
-	slices.SortFunc(out, func(a, b *Batch) int { return int(int64(a.Counter) - int64(b.Counter)) })
-	return out
+	d, known := r.in.Registry.Device(id)
+	if !known {
+		return nil
+	}
+	s := &signed{device: d, known: map[uint64]Hash{}}
+	r.byID[id] = s
+	return s
+}
+
+func (r *reader) add(s *signed, b *Batch) error {
+	about, witness := r.about(b)
+	if !witness {
+		s.holds |= r.kindsOf(b)
+	}
+	if hash, known := s.known[b.Counter]; known {
+		if hash != b.Hash && (s.forked == 0 || b.Counter < s.forked) {
+			s.forked = b.Counter
+		}
+		return nil
+	}
+	s.known[b.Counter] = b.Hash
+	p, err := r.shelf.put(b)
+	switch {
+	case err != nil:
+		return fmt.Errorf("keep batch %d of %x: %w", b.Counter, s.device.ID, err)
+	case witness:
+		s.told = append(s.told, told{about, p})
+	default:
+		s.batches = append(s.batches, p)
+	}
+	return nil
+}
+
+// kindsOf are the kinds that hold a batch, a bit for each.
+func (v Vertical) kindsOf(b *Batch) (bits uint64) {
+	for i, k := range v.Kinds {
+		if k.Info().Holds(b) {
+			bits |= 1 << i
+		}
+	}
+	return bits
 }

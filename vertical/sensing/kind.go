@@ -2,6 +2,7 @@ package sensing
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/grange-network/grange/vertical"
@@ -76,7 +77,9 @@ func (w Window) Holds(t time.Time) bool { return !t.Before(w.Began) && t.Before(
 // Station is a device and what it signed, in the order of its counters.
 type Station struct {
 	vertical.Device
-	Batches []*Batch
+	// Batches are read anew each time they are ranged over, so that nobody need hold
+	// all of them. They are good until Weigh returns; never nil.
+	Batches iter.Seq[*Batch]
 	// Seen is what other devices signed about it, by signer and counter; only of
 	// kinds whose format is a Witness.
 	Seen []*Batch

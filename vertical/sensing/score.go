@@ -3,7 +3,9 @@ package sensing
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -67,53 +69,62 @@ func (i KindInfo) WindowAt(ended int64) Window {
 // before the epoch did, as many as it says, so that an epoch of any length is paid
 // by what a station has shown of late. A device whose key signed two batches of
 // one number earns nothing.
-func (v Vertical) Score(ctx context.Context, in vertical.Input) ([]vertical.Line, error) {
-	all, err := gather(ctx, in)
-	if err != nil {
+func (v Vertical) Score(ctx context.Context, in vertical.Input) (lines []vertical.Line, err error) {
+	e := epoch{Vertical: v, in: in, shelf: &shelf{chainID: in.ChainID, in: in.Evidence}, parts: map[[32]byte][]vertical.Part{}}
+	defer func() { err = errors.Join(err, e.shelf.close()) }()
+	if e.all, err = v.gather(ctx, in, e.shelf); err != nil {
 		return nil, err
 	}
-	all = v.witnesses(in.Registry, all)
-	files, err := published(ctx, in)
-	if err != nil {
+	if e.files, err = published(ctx, in); err != nil {
 		return nil, err
 	}
-	parts := map[[32]byte][]vertical.Part{}
-	for _, k := range v.Kinds {
-		if err := v.weigh(ctx, k, in, all, files, parts); err != nil {
+	for i := range v.Kinds {
+		if err := e.weigh(ctx, i); err != nil {
 			return nil, err
 		}
 	}
-	lines := make([]vertical.Line, 0, len(all))
-	for _, s := range all {
-		if p := parts[s.device.ID]; len(p) > 0 {
+	lines = make([]vertical.Line, 0, len(e.all))
+	for _, s := range e.all {
+		if p := e.parts[s.device.ID]; len(p) > 0 {
 			lines = append(lines, vertical.Line{Device: s.device.ID, Parts: p})
 		}
 	}
 	return lines, nil
 }
 
+// epoch is one that is being scored.
+type epoch struct {
+	Vertical
+	in    vertical.Input
+	shelf *shelf
+	all   []*signed
+	files map[Hash][]byte
+	parts map[[32]byte][]vertical.Part
+}
+
 // weigh adds one kind's parts.
-func (v Vertical) weigh(ctx context.Context, k Kind, in vertical.Input, all []*signed, files map[Hash][]byte, parts map[[32]byte][]vertical.Part) error {
-	info := k.Info()
+func (e *epoch) weigh(ctx context.Context, kind int) error {
+	k := e.Kinds[kind]
+	info, parts := k.Info(), e.parts
 	var stations []Station
-	for _, s := range all {
-		of, seen := s.inOrder(), held(s.seen, info)
-		if !slices.ContainsFunc(of, info.Holds) && len(seen) == 0 {
+	for _, s := range e.all {
+		seen := held(s.seen, info)
+		if s.holds&(1<<kind) == 0 && len(seen) == 0 {
 			continue
 		}
 		switch {
 		case s.forked != 0:
 			parts[s.device.ID] = append(parts[s.device.ID], refusal(info.Name, fmt.Sprintf("one batch with number %d", s.forked)))
-		case s.device.Moved != 0 && time.Duration(in.Ended-s.device.Moved)*time.Second < Resettle:
+		case s.device.Moved != 0 && time.Duration(e.in.Ended-s.device.Moved)*time.Second < Resettle:
 			parts[s.device.ID] = append(parts[s.device.ID], refusal(info.Name, "in its place for 7 days"))
 		default:
-			stations = append(stations, Station{s.device, of, seen, files})
+			stations = append(stations, Station{s.device, e.batches(s), seen, e.files})
 		}
 	}
 	if len(stations) == 0 {
 		return nil
 	}
-	weighed, err := k.Weigh(ctx, info.WindowAt(in.Ended), stations)
+	weighed, err := k.Weigh(ctx, info.WindowAt(e.in.Ended), stations)
 	if err != nil {
 		return fmt.Errorf("weigh %s: %w", info.Name, err)
 	}
@@ -129,6 +140,17 @@ func (v Vertical) weigh(ctx context.Context, k Kind, in vertical.Input, all []*s
 		parts[s.ID] = append(parts[s.ID], weighed[i]...)
 	}
 	return nil
+}
+
+// batches reads what a device signed from the shelf, each time anew.
+func (e *epoch) batches(s *signed) iter.Seq[*Batch] {
+	return func(yield func(*Batch) bool) {
+		for _, p := range s.batches {
+			if !yield(e.shelf.batch(p)) {
+				return
+			}
+		}
+	}
 }
 
 // refusal is a part that is 0 and says what was missing.

@@ -1,52 +1,43 @@
 package sensing
 
 import (
+	"cmp"
 	"slices"
-
-	"github.com/grange-network/grange/vertical"
 )
 
-// witnesses hands what devices signed about others to those. A device that was
-// only seen is added if it is registered; what a forked device says of others
-// does not count.
-func (v Vertical) witnesses(registry vertical.Registry, all []*signed) []*signed {
-	byID := make(map[[32]byte]*signed, len(all))
-	for _, s := range all {
-		byID[s.device.ID] = s
-	}
-	out := all
+// about returns the device that a batch is about when that is not its signer's own
+// matter.
+func (v Vertical) about(b *Batch) (id [32]byte, witness bool) {
 	for _, k := range v.Kinds {
-		w, ok := k.Info().Format.(Witness)
-		if !ok {
-			continue
+		if w, ok := k.Info().Format.(Witness); ok && b.Content == w.Content() {
+			return w.About(b.Payload)
 		}
-		for _, s := range all {
-			for _, b := range s.inOrder() {
-				if b.Content != w.Content() {
-					continue
-				}
-				id, yes := w.About(b.Payload)
-				if !yes {
-					continue
-				}
-				delete(s.batches, b.Counter)
-				if s.forked != 0 || id == s.device.ID {
-					continue
-				}
-				if byID[id] == nil {
-					d, known := registry.Device(id)
-					if !known {
-						continue
-					}
-					byID[id] = &signed{device: d}
-					out = append(out, byID[id])
-				}
-				byID[id].seen = append(byID[id].seen, b)
+	}
+	return id, false
+}
+
+// hand gives what devices signed about others to those. A device that was only
+// seen is added if it is registered; what a forked device says of others does not
+// count, nor what one says of itself.
+func (r *reader) hand() {
+	signers := make([]*signed, 0, len(r.byID))
+	for _, s := range r.byID {
+		if len(s.told) > 0 && s.forked == 0 {
+			signers = append(signers, s)
+		}
+	}
+	slices.SortFunc(signers, func(a, b *signed) int { return slices.Compare(a.device.ID[:], b.device.ID[:]) })
+	for _, s := range signers {
+		slices.SortFunc(s.told, func(a, b told) int { return cmp.Compare(a.counter, b.counter) })
+		for _, t := range s.told {
+			if t.about == s.device.ID {
+				continue
+			}
+			if of := r.device(t.about); of != nil {
+				of.seen = append(of.seen, r.shelf.batch(t.place))
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b *signed) int { return slices.Compare(a.device.ID[:], b.device.ID[:]) })
-	return out
 }
 
 // held are the batches of a kind.

@@ -134,10 +134,12 @@ func TestOrder(t *testing.T) {
 		stations := b.stations(day)
 		rand.Shuffle(len(stations), func(i, k int) { stations[i], stations[k] = stations[k], stations[i] })
 		for i := range stations {
-			stations[i].Batches = append(stations[i].Batches, stations[i].Batches...)
-			records := slices.Clone(stations[i].Batches[0].Records)
+			signed := slices.Collect(stations[i].Batches)
+			signed = append(signed, signed...)
+			records := slices.Clone(signed[0].Records)
 			rand.Shuffle(len(records), func(i, k int) { records[i], records[k] = records[k], records[i] })
-			stations[i].Batches[0].Records = records
+			signed[0].Records = records
+			stations[i].Batches = slices.Values(signed)
 		}
 		got, _ := weigh(t, day, stations)
 		for name, w := range want {

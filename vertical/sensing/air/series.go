@@ -84,7 +84,7 @@ func recordOf(w sensing.Window, s sensing.Station) *record {
 	if s.Cell != 0 {
 		r.lat, r.lon = h3.Cell(s.Cell).Centre()
 	}
-	for _, b := range s.Batches {
+	for b := range s.Batches {
 		for _, x := range b.Records {
 			if v, known := byName[x.Name]; known && w.Holds(x.Time) {
 				r.samples[v] = append(r.samples[v], sample{x.Time.Unix(), x.Value})

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"encoding/csv"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -62,9 +63,7 @@ func load(t testing.TB) beijing {
 func station(name string, place [2]float64, records []senml.Record) sensing.Station {
 	s := sensing.Station{Device: vertical.Device{Owner: name, Cell: uint64(h3.At(place[0], place[1], 8)), Registered: 5}}
 	copy(s.ID[:], name)
-	if len(records) > 0 {
-		s.Batches = []*sensing.Batch{{Device: s.ID, Counter: 1, Records: records}}
-	}
+	s.Batches = slices.Values([]*sensing.Batch{{Device: s.ID, Counter: 1, Records: records}})
 	return s
 }
 

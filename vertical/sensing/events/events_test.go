@@ -52,9 +52,11 @@ func payload(t testing.TB, events []Event) []byte {
 func station(t testing.TB, id byte, owner string, events []Event) sensing.Station {
 	t.Helper()
 	s := sensing.Station{Device: vertical.Device{ID: [32]byte{id}, Owner: owner}}
+	var batches []*sensing.Batch
 	for part := range slices.Chunk(events, 800) {
-		s.Batches = append(s.Batches, &sensing.Batch{Content: Content, Payload: payload(t, part)})
+		batches = append(batches, &sensing.Batch{Content: Content, Payload: payload(t, part)})
 	}
+	s.Batches = slices.Values(batches)
 	return s
 }
 

@@ -110,7 +110,7 @@ func refused(missing string, events int) vertical.Part {
 // eventsOf lists a device's events in the order of time, each once.
 func eventsOf(w sensing.Window, s sensing.Station) []Event {
 	var all []Event
-	for _, b := range s.Batches {
+	for b := range s.Batches {
 		if b.Content != Content {
 			continue
 		}

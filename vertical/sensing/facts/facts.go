@@ -139,7 +139,8 @@ func crowd(owners map[[32]byte]string, devices [][32]byte) int {
 func (k *Keeper) stations(ctx context.Context, r region, w sensing.Window) ([]sensing.Station, error) {
 	type series struct {
 		sensing.Station
-		have map[uint64]bool
+		batches []*sensing.Batch
+		have    map[uint64]bool
 	}
 	by, held, count := map[device.ID]*series{}, 0, 0
 	take := func(key, value []byte) error {
@@ -162,7 +163,7 @@ func (k *Keeper) stations(ctx context.Context, r region, w sensing.Window) ([]se
 		s.Device = vertical.Device{ID: b.Device, Owner: home.Owner, Cell: uint64(home.Cell)}
 		if !s.have[b.Counter] {
 			s.have[b.Counter] = true
-			s.Batches = append(s.Batches, b)
+			s.batches = append(s.batches, b)
 		}
 		return nil
 	}
@@ -182,7 +183,8 @@ func (k *Keeper) stations(ctx context.Context, r region, w sensing.Window) ([]se
 	}
 	out := make([]sensing.Station, 0, len(by))
 	for _, s := range by {
-		slices.SortFunc(s.Batches, func(a, b *sensing.Batch) int { return cmp.Compare(a.Counter, b.Counter) })
+		slices.SortFunc(s.batches, func(a, b *sensing.Batch) int { return cmp.Compare(a.Counter, b.Counter) })
+		s.Batches = slices.Values(s.batches)
 		out = append(out, s.Station)
 	}
 	slices.SortFunc(out, func(a, b sensing.Station) int { return bytes.Compare(a.ID[:], b.ID[:]) })

@@ -103,7 +103,7 @@ func viewsOf(w sensing.Window, s sensing.Station, publish func(rtcm.Ephemeris)) 
 	slices.SortStableFunc(signers, func(a, b [32]byte) int { return len(by[b]) - len(by[a]) })
 	var out []*view
 	for _, id := range signers[:min(len(signers), maxViews)] {
-		out = append(out, read(w, s, by[id], true, publish))
+		out = append(out, read(w, s, slices.Values(by[id]), true, publish))
 	}
 	return out
 }

@@ -106,7 +106,7 @@ func weigh(t testing.TB, players ...player) (map[string]uint64, map[string][]ver
 	stations := make([]sensing.Station, len(players))
 	for i, p := range players {
 		stations[i] = sensing.Station{Device: vertical.Device{ID: [32]byte{byte(i + 1)}, Owner: p.owner, Cell: cellOf(p.place), Registered: p.since}}
-		stations[i].Batches = batches(t, byte(i+1), p.minutes)
+		stations[i].Batches = slices.Values(batches(t, byte(i+1), p.minutes))
 		for k, m := range p.seen {
 			stations[i].Seen = append(stations[i].Seen, batches(t, byte(200+k), m)...)
 		}

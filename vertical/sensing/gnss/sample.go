@@ -3,6 +3,7 @@ package gnss
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"iter"
 	"math"
 	"math/bits"
 	"slices"
@@ -127,10 +128,10 @@ type view struct {
 }
 
 // read decodes a signer's minutes of the window; the first of a minute counts.
-func read(w sensing.Window, s sensing.Station, batches []*sensing.Batch, witness bool, publish func(rtcm.Ephemeris)) *view {
+func read(w sensing.Window, s sensing.Station, batches iter.Seq[*sensing.Batch], witness bool, publish func(rtcm.Ephemeris)) *view {
 	v := &view{Station: s, witness: witness}
 	have := map[int64]bool{}
-	for _, b := range batches {
+	for b := range batches {
 		if b.Content != Content {
 			continue
 		}

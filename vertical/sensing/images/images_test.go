@@ -92,9 +92,11 @@ func payload(t testing.TB, f []Frame) []byte {
 func station(t testing.TB, id byte, owner string, f []Frame) sensing.Station {
 	t.Helper()
 	s := sensing.Station{Device: vertical.Device{ID: [32]byte{id}, Owner: owner}}
+	var batches []*sensing.Batch
 	for part := range slices.Chunk(f, 150) {
-		s.Batches = append(s.Batches, &sensing.Batch{Content: Content, Payload: payload(t, part)})
+		batches = append(batches, &sensing.Batch{Content: Content, Payload: payload(t, part)})
 	}
+	s.Batches = slices.Values(batches)
 	return s
 }
 

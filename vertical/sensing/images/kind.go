@@ -159,7 +159,7 @@ func believed(w sensing.Window, i int, s sensing.Station) (good []shot, why []ve
 // shotsOf lists a device's frames in the order of time, each once.
 func shotsOf(w sensing.Window, i int, s sensing.Station) []shot {
 	var all []shot
-	for _, b := range s.Batches {
+	for b := range s.Batches {
 		if b.Content != Content {
 			continue
 		}

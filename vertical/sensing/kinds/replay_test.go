@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -145,15 +146,19 @@ func (r *replay) weighed(end time.Time) map[string][]uint64 {
 		id := s.signer.PublicKey().ID()
 		all = append(all, sensing.Station{Device: vertical.Device{ID: id, Owner: s.Name, Class: vertical.PRN, Cell: uint64(s.cell)}})
 	}
+	signed := make([][]*sensing.Batch, len(all))
 	for e, err := range r.log.Entries(0) {
 		r.must(err)
 		b, err := sensing.Read(e.Raw, chainID)
 		r.must(err)
 		for i := range all {
 			if all[i].ID == e.Device {
-				all[i].Batches = append(all[i].Batches, b)
+				signed[i] = append(signed[i], b)
 			}
 		}
+	}
+	for i := range all {
+		all[i].Batches = slices.Values(signed[i])
 	}
 	out := map[string][]uint64{}
 	for _, k := range All() {

@@ -99,7 +99,7 @@ func earOf(w sensing.Window, s sensing.Station) *ear {
 // the middle of the device's cell, if it has one.
 func samplesOf(w sensing.Window, s sensing.Station) []Sample {
 	at := map[int64]*Sample{}
-	for _, b := range s.Batches {
+	for b := range s.Batches {
 		for _, r := range b.Records {
 			if !w.Holds(r.Time) {
 				continue

@@ -105,7 +105,7 @@ func records(samples []Sample) []senml.Record {
 func device(i int, owner string, samples []Sample) sensing.Station {
 	return sensing.Station{
 		Device:  vertical.Device{Owner: owner, ID: [32]byte{byte(i / 256), byte(i)}},
-		Batches: []*sensing.Batch{{Records: records(samples)}},
+		Batches: slices.Values([]*sensing.Batch{{Records: records(samples)}}),
 	}
 }
 

@@ -124,7 +124,7 @@ func signal(dBm *float64) float64 {
 func phoneOf(w sensing.Window, s sensing.Station) *phone {
 	p := &phone{visitor: spots.Visitor{Owner: s.Owner, ID: s.ID}}
 	var all []Report
-	for _, b := range s.Batches {
+	for b := range s.Batches {
 		if b.Content != Content {
 			continue
 		}

@@ -68,9 +68,11 @@ func payload(t testing.TB, reports []Report) []byte {
 
 func device(t testing.TB, seed int, owner string, reports []Report) sensing.Station {
 	s := sensing.Station{Device: vertical.Device{Owner: owner, ID: [32]byte{byte(seed / 256), byte(seed)}}}
+	var batches []*sensing.Batch
 	for chunk := range slices.Chunk(reports, 500) {
-		s.Batches = append(s.Batches, &sensing.Batch{Content: Content, Payload: payload(t, chunk)})
+		batches = append(batches, &sensing.Batch{Content: Content, Payload: payload(t, chunk)})
 	}
+	s.Batches = slices.Values(batches)
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func manyStations(n int, degrees float64, step time.Duration) []sensing.Station 
 		cell := h3.At(48+degrees*rng.Float64(), 11+degrees*rng.Float64(), 8)
 		d := vertical.Device{Owner: fmt.Sprint("owner ", i), Class: vertical.PRN, Cell: uint64(cell), Registered: 1}
 		d.ID[0], d.ID[1] = byte(i), byte(i>>8)
-		out[i] = sensing.Station{Device: d, Batches: []*sensing.Batch{{Records: records}}}
+		out[i] = sensing.Station{Device: d, Batches: slices.Values([]*sensing.Batch{{Records: records}})}
 	}
 	return out
 }

@@ -100,7 +100,7 @@ func recordOf(w sensing.Window, s sensing.Station) *record {
 	from, to := w.Began.Add(-qod.RunUp).Unix(), w.Ended.Unix() // whole hours
 	at := map[int64]int{}
 	newest, i := int64(math.MinInt64), 0 // readings of one moment mostly come together
-	for _, b := range s.Batches {
+	for b := range s.Batches {
 		for k := range b.Records {
 			x := &b.Records[k]
 			v, known := variable[x.Name]

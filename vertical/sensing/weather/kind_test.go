@@ -109,7 +109,7 @@ func weigh(t testing.TB, actors ...actor) []uint64 {
 	var stations []sensing.Station
 	var last time.Time
 	for _, a := range actors {
-		stations = append(stations, sensing.Station{Device: a.device(), Batches: a.batches(t)})
+		stations = append(stations, sensing.Station{Device: a.device(), Batches: slices.Values(a.batches(t))})
 		for _, r := range a.records {
 			if r.Time.After(last) {
 				last = r.Time
