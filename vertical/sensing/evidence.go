@@ -1,12 +1,14 @@
 package sensing
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/evidence"
@@ -35,14 +37,22 @@ func RowOf(key device.PublicKey, raw []byte) Row {
 
 // Open checks a row's signature.
 func (r Row) Open(chainID string) (*Batch, error) {
+	key, err := r.key()
+	if err != nil {
+		return nil, err
+	}
+	return Open(r.Batch, key, chainID)
+}
+
+func (r Row) key() (device.PublicKey, error) {
 	if r.KeyType > 255 {
-		return nil, fmt.Errorf("%w: key type %d", ErrMalformed, r.KeyType)
+		return device.PublicKey{}, fmt.Errorf("%w: key type %d", ErrMalformed, r.KeyType)
 	}
 	key, err := device.NewPublicKey(device.KeyType(r.KeyType), r.Key)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return device.PublicKey{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	return Open(r.Batch, key, chainID)
+	return key, nil
 }
 
 // signed is what one registered device signed, in the order of counters, without
@@ -55,7 +65,27 @@ type signed struct {
 	seen    []*Batch // what others signed about it
 	told    []told   // what it signed about others
 
-	known map[uint64]Hash // by counter, while the evidence is read
+	key   atomic.Pointer[device.PublicKey] // once a row with it was read: a device has one
+	known map[uint64]Hash                  // by counter, while the evidence is read
+}
+
+// open checks a row of the device; nil for one that is not believed. It may be
+// called concurrently.
+func (s *signed) open(r Row, chainID string) *Batch {
+	key := s.key.Load()
+	if key == nil || uint32(key.Type()) != r.KeyType || !bytes.Equal(key.Bytes(), r.Key) {
+		read, err := r.key() // to check a key takes as long as to check a signature
+		if err != nil || read.ID() != s.device.ID {
+			return nil
+		}
+		key = &read
+		s.key.Store(key)
+	}
+	b, err := Open(r.Batch, *key, chainID)
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // told is a batch that its signer made about another device.
@@ -118,7 +148,7 @@ func (r *reader) take(ctx context.Context, rows []Row) error {
 	}
 	err := Each(ctx, len(rows), func(i int) error {
 		if of[i] != nil {
-			opened[i], _ = rows[i].Open(r.in.ChainID) // nil for one that is not believed
+			opened[i] = of[i].open(rows[i], r.in.ChainID)
 		}
 		return nil
 	})

@@ -50,6 +50,7 @@ func (s *shelf) open() error {
 		return nil
 	}
 	err := s.to.Flush()
+	s.to = nil
 	if err == nil {
 		s.mapped, err = syscall.Mmap(int(s.file.Fd()), 0, int(s.size), syscall.PROT_READ, syscall.MAP_PRIVATE)
 	}

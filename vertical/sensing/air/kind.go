@@ -45,11 +45,12 @@ func (Kind) Info() sensing.KindInfo {
 // in its pixel.
 func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Station) ([][]vertical.Part, error) {
 	all := make([]*record, len(stations))
-	for i, s := range stations {
-		all[i] = recordOf(w, s)
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+	err := sensing.Each(ctx, len(stations), func(i int) error {
+		all[i] = recordOf(w, stations[i])
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	t := newTown(all)
 	same := t.copied()
@@ -82,7 +83,7 @@ func quality(r *record) vertical.Term {
 		if v < temperature {
 			mains++
 		}
-		if len(r.samples[v]) > maxSamples {
+		if r.measured[v] > maxSamples {
 			return vertical.Term{Name: "no more samples than one a second", Value: 0, Of: 1}
 		}
 		of += hours
@@ -123,31 +124,31 @@ func channels(r *record) vertical.Term {
 
 // Runs of samples that do not come twice by chance.
 var (
-	fast   = copies.Rule{Run: 40, Different: 10}
-	hourly = copies.Rule{Run: 12, Different: 4}
+	fast   = copies.Rule{Run: 40, Different: 10, Among: 9}
+	hourly = copies.Rule{Run: 12, Different: 4, Among: 1}
 )
+
+func runsOf(series []copies.Sample) []copies.Run {
+	if len(series) > 2*hours {
+		return fast.Runs(series)
+	}
+	return hourly.Runs(series)
+}
 
 // copied finds series that several devices signed: sample by sample, or the same
 // but for a little noise. It notes in the town which stations are one.
 func (t *town) copied() []vertical.Term {
-	series, byHour := make([][]copies.Sample, len(t.all)), make([][]copies.Sample, len(t.all))
+	series := make([][]copies.Run, len(t.all))
 	for i, r := range t.all {
-		if s := r.series(); len(s) > 2*hours {
-			series[i] = s
-		} else {
-			byHour[i] = s
-		}
+		series[i] = r.runs
 		for _, k := range t.near[i] {
 			if k < i && tooAlike(r, t.all[k]) {
 				t.alike.Join(i, k)
 			}
 		}
 	}
-	slow := copies.Find(hourly, byHour, t.alike)
-	quick := copies.Find(fast, series, t.alike)
 	out := make([]vertical.Term, len(t.all))
-	for i, v := range quick {
-		v.Repeats = v.Repeats || slow[i].Repeats
+	for i, v := range copies.Find(series, t.alike) {
 		out[i] = v.Term()
 	}
 	return out

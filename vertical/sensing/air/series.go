@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/h3"
+	"github.com/grange-network/grange/vertical"
 	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/copies"
 )
@@ -69,32 +70,36 @@ type sample struct {
 	value float64
 }
 
-// record is what a station showed in a window.
+// record is what a station showed in a window, without the samples.
 type record struct {
-	sensing.Station
+	vertical.Device
 	lat, lon float64 // middle of its cell; NaN without one
 	began    int64
-	samples  [count][]sample // in order, one a second
+	measured [count]int // seconds with a sample
 	good     [count][hours]bool
 	mean     [count][hours]float64 // of the hour's good samples; NaN for none
+	runs     []copies.Run
 }
 
 func recordOf(w sensing.Window, s sensing.Station) *record {
-	r := &record{Station: s, lat: math.NaN(), lon: math.NaN(), began: w.Began.Unix()}
+	r := &record{Device: s.Device, lat: math.NaN(), lon: math.NaN(), began: w.Began.Unix()}
 	if s.Cell != 0 {
 		r.lat, r.lon = h3.Cell(s.Cell).Centre()
 	}
+	var samples [count][]sample
 	for b := range s.Batches {
 		for _, x := range b.Records {
 			if v, known := byName[x.Name]; known && w.Holds(x.Time) {
-				r.samples[v] = append(r.samples[v], sample{x.Time.Unix(), x.Value})
+				samples[v] = append(samples[v], sample{x.Time.Unix(), x.Value})
 			}
 		}
 	}
-	for v := range r.samples {
-		r.samples[v] = inOrder(r.samples[v])
-		r.judge(v)
+	for v := range samples {
+		samples[v] = inOrder(samples[v])
+		r.measured[v] = len(samples[v])
+		r.judge(v, samples[v])
 	}
+	r.runs = runsOf(series(&samples, r.main()))
 	return r
 }
 
@@ -109,8 +114,8 @@ func inOrder(all []sample) []sample {
 // judge marks the hours in which a variable was measured well: in range, without
 // lone jumps, not standing still, and with two thirds of the samples that the
 // station's own cadence gives.
-func (r *record) judge(v int) {
-	all, rule := r.samples[v], variables[v]
+func (r *record) judge(v int, all []sample) {
+	rule := variables[v]
 	var sum, n [hours]float64
 	for i, s := range all {
 		if s.value >= rule.least && s.value <= rule.most && !lone(all, i, rule.jump) {
@@ -120,7 +125,7 @@ func (r *record) judge(v int) {
 		}
 	}
 	expected := 3600 / max(1, cadence(all).Seconds())
-	still := r.standing(v)
+	still := r.standing(v, all)
 	for h := range hours {
 		r.mean[v][h] = math.NaN()
 		if n[h] > 0 {
@@ -153,8 +158,8 @@ func cadence(all []sample) time.Duration {
 }
 
 // standing are the hours that lie in a run of one value longer than may be.
-func (r *record) standing(v int) (out [hours]bool) {
-	rule, all := variables[v], r.samples[v]
+func (r *record) standing(v int, all []sample) (out [hours]bool) {
+	rule := variables[v]
 	if rule.still == 0 {
 		return out
 	}
@@ -174,18 +179,17 @@ func (r *record) standing(v int) (out [hours]bool) {
 }
 
 // measures reports whether a station sends a variable.
-func (r *record) measures(v int) bool { return len(r.samples[v]) > 0 }
+func (r *record) measures(v int) bool { return r.measured[v] > 0 }
 
 // series is what makes a station's samples equal to another's: particles or gas,
 // temperature and humidity of each moment.
-func (r *record) series() []copies.Sample {
-	main := r.main()
-	out := make([]copies.Sample, 0, len(r.samples[main]))
+func series(samples *[count][]sample, main int) []copies.Sample {
+	out := make([]copies.Sample, 0, len(samples[main]))
 	t, h := math.NaN(), math.NaN()
 	it, ih := 0, 0
-	for _, s := range r.samples[main] {
-		t, it = newest(r.samples[temperature], it, s.at, t)
-		h, ih = newest(r.samples[humidity], ih, s.at, h)
+	for _, s := range samples[main] {
+		t, it = newest(samples[temperature], it, s.at, t)
+		h, ih = newest(samples[humidity], ih, s.at, h)
 		out = append(out, copies.Sample{At: s.at, Digest: copies.Digest(s.value, t, h)})
 	}
 	return out

@@ -87,28 +87,40 @@ func (s Sets) Sizes() []uint64 {
 type Rule struct {
 	Run       int // samples in a row
 	Different int // least different samples of a run; a constant proves nothing
+	// Among is of how many runs in a row one is looked at, 1 for all: what two series
+	// have in common is found for sure from Run+Among-1 samples on, and may be from
+	// Run.
+	Among int
 }
 
-// Find compares series, each in the order of time. alike holds what is already
-// known to be one, and gets what is found; nil for nothing. It keeps about 50 bytes
-// of each sample.
-func Find(r Rule, series [][]Sample, alike Sets) []Verdict {
+// Run is a part of a series that no other has by chance.
+type Run struct {
+	At   int64 // Unix seconds of its first sample
+	hash hash
+}
+
+// hash is of a run. Half of SHA-256 is enough that nobody finds two of one hash.
+type hash [sha256.Size / 2]byte
+
+// Find compares series by their runs. alike holds what is already known to be one,
+// and gets what is found; nil for nothing.
+func Find(series [][]Run, alike Sets) []Verdict {
 	if alike == nil {
 		alike = NewSets(len(series))
 	}
 	out := make([]Verdict, len(series))
-	samples := 0
+	n := 0
 	for _, s := range series {
-		samples += len(s)
+		n += len(s)
 	}
-	newest := make(map[hash]seen, samples)
+	newest := make(map[hash]seen, n)
 	for i, s := range series {
-		for at, run := range r.runs(s) {
-			if was, again := newest[run]; again {
+		for _, run := range s {
+			if was, again := newest[run.hash]; again {
 				alike.Join(i, was.by)
-				out[i].Repeats = out[i].Repeats || was.by == i && was.at != at
+				out[i].Repeats = out[i].Repeats || was.by == i && was.at != run.At
 			}
-			newest[run] = seen{i, at}
+			newest[run.hash] = seen{i, run.At}
 		}
 	}
 	for i, n := range alike.Sizes() {
@@ -123,31 +135,58 @@ type seen struct {
 	at int64
 }
 
-// hash is of a run. Half of SHA-256 is enough that nobody finds two of one hash.
-type hash [sha256.Size / 2]byte
-
-// runs yields the time of the first sample and the hash of each run.
-func (r Rule) runs(s []Sample) func(yield func(int64, hash) bool) {
-	return func(yield func(int64, hash) bool) {
-		raw := make([]byte, 0, 8*len(s))
-		changes := make([]int, len(s)) // from one sample to the next, up to each
-		for k, x := range s {
-			raw = binary.LittleEndian.AppendUint64(raw, x.Digest)
-			if k > 0 {
-				changes[k] = changes[k-1]
-				if x.Digest != s[k-1].Digest {
-					changes[k]++
-				}
-			}
-		}
-		for k := 0; k+r.Run <= len(s); k++ {
-			if 1+changes[k+r.Run-1]-changes[k] < r.Different {
-				continue
-			}
-			sum := sha256.Sum256(raw[8*k : 8*(k+r.Run)])
-			if !yield(s[k].At, hash(sum[:len(hash{})])) {
-				return
+// Runs are those of a series, in the order of time, by which it is compared. Of
+// Among runs in a row it is the one with the least sum, which is the same one
+// wherever the samples are: winnowing, by Schleimer, Wilkerson and Aiken, SIGMOD
+// 2003.
+func (r Rule) Runs(s []Sample) []Run {
+	if len(s) < r.Run {
+		return nil
+	}
+	raw := make([]byte, 0, 8*len(s))
+	changes := make([]int, len(s)) // from one sample to the next, up to each
+	for k, x := range s {
+		raw = binary.LittleEndian.AppendUint64(raw, x.Digest)
+		if k > 0 {
+			changes[k] = changes[k-1]
+			if x.Digest != s[k-1].Digest {
+				changes[k]++
 			}
 		}
 	}
+	sums := r.sums(s)
+	var out []Run
+	last := -1
+	for first := 0; first == 0 || first+r.Among <= len(sums); first++ {
+		least := -1
+		for k := first; k < min(first+r.Among, len(sums)); k++ {
+			lively := 1+changes[k+r.Run-1]-changes[k] >= r.Different
+			if lively && (least < 0 || sums[k] <= sums[least]) {
+				least = k
+			}
+		}
+		if least > last {
+			last = least
+			sum := sha256.Sum256(raw[8*least : 8*(least+r.Run)])
+			out = append(out, Run{s[least].At, hash(sum[:len(hash{})])})
+		}
+	}
+	return out
+}
+
+// sums are of the digests of each run, as a polynomial of a number, so that each
+// follows from the one before.
+func (r Rule) sums(s []Sample) []uint64 {
+	const x = 0x9e3779b97f4a7c15
+	var sum uint64
+	top := uint64(1) // x to the power of Run
+	for _, one := range s[:r.Run] {
+		sum, top = sum*x+one.Digest, top*x
+	}
+	out := []uint64{sum}
+	for k, one := range s[r.Run:] {
+		sum = sum*x + one.Digest - top*s[k].Digest
+		out = append(out, sum)
+	}
+	return out
 }

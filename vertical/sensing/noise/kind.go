@@ -56,16 +56,16 @@ type ear struct {
 // it was first to walk through and measure as a walker does.
 func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Station) ([][]vertical.Part, error) {
 	ears, visitors := make([]*ear, len(stations)), make([]spots.Visitor, len(stations))
-	places, series := make([][]spots.Place, len(stations)), make([][]copies.Sample, len(stations))
+	places, series := make([][]spots.Place, len(stations)), make([][]copies.Run, len(stations))
 	for i, s := range stations {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		e := earOf(w, s)
-		ears[i], visitors[i], places[i], series[i] = e, e.visitor, e.places(), e.series()
+		ears[i], visitors[i], places[i], series[i] = e, e.visitor, e.places(), repeated.Runs(e.series())
 	}
 	together := spots.Together(visitors, places)
-	same := copies.Find(repeated, series, nil)
+	same := copies.Find(series, nil)
 	compare(ears, together.Sets)
 	var visits []spots.Visit[hex]
 	for i, e := range ears {
@@ -157,7 +157,7 @@ func (e *ear) places() []spots.Place {
 }
 
 // repeated is a run of samples that nobody measures twice.
-var repeated = copies.Rule{Run: 20, Different: 8}
+var repeated = copies.Rule{Run: 20, Different: 8, Among: 1}
 
 func (e *ear) series() []copies.Sample {
 	out := make([]copies.Sample, len(e.good))

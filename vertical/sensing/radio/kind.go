@@ -83,11 +83,11 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 	together := spots.Together(visitors, places)
 	visits := visitsOf(phones, together.Sets)
 	earned := spots.Share(visitors, visits)
-	series := make([][]copies.Sample, len(phones))
+	series := make([][]copies.Run, len(phones))
 	for i, p := range phones {
-		series[i] = p.series()
+		series[i] = repeated.Runs(p.series())
 	}
-	same := copies.Find(repeated, series, nil)
+	same := copies.Find(series, nil)
 	out := make([][]vertical.Part, len(phones))
 	for i, p := range phones {
 		out[i] = p.parts(earned[i], same[i].Term(), together.Term(i))
@@ -97,7 +97,7 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 
 // repeated is a run of scans that no phone makes twice, and no two make: places
 // to the metre and signals, along a way.
-var repeated = copies.Rule{Run: 10, Different: 5}
+var repeated = copies.Rule{Run: 10, Different: 5, Among: 1}
 
 func (p *phone) series() []copies.Sample {
 	out := make([]copies.Sample, len(p.scans))

@@ -25,29 +25,30 @@ const (
 
 // Samples in a row that do not come twice by chance.
 var (
-	runs       = copies.Rule{Run: 40, Different: 10}
-	runsHourly = copies.Rule{Run: 12, Different: 3}
+	runs       = copies.Rule{Run: 40, Different: 10, Among: 9}
+	runsHourly = copies.Rule{Run: 12, Different: 3, Among: 1}
 )
+
+func ruleOf(fast bool) copies.Rule {
+	if fast {
+		return runs
+	}
+	return runsHourly
+}
 
 // repeated says for each station how many devices signed its series: the same
 // values in the same order, at the same time or later, or the same but for a
 // little noise. All that share one count as one. One that repeats itself counts
 // for nothing.
-func repeated(w sensing.Window, all []*record) []vertical.Term {
+func repeated(all []*course) []vertical.Term {
 	sets := copies.NewSets(len(all))
-	alike(w, all, sets)
-	fast, slow := make([][]copies.Sample, len(all)), make([][]copies.Sample, len(all))
-	for i, r := range all {
-		if r.fast() {
-			fast[i] = r.series()
-		} else {
-			slow[i] = r.series()
-		}
+	alike(all, sets)
+	series := make([][]copies.Run, len(all))
+	for i, c := range all {
+		series[i] = c.runs
 	}
-	byRun := copies.Find(runs, fast, sets)
 	out := make([]vertical.Term, len(all))
-	for i, v := range copies.Find(runsHourly, slow, sets) {
-		v.Repeats = v.Repeats || byRun[i].Repeats
+	for i, v := range copies.Find(series, sets) {
 		out[i] = v.Term()
 	}
 	return out
@@ -67,19 +68,17 @@ func (r *record) series() []copies.Sample {
 // alike finds series that are equal but for a little noise. Two honest stations
 // are as alike only where they stand side by side, and then the second is worth
 // nothing more.
-func alike(w sensing.Window, all []*record, same copies.Sets) {
+func alike(all []*course, same copies.Sets) {
 	groups := map[h3.Cell][]int{}
-	for i, r := range all {
-		if r.Cell != 0 {
-			groups[region(r)] = append(groups[region(r)], i)
+	for i, c := range all {
+		if c.moments != nil {
+			groups[region(c)] = append(groups[region(c)], i)
 		}
 	}
 	for _, group := range groups { // groups do not touch each other
-		series := make([]moments, len(group))
 		for k, i := range group {
-			series[k] = momentsOf(w, all[i])
 			for j := range k {
-				if same.Find(i) != same.Find(group[j]) && close(&series[k], &series[j]) {
+				if same.Find(i) != same.Find(group[j]) && close(all[i].moments, all[group[j]].moments) {
 					same.Join(i, group[j])
 				}
 			}
@@ -100,7 +99,11 @@ const (
 	moment = 10 * time.Minute
 )
 
-func momentsOf(w sensing.Window, r *record) (m moments) {
+func momentsOf(w sensing.Window, r *record) *moments {
+	if r.Cell == 0 {
+		return nil
+	}
+	m := new(moments)
 	for v := range m {
 		for k := range m[v] {
 			m[v][k] = math.NaN()
@@ -163,4 +166,4 @@ func variance(n, sum, square float64) float64 {
 }
 
 // region is the cell of resolution 3, about 12,000 km², that a station is in.
-func region(r *record) h3.Cell { return h3.Cell(r.Cell).Parent(3) }
+func region(c *course) h3.Cell { return c.cell.Parent(3) }

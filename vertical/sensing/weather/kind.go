@@ -9,6 +9,7 @@ import (
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/vertical"
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/copies"
 	"github.com/grange-network/grange/vertical/sensing/weather/qod"
 )
 
@@ -47,28 +48,51 @@ func (Kind) Info() sensing.KindInfo {
 // the quality of its own series, how far its neighbours agree, whether it stands
 // outdoors, and its share of a series that several devices signed.
 func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Station) ([][]vertical.Part, error) {
-	all := make([]*record, len(stations))
-	for i, s := range stations {
-		all[i] = recordOf(w, s)
+	all := make([]*course, len(stations))
+	err := sensing.Each(ctx, len(stations), func(i int) (err error) {
+		all[i], err = courseOf(w, recordOf(w, stations[i]))
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	agree := neighbours(w, all)
-	same := repeated(w, all)
+	agree, same := neighbours(all), repeated(all)
 	out := make([][]vertical.Part, len(stations))
-	for i, r := range all {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		q, err := quality(w, r)
-		if err != nil {
-			return nil, err
-		}
-		terms := []vertical.Term{{Name: "rate", Value: Rate}, {Name: "hours", Value: hours}, q}
-		if !r.fast() {
-			terms = append(terms, vertical.Term{Name: "reports by the hour only", Value: 1, Of: 2})
-		}
-		out[i] = []vertical.Part{{Name: "weather", Terms: append(terms, agree[i], outdoors(w, r), same[i])}}
+	for i, c := range all {
+		out[i] = []vertical.Part{{Name: "weather", Terms: append(c.terms, agree[i], c.outdoors, same[i])}}
 	}
 	return out, nil
+}
+
+// course is what is kept of a record for the comparison with others, a hundredth of
+// it, and how it was judged by itself.
+type course struct {
+	owner    string
+	cell     h3.Cell
+	lat, lon float64
+	terms    []vertical.Term
+	outdoors vertical.Term
+	hourly   []float64 // mean temperature of each hour of the window; NaN for none
+	moments  *moments  // nil without a cell
+	fast     bool
+	runs     []copies.Run
+}
+
+func courseOf(w sensing.Window, r *record) (*course, error) {
+	q, err := quality(w, r)
+	if err != nil {
+		return nil, err
+	}
+	c := &course{
+		owner: r.Owner, cell: h3.Cell(r.Cell), lat: r.lat, lon: r.lon, fast: r.fast(),
+		terms:    []vertical.Term{{Name: "rate", Value: Rate}, {Name: "hours", Value: hours}, q},
+		outdoors: outdoors(w, r), hourly: r.hourlyMeans(w, qod.Temperature), moments: momentsOf(w, r),
+	}
+	if !c.fast {
+		c.terms = append(c.terms, vertical.Term{Name: "reports by the hour only", Value: 1, Of: 2})
+	}
+	c.runs = ruleOf(c.fast).Runs(r.series())
+	return c, nil
 }
 
 // record is what a station measured, from the run-up of the window to its end.

@@ -21,8 +21,7 @@ const leastJudged = 6
 
 // hourlyMeans are the means of a variable by hour of the window, NaN for none.
 func (r *record) hourlyMeans(w sensing.Window, v qod.Variable) []float64 {
-	n := int(w.Ended.Sub(w.Began) / time.Hour)
-	sum, count := make([]float64, n), make([]float64, n)
+	sum, count := make([]float64, hours), make([]float64, hours)
 	for i := range r.samples {
 		x := r.samples[i].Value[v]
 		if h := r.samples[i].Time.Sub(w.Began); h >= 0 && !math.IsNaN(x) {
@@ -39,19 +38,17 @@ func (r *record) hourlyMeans(w sensing.Window, v qod.Variable) []float64 {
 
 // neighbours compares the temperature of each hour with the stations of other
 // owners within 50 km. A station that nobody can confirm counts half.
-func neighbours(w sensing.Window, all []*record) []vertical.Term {
+func neighbours(all []*course) []vertical.Term {
 	places := make([]spatial.Station, len(all))
-	means := make([][]float64, len(all))
-	for i, r := range all {
-		places[i] = spatial.Station{Lat: r.lat, Lon: r.lon, Owner: r.Owner}
-		means[i] = r.hourlyMeans(w, qod.Temperature)
+	for i, c := range all {
+		places[i] = spatial.Station{Lat: c.lat, Lon: c.lon, Owner: c.owner}
 	}
 	among := buddies.Among(places)
 	judged, agreed := make([]uint64, len(all)), make([]uint64, len(all))
 	values := make([]float64, len(all))
-	for h := range int(w.Ended.Sub(w.Began) / time.Hour) {
-		for i := range all {
-			values[i] = means[i][h]
+	for h := range hours {
+		for i, c := range all {
+			values[i] = c.hourly[h]
 		}
 		verdicts, err := among.Check(values)
 		if err != nil {
