@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -92,33 +94,52 @@ func (q *request) expand(ctx context.Context, e *entity, x *expand, out map[stri
 		out[x.name+"@iot.count"] = p.count
 	}
 	if p.next != "" {
-		name, _ := nextOption(l.set)
-		out[x.name+"@iot.nextLink"] = fmt.Sprintf("%s/%s/%s?$top=%d&%s=%s", q.root, e.path(), x.name, x.top, name, p.next)
+		v := maps.Clone(x.address)
+		v.Del("$skip")
+		v.Set("$top", strconv.Itoa(x.top))
+		v.Set(p.option, p.next)
+		out[x.name+"@iot.nextLink"] = q.root + "/" + e.path() + "/" + x.name + "?" + v.Encode()
 	}
 	return nil
 }
 
-// lookup finds values of an entity and of those it leads to, by path.
+// lookup finds values of an entity and of those it leads to, by path; where a path
+// leads to several entities, many values.
 func (q *request) lookup(e *entity) lookup {
-	return func(path string) (any, error) {
-		at := e
-		parts := strings.Split(path, "/")
-		for i, name := range parts {
-			if l, ok := links[at.set][name]; ok {
-				if l.set == observations {
-					return nil, fmt.Errorf("%.60q: observations are filtered in their own set", path)
-				}
-				to := q.view.follow(at, l)
-				if !l.single && len(to) > 1 {
-					return nil, fmt.Errorf("%.60q leads to %d entities, want one", path, len(to))
-				}
-				at = to[0]
-				continue
-			}
-			return value(at, parts[i:])
-		}
+	return func(path string) (any, error) { return q.along(e, path, strings.Split(path, "/")) }
+}
+
+func (q *request) along(e *entity, path string, parts []string) (any, error) {
+	if len(parts) == 0 {
 		return nil, fmt.Errorf("%.60q is an entity, not a value", path)
 	}
+	l, isLink := links[e.set][parts[0]]
+	if !isLink {
+		return value(e, parts)
+	}
+	if l.set == observations {
+		return nil, fmt.Errorf("%.60q: observations are filtered in their own set", path)
+	}
+	to := q.view.follow(e, l)
+	if len(to) == 1 {
+		return q.along(to[0], path, parts[1:])
+	}
+	var out many
+	for _, x := range to {
+		v, err := q.along(x, path, parts[1:])
+		if err != nil {
+			return nil, err
+		}
+		if more, ok := v.(many); ok {
+			out = append(out, more...)
+		} else {
+			out = append(out, v)
+		}
+		if len(out) > maxMany {
+			return nil, fmt.Errorf("%.60q leads to more than %d values", path, maxMany)
+		}
+	}
+	return out, nil
 }
 
 // value is a property of an entity, or something within one.
@@ -157,6 +178,9 @@ func (q *request) sort(all []*entity, by []order) error {
 			v, err := q.lookup(e)(o.path)
 			if err != nil {
 				return fmt.Errorf("$orderby: %w", err)
+			}
+			if all, ok := v.(many); ok {
+				return fmt.Errorf("$orderby: %.60q leads to %d values, want one", o.path, len(all))
 			}
 			keys[e] = append(keys[e], v)
 		}

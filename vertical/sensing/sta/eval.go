@@ -4,9 +4,54 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
+
+// many are the values of a path that leads to several entities: a comparison holds
+// when it holds for one of them.
+type many []any
+
+// lift applies f to values, of many to each.
+func lift(v []any, f func(v []any) (any, error)) (any, error) {
+	for i, x := range v {
+		all, ok := x.(many)
+		if !ok {
+			continue
+		}
+		out := many{}
+		for _, one := range all {
+			with := slices.Clone(v)
+			with[i] = one
+			y, err := lift(with, f)
+			if err != nil {
+				return nil, err
+			}
+			if more, ok := y.(many); ok {
+				out = append(out, more...)
+			} else {
+				out = append(out, y)
+			}
+			if len(out) > maxMany {
+				return nil, fmt.Errorf("more than %d values of paths to compare", maxMany)
+			}
+		}
+		return out, nil
+	}
+	return f(v)
+}
+
+// maxMany bounds what a comparison looks at.
+const maxMany = 10_000
+
+// some is whether one of many is true; what is single it leaves.
+func some(v any) any {
+	if all, ok := v.(many); ok {
+		return slices.Contains(all, any(true))
+	}
+	return v
+}
 
 // span is a time with an end.
 type span struct{ from, to time.Time }
@@ -16,6 +61,7 @@ func (p property) eval(at lookup) (any, error) { return at(p.path) }
 
 func (u unary) eval(at lookup) (any, error) {
 	v, err := u.a.eval(at)
+	v = some(v)
 	if err != nil || v == nil {
 		return nil, err
 	}
@@ -31,12 +77,19 @@ func (b binary) eval(at lookup) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	logic := b.op == "and" || b.op == "or"
+	if logic {
+		x = some(x)
+	}
 	if b.op == "and" && x == false || b.op == "or" && x == true {
 		return x, nil
 	}
 	y, err := b.b.eval(at)
 	if err != nil {
 		return nil, err
+	}
+	if logic {
+		y = some(y)
 	}
 	switch b.op {
 	case "and", "or":
@@ -50,9 +103,10 @@ func (b binary) eval(at lookup) (any, error) {
 		}
 		return p || q, nil
 	case "eq", "ne", "gt", "ge", "lt", "le":
-		return compare(b.op, x, y)
+		v, err := lift([]any{x, y}, func(v []any) (any, error) { return compare(b.op, v[0], v[1]) })
+		return some(v), err
 	}
-	return arithmetic(b.op, x, y)
+	return lift([]any{x, y}, func(v []any) (any, error) { return arithmetic(b.op, v[0], v[1]) })
 }
 
 // compare compares what is comparable; what is not there is equal to null only.
@@ -139,7 +193,9 @@ func timed(v any) any {
 		from, to, _ := strings.Cut(t, "/")
 		a, err := time.Parse(time.RFC3339Nano, from)
 		if err != nil {
-			return v
+			if a, err = time.Parse(time.DateOnly, t); err != nil {
+				return v
+			}
 		}
 		b := a
 		if to != "" {
@@ -155,6 +211,14 @@ func timed(v any) any {
 func arithmetic(op string, x, y any) (any, error) {
 	if x == nil || y == nil {
 		return nil, nil //nolint:nilnil // null is a value of OData
+	}
+	if s, ok := timed(x).(span); ok {
+		if d, ok := y.(time.Duration); ok && (op == "add" || op == "sub") {
+			if op == "sub" {
+				d = -d
+			}
+			return s.from.Add(d), nil
+		}
 	}
 	a, ok1 := x.(float64)
 	b, ok2 := y.(float64)
@@ -174,80 +238,6 @@ func arithmetic(op string, x, y any) (any, error) {
 	return a / b, nil
 }
 
-// function is one of OData's.
-type function struct {
-	args int
-	of   func(v []any) (any, error)
-}
-
-var functions map[string]function
-
-func init() {
-	text := func(f func(a, b string) any) function {
-		return function{2, func(v []any) (any, error) {
-			a, ok1 := v[0].(string)
-			b, ok2 := v[1].(string)
-			if !ok1 || !ok2 {
-				return nil, fmt.Errorf("%v and %v, want texts", v[0], v[1])
-			}
-			return f(a, b), nil
-		}}
-	}
-	one := func(f func(a string) any) function {
-		return function{1, func(v []any) (any, error) {
-			a, ok := v[0].(string)
-			if !ok {
-				return nil, fmt.Errorf("%v, want a text", v[0])
-			}
-			return f(a), nil
-		}}
-	}
-	rounded := func(f func(float64) float64) function {
-		return function{1, func(v []any) (any, error) {
-			a, ok := v[0].(float64)
-			if !ok {
-				return nil, fmt.Errorf("%v, want a number", v[0])
-			}
-			return f(a), nil
-		}}
-	}
-	dated := func(f func(time.Time) int) function {
-		return function{1, func(v []any) (any, error) {
-			s, ok := timed(v[0]).(span)
-			if !ok {
-				return nil, fmt.Errorf("%v, want a time", v[0])
-			}
-			return float64(f(s.from.UTC())), nil
-		}}
-	}
-	functions = map[string]function{
-		"substringof": text(func(a, b string) any { return strings.Contains(b, a) }),
-		"contains":    text(func(a, b string) any { return strings.Contains(a, b) }),
-		"startswith":  text(func(a, b string) any { return strings.HasPrefix(a, b) }),
-		"endswith":    text(func(a, b string) any { return strings.HasSuffix(a, b) }),
-		"indexof":     text(func(a, b string) any { return float64(strings.Index(a, b)) }),
-		"concat":      text(func(a, b string) any { return a + b }),
-		"length":      one(func(a string) any { return float64(len([]rune(a))) }),
-		"tolower":     one(func(a string) any { return strings.ToLower(a) }),
-		"toupper":     one(func(a string) any { return strings.ToUpper(a) }),
-		"trim":        one(func(a string) any { return strings.TrimSpace(a) }),
-		"round":       rounded(math.Round), "floor": rounded(math.Floor), "ceiling": rounded(math.Ceil),
-		"year": dated(time.Time.Year), "month": dated(func(t time.Time) int { return int(t.Month()) }), "day": dated(time.Time.Day),
-		"hour": dated(time.Time.Hour), "minute": dated(time.Time.Minute), "second": dated(time.Time.Second),
-		"geo.distance": {2, distance},
-	}
-}
-
-// distance is in degrees, the unit of the places, as the standard has it.
-func distance(v []any) (any, error) {
-	a, ok1 := v[0].(point)
-	b, ok2 := v[1].(point)
-	if !ok1 || !ok2 {
-		return nil, fmt.Errorf("geo.distance of %v and %v, want places", v[0], v[1])
-	}
-	return math.Hypot(a.lon-b.lon, a.lat-b.lat), nil
-}
-
 func (c call) eval(at lookup) (any, error) {
 	values := make([]any, len(c.args))
 	for i, a := range c.args {
@@ -260,7 +250,7 @@ func (c call) eval(at lookup) (any, error) {
 		}
 		values[i] = v
 	}
-	v, err := functions[c.name].of(values)
+	v, err := lift(values, functions[c.name].of)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
@@ -270,12 +260,13 @@ func (c call) eval(at lookup) (any, error) {
 // holds reports whether a filter selects; one that yields null does not.
 func holds(n node, at lookup) (bool, error) {
 	v, err := n.eval(at)
+	v = some(v)
 	if err != nil || v == nil {
 		return false, err
 	}
 	b, ok := v.(bool)
 	if !ok {
-		return false, fmt.Errorf("$filter yields %v, which is neither true nor false", v)
+		return false, fmt.Errorf("it yields %v, which is neither true nor false", v)
 	}
 	return b, nil
 }

@@ -2,6 +2,7 @@ package sta
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -137,7 +138,7 @@ func (p *parser) named(name string, depth int) (node, error) {
 	}
 	f, ok := functions[name]
 	if !ok {
-		return nil, fmt.Errorf("function %.40q is not known", name)
+		return nil, fmt.Errorf("function %.40q is not served, want one of %s", name, strings.Join(slices.Sorted(maps.Keys(functions)), ", "))
 	}
 	p.take()
 	c := call{name: name}
@@ -154,8 +155,8 @@ func (p *parser) named(name string, depth int) (node, error) {
 		c.args = append(c.args, a)
 	}
 	p.take()
-	if len(c.args) != f.args {
-		return nil, fmt.Errorf("%s takes %d values, not %d", name, f.args, len(c.args))
+	if n := len(c.args); n < f.least || n > f.most {
+		return nil, fmt.Errorf("%s takes %d values, not %d", name, f.least, n)
 	}
 	return c, nil
 }

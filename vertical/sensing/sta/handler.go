@@ -1,6 +1,7 @@
 package sta
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,13 +108,12 @@ func (q *request) serve(w http.ResponseWriter, r *http.Request) error {
 // index is the root: the sets, and what of the standard is there.
 func (q *request) index() any {
 	var sets []any
-	for _, s := range []string{things, locations, datastreams, sensors, properties, observations, features} {
+	for _, s := range []string{things, locations, histories, datastreams, sensors, properties, observations, features} {
 		sets = append(sets, map[string]any{"name": s, "url": q.root + "/" + s})
 	}
 	const req = "http://www.opengis.net/spec/iot_sensing/1.1/req/"
 	return map[string]any{"value": sets, "serverSettings": map[string]any{"conformance": []string{
 		req + "datamodel", req + "resource-path/resource-path-to-entities", req + "request-data", req + "data-array/data-array",
-		req + "receive-updates-via-mqtt/receive-updates",
 	}}}
 }
 
@@ -237,12 +237,11 @@ func (q *request) list(w http.ResponseWriter, r *http.Request, from *entity, set
 	if p.next != "" {
 		v := url.Values{}
 		for name, values := range o.address {
-			if name != "$skip" && name != "$skiptoken" && name != "token" {
+			if name != "$skip" && name != "$skiptoken" { // token= stays: who can send it nowhere else goes on with it
 				v[name] = values
 			}
 		}
-		name, _ := nextOption(set)
-		v.Set(name, p.next)
+		v.Set(p.option, p.next)
 		if o.topSet {
 			v.Set("$top", strconv.Itoa(o.top))
 		}
@@ -262,13 +261,6 @@ func (q *request) list(w http.ResponseWriter, r *http.Request, from *entity, set
 	}
 	out["value"] = values
 	return q.write(w, r, out)
-}
-
-func nextOption(set string) (name string, cursor bool) {
-	if set == observations {
-		return "$skiptoken", true
-	}
-	return "$skip", false
 }
 
 // find lists a set, of everything or of an entity.
@@ -295,6 +287,7 @@ func (q *request) find(ctx context.Context, from *entity, set string, o *options
 
 // choose applies the options to entities in memory.
 func (q *request) choose(all []*entity, o *options) (out page, err error) {
+	out.option = "$skip"
 	if o.filter != nil {
 		kept := all[:0:0]
 		for _, e := range all {
@@ -334,14 +327,16 @@ func (q *request) pay(w http.ResponseWriter, r *http.Request) error {
 
 // write pays for what is in an answer and sends it.
 func (q *request) write(w http.ResponseWriter, r *http.Request, v any) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
+	var raw bytes.Buffer
+	e := json.NewEncoder(&raw)
+	e.SetEscapeHTML(false) // links are for people too
+	if err := e.Encode(v); err != nil {
 		return err
 	}
 	if err := q.pay(w, r); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(raw, '\n')) // the client may be gone
+	_, _ = w.Write(raw.Bytes()) // the client may be gone
 	return nil
 }

@@ -74,8 +74,16 @@ func next(s string) (t token, rest string, err error) {
 			if err != nil {
 				return t, "", err
 			}
-			p, err := parsePoint(text)
+			p, err := parseGeography(text)
 			return token{tokenPoint, text, p}, rest, err
+		}
+		if name == "duration" && strings.HasPrefix(s[n:], "'") {
+			text, rest, err := quoted(s[n:])
+			if err != nil {
+				return t, "", err
+			}
+			d, err := parseDuration(text)
+			return token{tokenTime, text, d}, rest, err
 		}
 		return token{kind: tokenName, text: name}, s[n:], nil
 	}
@@ -111,6 +119,12 @@ func number(s string) (t token, rest string, err error) {
 		n = len(s)
 	}
 	word := s[:n]
+	if _, err := time.Parse(time.DateOnly, word); err == nil {
+		return token{tokenText, word, word}, s[n:], nil
+	}
+	if _, err := time.Parse(time.TimeOnly, word); err == nil {
+		return token{tokenText, word, word}, s[n:], nil
+	}
 	if len(word) > 10 && word[4] == '-' {
 		at, err := time.Parse(time.RFC3339Nano, strings.Replace(word, " ", "+", 1))
 		if err != nil {
@@ -125,26 +139,28 @@ func number(s string) (t token, rest string, err error) {
 	return token{tokenNumber, word, f}, s[n:], nil
 }
 
-// point is a place in degrees.
-type point struct{ lon, lat float64 }
-
-// parsePoint reads POINT(LON LAT) of well-known text; a comma between them is
-// taken too, since examples of the standard have it.
-func parsePoint(text string) (p point, err error) {
-	s := strings.ToUpper(strings.TrimSpace(text))
-	s, ok := strings.CutPrefix(s, "POINT")
-	s = strings.TrimSpace(s)
-	if !ok || !strings.HasPrefix(s, "(") || !strings.HasSuffix(s, ")") {
-		return p, fmt.Errorf("geography %.40q: want POINT(LON LAT)", text)
+// parseDuration reads days, hours, minutes and seconds of ISO 8601, as P1D or
+// PT1H30M.
+func parseDuration(text string) (out time.Duration, err error) {
+	s, ok := strings.CutPrefix(strings.ToUpper(text), "P")
+	units := map[byte]time.Duration{'D': day}
+	for s != "" && ok {
+		if s[0] == 'T' {
+			s, units = s[1:], map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second}
+		}
+		n := strings.IndexAny(s, "DHMS")
+		if n < 0 || units[s[n]] == 0 {
+			ok = false
+			break
+		}
+		f, err := strconv.ParseFloat(s[:n], 64)
+		if ok = err == nil && f >= 0 && f < 1e6; ok {
+			out += time.Duration(f * float64(units[s[n]]))
+		}
+		s = s[n+1:]
 	}
-	f := strings.FieldsFunc(s[1:len(s)-1], func(r rune) bool { return r == ' ' || r == ',' })
-	if len(f) < 2 || len(f) > 3 {
-		return p, fmt.Errorf("geography %.40q: want POINT(LON LAT)", text)
+	if !ok || out == 0 {
+		return 0, fmt.Errorf("duration %.40q: want it as P1D or PT1H30M", text)
 	}
-	lon, err1 := strconv.ParseFloat(f[0], 64)
-	lat, err2 := strconv.ParseFloat(f[1], 64)
-	if err1 != nil || err2 != nil || !(lon >= -180 && lon <= 180 && lat >= -90 && lat <= 90) {
-		return p, fmt.Errorf("geography %.40q is not on earth", text)
-	}
-	return point{lon, lat}, nil
+	return out, nil
 }

@@ -21,6 +21,7 @@ const (
 	properties   = "ObservedProperties"
 	observations = "Observations"
 	features     = "FeaturesOfInterest"
+	histories    = "HistoricalLocations"
 )
 
 // link is where a name within an entity leads.
@@ -31,8 +32,9 @@ type link struct {
 
 // links are the relations of the standard's data model (18-088, 8.2).
 var links = map[string]map[string]link{
-	things:       {"Locations": {locations, false}, "Datastreams": {datastreams, false}},
-	locations:    {"Things": {things, false}},
+	things:       {"Locations": {locations, false}, "HistoricalLocations": {histories, false}, "Datastreams": {datastreams, false}},
+	locations:    {"Things": {things, false}, "HistoricalLocations": {histories, false}},
+	histories:    {"Thing": {things, true}, "Locations": {locations, false}},
 	datastreams:  {"Thing": {things, true}, "Sensor": {sensors, true}, "ObservedProperty": {properties, true}, "Observations": {observations, false}},
 	sensors:      {"Datastreams": {datastreams, false}},
 	properties:   {"Datastreams": {datastreams, false}},
@@ -164,7 +166,7 @@ func geoPoint(x *store.Stream) map[string]any {
 	return map[string]any{"type": "Point", "coordinates": at}
 }
 
-// ofDevice is a Thing, Location, Sensor or FeatureOfInterest.
+// ofDevice is a Thing, Location, HistoricalLocation, Sensor or FeatureOfInterest.
 func ofDevice(set string, of []*store.Stream) *entity {
 	x := of[0]
 	e := &entity{set: set, id: float64(x.Thing), streams: of}
@@ -180,6 +182,12 @@ func ofDevice(set string, of []*store.Stream) *entity {
 			"name": "sensors of " + short(x), "description": "what the device measures with", "encodingType": "text/plain",
 			"metadata": "the device signs batches with the key " + x.Device.String(), "properties": map[string]any{"device": x.Device.String()},
 		}
+	case histories: // one: since when the device is heard, at the place that it has now
+		first := x.First
+		for _, s := range of {
+			first = min(first, s.First)
+		}
+		e.says = map[string]any{"time": stamp(first)}
 	case locations:
 		e.place = &point{x.Lon, x.Lat}
 		e.says = map[string]any{"name": "cell " + cell, "description": "middle of the H3 cell that the device is registered in", "encodingType": "application/geo+json", "location": geoPoint(x)}

@@ -65,7 +65,7 @@ func (d *Doors) MaySubscribe(identity, filter string) bool {
 	if !reader {
 		return !strings.HasPrefix(filter, topicPrefix) && d.Others.MaySubscribe(identity, filter)
 	}
-	if !strings.HasPrefix(filter, topicPrefix) {
+	if !reaches(filter) {
 		return false
 	}
 	d.mu.Lock()
@@ -79,6 +79,23 @@ func (d *Doors) MaySubscribe(identity, filter string) bool {
 		return false
 	}
 	return true
+}
+
+// reaches reports whether a filter is of topics that something is published to: who
+// asks for another is refused, in place of waiting for ever.
+func reaches(filter string) bool {
+	parts := strings.Split(filter, "/")
+	for i, part := range parts {
+		switch {
+		case part == "#":
+			return i > 0
+		case i == 0 && part == "v1.1", i == 1 && part == "+", i == 2 && (part == "+" || part == "Observations"):
+		case i == 1 && strings.HasPrefix(part, "Datastreams(") && strings.HasSuffix(part, ")"):
+		default:
+			return false
+		}
+	}
+	return len(parts) == 3
 }
 
 // ErrorTopic implements mqttx.Rules.

@@ -20,6 +20,8 @@ const (
 	maxScanned = 500_000 // rows that one answer looks at
 )
 
+var errNoConstant = errors.New("depends on the entity")
+
 var errScanned = errors.New("too many readings to look through: give $filter a range of phenomenonTime")
 
 // scope is the part of a stream's time that a filter leaves.
@@ -37,9 +39,9 @@ func (s *scope) narrow(n node) {
 		return
 	}
 	p, ok1 := b.a.(property)
-	l, ok2 := b.b.(literal)
-	at, ok3 := l.value.(time.Time)
-	if !ok1 || !ok2 || !ok3 || p.path != "phenomenonTime" && p.path != "resultTime" {
+	v, err := b.b.eval(func(string) (any, error) { return nil, errNoConstant })
+	at, ok2 := v.(time.Time)
+	if !ok1 || err != nil || !ok2 || p.path != "phenomenonTime" && p.path != "resultTime" {
 		return
 	}
 	switch ms := at.UnixMilli(); b.op {
@@ -55,30 +57,30 @@ func (s *scope) narrow(n node) {
 // page is what was found of observations.
 type page struct {
 	entities []*entity
-	next     string // cursor, empty at the end
+	next     string // value of option that leads on, empty at the end
+	option   string // of the next link: $skip or $skiptoken
 	count    int
 }
 
-// direction reads $orderby of observations: by time, the newest first by default.
-func direction(o *options) (desc bool, err error) {
-	if len(o.order) == 0 {
-		return true, nil
+// read finds the observations of streams: without an order, and of a single stream,
+// one stream behind the other, each by time. scanned counts what was looked at.
+func (q *request) read(ctx context.Context, streams []*store.Stream, o *options) (out page, err error) {
+	switch only, desc := byTime(o); {
+	case !only:
+		out, err = q.sorted(ctx, streams, o)
+	case len(o.order) > 0 && len(streams) > 1:
+		out, err = q.merged(ctx, streams, o, desc)
+	default:
+		out, err = q.inTurn(ctx, streams, o, desc)
 	}
-	first := o.order[0]
-	if first.path != "phenomenonTime" && first.path != "resultTime" {
-		return false, fmt.Errorf("$orderby=%.40q: observations are ordered by phenomenonTime", first.path)
+	if err == nil && o.count {
+		out.count, err = q.count(ctx, streams, o)
 	}
-	return first.desc, nil
+	return out, err
 }
 
-// read finds the observations of streams, one stream behind the other, each by
-// time. scanned counts what was looked at.
-func (q *request) read(ctx context.Context, streams []*store.Stream, o *options) (page, error) {
-	var out page
-	desc, err := direction(o)
-	if err != nil {
-		return out, bad(err)
-	}
+func (q *request) inTurn(ctx context.Context, streams []*store.Stream, o *options, desc bool) (page, error) {
+	out := page{option: "$skiptoken"}
 	begin, after, err := parseCursor(o.cursor)
 	if err != nil {
 		return out, bad(err)
@@ -91,11 +93,7 @@ func (q *request) read(ctx context.Context, streams []*store.Stream, o *options)
 		s := scope{x.First, x.Time + 1}
 		s.narrow(o.filter)
 		if x.Number == begin {
-			if desc {
-				s.to = min(s.to, after)
-			} else {
-				s.from = max(s.from, after+1)
-			}
+			s.behind(false, after, desc)
 		}
 		more := true
 		err := q.walk(ctx, x, s, desc, func(r *store.Row) (bool, error) {
@@ -128,10 +126,7 @@ func (q *request) read(ctx context.Context, streams []*store.Stream, o *options)
 			break
 		}
 	}
-	if o.count {
-		out.count, err = q.count(ctx, streams, o)
-	}
-	return out, err
+	return out, nil
 }
 
 func parseCursor(text string) (stream uint32, at int64, err error) {
@@ -156,16 +151,7 @@ func (q *request) count(ctx context.Context, streams []*store.Stream, o *options
 		}
 		s := scope{x.First, x.Time + 1}
 		s.narrow(o.filter)
-		err := q.walk(ctx, x, s, true, func(r *store.Row) (bool, error) {
-			ok, err := holds(o.filter, q.lookup(observation(x, r)))
-			if err != nil {
-				return false, bad(fmt.Errorf("$filter: %w", err))
-			}
-			if ok {
-				n++
-			}
-			return true, nil
-		})
+		err := q.matching(ctx, x, s, o.filter, func(*entity) error { n++; return nil })
 		if err != nil {
 			return n, err
 		}

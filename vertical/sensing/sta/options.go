@@ -142,7 +142,7 @@ func parseExpand(text string, depth int) (out []expand, err error) {
 }
 
 func parseOne(part string, depth int) (x expand, err error) {
-	x.top = defaultTop
+	x.top, x.address = defaultTop, url.Values{}
 	head, inner := part, ""
 	if i := strings.IndexByte(part, '('); i >= 0 {
 		if !strings.HasSuffix(part, ")") {
@@ -159,6 +159,7 @@ func parseOne(part string, depth int) (x expand, err error) {
 		if inner != "" {
 			rest += "(" + inner + ")"
 		}
+		x.address.Set("$expand", rest)
 		x.expand, err = parseExpand(rest, depth+1)
 		return x, err
 	}
@@ -174,6 +175,7 @@ func parseOne(part string, depth int) (x expand, err error) {
 		if err := x.set(name, value, depth); err != nil {
 			return x, fmt.Errorf("$expand of %.40s: %w", x.name, err)
 		}
+		x.address.Set(name, value)
 	}
 	return x, nil
 }

@@ -3,6 +3,7 @@ package sta
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -131,21 +132,22 @@ func (w *world) values(path string) []any {
 // The root and the entities are as in the standard's sections 8.2 and 9.2.
 func TestEntities(t *testing.T) {
 	w := newWorld(t)
-	if got := w.get(""); len(got["value"].([]any)) != 7 || got["serverSettings"] == nil {
+	if got := w.get(""); len(got["value"].([]any)) != 8 || got["serverSettings"] == nil {
 		t.Errorf("root: %v", got)
 	}
 	cases := map[string]struct {
 		path  string
 		wants []string
 	}{
-		"a thing":        {"/Things(1)", []string{"@iot.id", "@iot.selfLink", "name", "description", "properties", "Locations@iot.navigationLink", "Datastreams@iot.navigationLink"}},
-		"a location":     {"/Things(1)/Locations(1)", []string{"name", "description", "encodingType", "location", "Things@iot.navigationLink"}},
-		"a datastream":   {"/Datastreams(1)", []string{"name", "description", "unitOfMeasurement", "observationType", "phenomenonTime", "resultTime", "Thing@iot.navigationLink", "Sensor@iot.navigationLink", "ObservedProperty@iot.navigationLink", "Observations@iot.navigationLink"}},
-		"a sensor":       {"/Datastreams(1)/Sensor", []string{"name", "description", "encodingType", "metadata", "Datastreams@iot.navigationLink"}},
-		"a property":     {"/ObservedProperties('temperature')", []string{"name", "definition", "description", "Datastreams@iot.navigationLink"}},
-		"an observation": {"/Datastreams(1)/Observations('1-1774569600000')", []string{"phenomenonTime", "result", "resultTime", "Datastream@iot.navigationLink", "FeatureOfInterest@iot.navigationLink"}},
-		"a feature":      {"/Observations('1-1774569600000')/FeatureOfInterest", []string{"name", "description", "encodingType", "feature", "Observations@iot.navigationLink"}},
-		"one property":   {"/Datastreams(1)/unitOfMeasurement", []string{"unitOfMeasurement"}},
+		"a thing":         {"/Things(1)", []string{"@iot.id", "@iot.selfLink", "name", "description", "properties", "Locations@iot.navigationLink", "Datastreams@iot.navigationLink"}},
+		"a location":      {"/Things(1)/Locations(1)", []string{"name", "description", "encodingType", "location", "Things@iot.navigationLink"}},
+		"a place in time": {"/Things(1)/HistoricalLocations(1)", []string{"time", "Thing@iot.navigationLink", "Locations@iot.navigationLink"}},
+		"a datastream":    {"/Datastreams(1)", []string{"name", "description", "unitOfMeasurement", "observationType", "phenomenonTime", "resultTime", "Thing@iot.navigationLink", "Sensor@iot.navigationLink", "ObservedProperty@iot.navigationLink", "Observations@iot.navigationLink"}},
+		"a sensor":        {"/Datastreams(1)/Sensor", []string{"name", "description", "encodingType", "metadata", "Datastreams@iot.navigationLink"}},
+		"a property":      {"/ObservedProperties('temperature')", []string{"name", "definition", "description", "Datastreams@iot.navigationLink"}},
+		"an observation":  {"/Datastreams(1)/Observations('1-1774569600000')", []string{"phenomenonTime", "result", "resultTime", "Datastream@iot.navigationLink", "FeatureOfInterest@iot.navigationLink"}},
+		"a feature":       {"/Observations('1-1774569600000')/FeatureOfInterest", []string{"name", "description", "encodingType", "feature", "Observations@iot.navigationLink"}},
+		"one property":    {"/Datastreams(1)/unitOfMeasurement", []string{"unitOfMeasurement"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +162,7 @@ func TestEntities(t *testing.T) {
 	if status, body := w.ask("/Datastreams(1)/unitOfMeasurement/$value"); status != 200 || !strings.Contains(body, "degree Celsius") {
 		t.Errorf("$value: %d %s", status, body)
 	}
-	for _, set := range []string{things, locations, datastreams, sensors, properties, features} {
+	for _, set := range []string{things, locations, histories, datastreams, sensors, properties, features} {
 		want := 3
 		switch set {
 		case datastreams:
@@ -202,6 +204,18 @@ func TestOptions(t *testing.T) {
 		"expand and filter":       {"/Things?$filter=id ge 2&$expand=Datastreams($filter=id ge 5)", 2},
 		"time of a datastream":    {"/Datastreams?$filter=phenomenonTime lt 2026-03-26T00:00:00Z", 0},
 		"null":                    {"/Things?$filter=properties/nothing eq null", 3},
+		"one of many":             {"/Things?$filter=Datastreams/ObservedProperty/name eq 'temperature' and Datastreams/id gt 4", 1},
+		"none of many":            {"/Things?$filter=not (tolower(Datastreams/name) eq 'x')", 3},
+		"within a polygon":        {"/Things?$filter=st_within(Locations/location, geography'POLYGON ((11 48,12 48,12 48.4,11 48.4,11 48))')", 2},
+		"outside of it":           {"/Locations?$filter=st_disjoint(location, geography'POLYGON ((11 48,12 48,12 48.4,11 48.4,11 48))')", 1},
+		"equal places":            {"/Locations?$filter=st_equals(location, geography'POINT (0 0)')", 0},
+		"now":                     {"/Observations?$filter=phenomenonTime gt now() sub duration'PT1H'", 0},
+		"a time and a day less":   {"/Datastreams(1)/Observations?$filter=phenomenonTime ge 2026-03-28T22:00:00Z sub duration'P1D' and phenomenonTime lt 2026-03-28", 2},
+		"a date":                  {"/Datastreams(1)/Observations?$filter=date(phenomenonTime) eq 2026-03-28 and fractionalseconds(phenomenonTime) eq 0", 24},
+		"a time of day":           {"/Datastreams(1)/Observations?$filter=time(phenomenonTime) lt 02:00:00", 4},
+		"texts":                   {"/Datastreams?$filter=substring(name,4,3) eq 'era' and indexof(name,'e') eq 1", 3},
+		"time between":            {"/Observations?$filter=phenomenonTime gt mindatetime() and phenomenonTime lt maxdatetime()&$top=1000", 288},
+		"by result":               {"/Observations?$orderby=result desc,phenomenonTime asc&$filter=result lt 999&$top=3", 3},
 		"quotes":                  {"/Things?$filter=name ne 'it''s'", 3},
 	}
 	for name, c := range cases {
@@ -215,6 +229,22 @@ func TestOptions(t *testing.T) {
 	oldest := w.values("/Datastreams(1)/Observations?$top=1&$orderby=phenomenonTime asc")[0].(map[string]any)
 	if newest["result"] != 47.0 || oldest["result"] != 0.0 {
 		t.Errorf("newest %v, oldest %v", newest["result"], oldest["result"])
+	}
+	// Of all streams together the newest come first, and by result the largest.
+	for path, want := range map[string]string{
+		"/Observations?$orderby=phenomenonTime desc&$top=7":                     "47 1000 147 1000 247 1000 46",
+		"/Observations?$orderby=phenomenonTime&$top=7&$skip=2":                  "100 1000 200 1000 1 1000 101",
+		"/Observations?$orderby=result&$top=3":                                  "0 1 2",
+		"/Observations?$orderby=result&$top=2&$skip=2":                          "2 3",
+		"/Things(3)/Datastreams(5)/Observations?$top=2&$orderby=phenomenonTime": "200 201",
+	} {
+		var got []string
+		for _, v := range w.values(path) {
+			got = append(got, fmt.Sprint(v.(map[string]any)["result"]))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", path, got, want)
+		}
 	}
 	last := w.values("/Things?$orderby=id desc&$select=id,name")[0].(map[string]any)
 	if last["@iot.id"] != 3.0 || len(last) != 2 {
@@ -242,6 +272,10 @@ func TestExpand(t *testing.T) {
 	if n := len(w.values(first["Observations@iot.nextLink"].(string))); n != 2 {
 		t.Errorf("%d behind the next link, want 2", n)
 	}
+	few := w.get("/Things(1)?$expand=Datastreams($expand=Observations($top=2;$filter=result lt 5;$orderby=result))")["Datastreams"].([]any)[0].(map[string]any)
+	if got := w.values(few["Observations@iot.nextLink"].(string)); len(got) != 2 || got[0].(map[string]any)["result"] != 2.0 {
+		t.Errorf("behind the next link, by its filter and order: %v", got)
+	}
 	if got := w.get("/Datastreams(1)?$expand=Thing/Locations")["Thing"].(map[string]any)["Locations"].([]any); len(got) != 1 {
 		t.Errorf("by a path: %v", got)
 	}
@@ -250,7 +284,7 @@ func TestExpand(t *testing.T) {
 // Pages together are everything, once.
 func TestPages(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/Datastreams(1)/Observations?$top=7", "/Datastreams(1)/Observations?$top=7&$orderby=phenomenonTime asc", "/Observations?$top=50", "/Datastreams?$top=4"} {
+	for _, path := range []string{"/Datastreams(1)/Observations?$top=7", "/Datastreams(1)/Observations?$top=7&$orderby=phenomenonTime asc", "/Observations?$top=50", "/Observations?$top=50&$orderby=phenomenonTime desc", "/Observations?$top=49&$orderby=resultTime", "/Observations?$top=100&$orderby=result,id", "/Datastreams?$top=4"} {
 		seen := map[any]bool{}
 		n := 0
 		for next := path; next != ""; {
@@ -301,7 +335,10 @@ func TestRefused(t *testing.T) {
 		"too long":         {"/Things?$filter=" + strings.Repeat("true or ", 300) + "true", 400, "words"},
 		"expand too deep":  {"/Things?$expand=Datastreams/Thing/Datastreams/Thing/Datastreams", 400, "deep"},
 		"expand nothing":   {"/Things?$expand=Tasks", 400, "Tasks"},
-		"a wrong order":    {"/Datastreams(1)/Observations?$orderby=result", 400, "phenomenonTime"},
+		"an order of many": {"/Things?$orderby=Datastreams/name", 400, "2 values"},
+		"a cursor in it":   {"/Observations?$orderby=result&$skiptoken=1,1", 400, "$skip"},
+		"a wrong polygon":  {"/Things?$filter=st_within(Locations/location,geography'POLYGON((1 2,3 4))')", 400, "corners"},
+		"a wrong duration": {"/Observations?$filter=phenomenonTime gt now() sub duration'1H'", 400, "PT1H30M"},
 		"a wrong cursor":   {"/Datastreams(1)/Observations?$skiptoken=x", 400, "nextLink"},
 		"arrays of things": {"/Things?$resultFormat=dataArray", 400, "observations"},
 		"too much within":  {"/Things?$expand=Datastreams($expand=Thing($expand=Datastreams($expand=Observations($top=10000))))", 200, ""},
@@ -433,6 +470,10 @@ func TestWhoMayReadWhat(t *testing.T) {
 	}
 	cases := map[string]struct{ got, want bool }{
 		"a buyer reads observations": {d.MaySubscribe(reader, "v1.1/#"), true},
+		"those of a variable":        {d.MaySubscribe(reader, "v1.1/Datastreams(7)/Observations"), true},
+		"those of all":               {d.MaySubscribe(reader, "v1.1/+/Observations"), true},
+		"not what never comes":       {d.MaySubscribe(reader, "v1.1/Observations"), false},
+		"nor a selection":            {d.MaySubscribe(reader, "v1.1/Datastreams(7)/Observations?$select=result"), false},
 		"but nothing else":           {d.MaySubscribe(reader, "v1/obs/#"), false},
 		"nor all":                    {d.MaySubscribe(reader, "#"), false},
 		"and publishes nothing":      {d.MayPublish(reader, "v1.1/Datastreams(1)/Observations"), false},
