@@ -24,7 +24,7 @@ func (a almanac) add(owner string, e rtcm.Ephemeris) {
 		return
 	}
 	e.Issue = 0 // two messages of Galileo number it alike, others differ
-	k := sat{e.System, e.Satellite}
+	k := sat{e.System, uint8(e.Satellite)}
 	for _, p := range a[k] {
 		if p.Ephemeris == e {
 			p.owners[owner] = true

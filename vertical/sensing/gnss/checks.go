@@ -231,7 +231,8 @@ func (v *view) lively() bool {
 		var n, sum, squares float64
 		for _, x := range s.sights {
 			if x.cnr > 0 {
-				n, sum, squares = n+1, sum+x.cnr, squares+float64(x.cnr*x.cnr)
+				cnr := float64(x.cnr)
+				n, sum, squares = n+1, sum+cnr, squares+float64(cnr*cnr)
 			}
 		}
 		if n < 6 {

@@ -54,25 +54,25 @@ type base struct {
 // put it, under the satellites that it observes, with signals as under a sky;
 // whether its stream is its own; and its share of its cell.
 func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Station) ([][]vertical.Part, error) {
-	orbits := almanac{}
-	views := make([][]*view, len(stations))
-	for i, s := range stations {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		views[i] = viewsOf(w, s, func(e rtcm.Ephemeris) { orbits.add(s.Owner, e) })
+	// Streams are read twice, for the orbits of all and then for themselves: together
+	// they are too large to be held.
+	orbits, err := orbitsOf(ctx, w, stations)
+	if err != nil {
+		return nil, err
 	}
 	all := make([]*base, len(stations))
-	for i := range stations {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		for _, v := range views[i] {
+	err = sensing.Each(ctx, len(stations), func(i int) error {
+		for _, v := range viewsOf(w, stations[i], func(rtcm.Ephemeris) {}) {
 			b := judge(w, v, orbits)
+			v.keep()
 			if all[i] == nil || value(b.terms) > value(all[i].terms) {
 				all[i] = b
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	findCopies(all)
 	for _, b := range all {
@@ -84,6 +84,28 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 		out[i] = []vertical.Part{{Name: "gnss", Terms: b.terms}}
 	}
 	return out, nil
+}
+
+// orbitsOf collects the orbits in all streams.
+func orbitsOf(ctx context.Context, w sensing.Window, stations []sensing.Station) (almanac, error) {
+	found := make([][]rtcm.Ephemeris, len(stations))
+	err := sensing.Each(ctx, len(stations), func(i int) error {
+		known := map[rtcm.Ephemeris]bool{}
+		viewsOf(w, stations[i], func(e rtcm.Ephemeris) {
+			if !known[e] {
+				known[e] = true
+				found[i] = append(found[i], e)
+			}
+		})
+		return nil
+	})
+	orbits := almanac{}
+	for i, s := range stations {
+		for _, e := range found[i] {
+			orbits.add(s.Owner, e)
+		}
+	}
+	return orbits, err
 }
 
 // viewsOf reads what a base signed, or else what witnesses did.

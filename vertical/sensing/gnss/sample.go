@@ -17,17 +17,17 @@ import (
 // sat names a satellite.
 type sat struct {
 	system rtcm.System
-	id     int
+	id     uint8
 }
 
 // sight is what a base observed of one satellite.
 type sight struct {
 	sat
+	bands uint8 // set of bands
+	dual  bool
+	cnr   float32 // dB-Hz on L1 in sixteenths, 0 unknown
 	code  float64 // metres on L1; NaN: not observed
 	free  float64 // without ionosphere, or code
-	dual  bool
-	cnr   float64 // dB-Hz on L1, 0 unknown
-	bands uint8   // set of bands
 }
 
 // sample is a minute, decoded.
@@ -79,7 +79,7 @@ func sampleOf(m Minute, publish func(rtcm.Ephemeris)) (s sample, ok bool) {
 		if a.system != b.system {
 			return int(a.system) - int(b.system)
 		}
-		return a.id - b.id
+		return int(a.id) - int(b.id)
 	})
 	s.sights = slices.CompactFunc(s.sights, func(a, b sight) bool { return a.sat == b.sat })
 	return s, true
@@ -95,7 +95,7 @@ func printOf(f rtcm.Frame) [32]byte {
 
 func (s *sample) observe(m *rtcm.MSM) {
 	for _, of := range m.Satellites {
-		v := sight{sat: sat{m.System, of.ID}, code: math.NaN(), free: math.NaN()}
+		v := sight{sat: sat{m.System, uint8(of.ID)}, code: math.NaN(), free: math.NaN()}
 		var other, ratio float64
 		for _, g := range of.Signals {
 			b := bandOf(m.System, g.ID)
@@ -104,7 +104,7 @@ func (s *sample) observe(m *rtcm.MSM) {
 			}
 			v.bands |= 1 << b
 			if b == l1 && math.IsNaN(v.code) {
-				v.code, v.cnr = g.Pseudorange, g.CNR
+				v.code, v.cnr = g.Pseudorange, float32(g.CNR)
 			}
 			if r, ok := second(m.System, b); ok && other == 0 && (m.System != rtcm.BeiDou || of.Signals[0].ID < 8) {
 				other, ratio = g.Pseudorange, r
@@ -148,6 +148,22 @@ func read(w sensing.Window, s sensing.Station, batches iter.Seq[*sensing.Batch],
 	}
 	slices.SortFunc(v.samples, func(a, b sample) int { return int(a.start - b.start) })
 	return v
+}
+
+// every is how many minutes there are to one that bases are compared with each other
+// by. More would tell nothing: who copies a stream and changes it changes all of it.
+const every = 5
+
+// keep drops what only the judgement of a stream by itself needs.
+func (v *view) keep() {
+	var kept []sample
+	for _, s := range v.samples {
+		if s.start/60%every == 0 {
+			s.sights, s.station = slices.Clone(s.sights), nil
+			kept = append(kept, s)
+		}
+	}
+	v.samples = kept
 }
 
 // place is where the base says it stands: its coordinates of most minutes.
