@@ -1,7 +1,8 @@
 // Command bench measures the sensing vertical beside its bounds and a peer, and
 // prints a table in Markdown: signed readings made durable, publishes over MQTT
-// beside mosquitto under the same load, the quality of station-days, a day of a cell
-// out of a thousand station-years, and what an NTRIP caster adds.
+// beside mosquitto under the same load, the quality of station-days, an epoch of a
+// verifier, a day of a cell out of a thousand station-years, and what an NTRIP caster
+// adds.
 package main
 
 import (
@@ -18,6 +19,7 @@ var measurements = []benchtable.Measurement{
 	{Name: "ingest", Run: ingested},
 	{Name: "mqtt", Run: published},
 	{Name: "quality", Run: quality},
+	{Name: "score", Run: scored},
 	{Name: "query", Run: queried},
 	{Name: "ntrip", Run: corrected},
 }

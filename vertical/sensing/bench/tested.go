@@ -53,6 +53,18 @@ func queried(ctx context.Context, set benchtable.Settings, _ string) ([]benchtab
 	}, nil
 }
 
+// scored measures what a verifier does with a station in an epoch.
+func scored(ctx context.Context, _ benchtable.Settings, _ string) ([]benchtable.Row, error) {
+	got, err := tested(ctx, "./vertical/sensing", "^BenchmarkScore$", "3x")
+	if err != nil {
+		return nil, err
+	}
+	return []benchtable.Row{
+		{What: "30 hours of a WS1000 in an epoch: fetched, checked and weighed", Unit: "CPU-ms", Ours: got["CPU-ms/station"], Less: true, Bound: got["signature-ms/station"], BoundIs: "the signatures of its 1,810 batches alone"},
+		{What: "30 hours of a WS1000 in an epoch: memory of a verifier", Unit: "MB", Ours: got["MB/station"]},
+	}, nil
+}
+
 // corrected measures how much later than its base wrote it a rover has read an
 // epoch.
 func corrected(ctx context.Context, set benchtable.Settings, _ string) ([]benchtable.Row, error) {
