@@ -14,6 +14,12 @@ import (
 // MaxBatch is the most bytes of a signed batch; a segment's row holds one.
 const MaxBatch = 48 << 10
 
+// How far the time of a reading may be from when a gateway takes it in.
+const (
+	Late  = 72 * time.Hour // back
+	Early = time.Minute    // ahead, since clocks differ
+)
+
 // Header labels of a batch: RFC 9052's content type, and two of ours from the
 // range for private use.
 const (

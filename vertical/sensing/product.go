@@ -69,9 +69,6 @@ type Object struct {
 	Time   time.Time
 }
 
-// Late is how old an observation may be when a gateway takes it in.
-const Late = 72 * time.Hour
-
 // PeriodOf is the period of a product that a time is in.
 func (p *Product) PeriodOf(t time.Time) Window {
 	began := t.UTC().Truncate(p.Period)

@@ -39,8 +39,8 @@ type Config struct {
 	Registry Registry
 	Kinds    []sensing.Kind // of which a batch must be; none: any in SenML
 
-	Late  time.Duration // how old a reading may be; 72 h
-	Early time.Duration // how far ahead of the clock; 1 min
+	Late  time.Duration // how old a reading may be; sensing.Late
+	Early time.Duration // how far ahead of the clock; sensing.Early
 	Rate  rate.Limit    // batches a second of one device; 1
 	Burst int           // batches at once of one device, as after an outage; 4,320: one a minute for 72 h
 	Now   func() time.Time
@@ -50,10 +50,10 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.Late == 0 {
-		c.Late = 72 * time.Hour
+		c.Late = sensing.Late
 	}
 	if c.Early == 0 {
-		c.Early = time.Minute
+		c.Early = sensing.Early
 	}
 	if c.Rate == 0 {
 		c.Rate = 1

@@ -198,7 +198,7 @@ func (s *Sidecar) aprs(ctx context.Context, c net.Conn) error {
 		default:
 			records, err := APRS(line, s.cfg.Now())
 			if err == nil {
-				_, err = s.Report(ctx, s.placed(records))
+				err = s.take(ctx, records)
 			}
 			if err != nil {
 				s.cfg.Logger.Warn("packet refused", "from", c.RemoteAddr(), "err", err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/grange-network/grange/vertical/sensing"
 	"github.com/grange-network/grange/vertical/sensing/radio"
@@ -46,6 +47,7 @@ func (s *Sidecar) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/push-sensor-data/", community)
 	mux.HandleFunc("POST /v2/geosubmit", s.scans)
 	mux.HandleFunc("POST /v1/tracks", s.track)
+	mux.HandleFunc("/", about)
 	return mux
 }
 
@@ -57,8 +59,8 @@ func (s *Sidecar) answer(status int, done string, read func(*http.Request) ([]se
 			s.refuse(w, r, err)
 			return
 		}
-		if _, err := s.Report(r.Context(), s.placed(records)); err != nil {
-			s.unstored(w, err)
+		if err := s.take(r.Context(), records); err != nil {
+			s.untaken(w, r, err)
 			return
 		}
 		w.WriteHeader(status)
@@ -80,7 +82,7 @@ func (s *Sidecar) scans(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.Scans(r.Context(), reports); err != nil {
-		s.unstored(w, err)
+		s.untaken(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -99,8 +101,14 @@ func (s *Sidecar) track(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	for _, p := range points {
+		if err := s.timely(p); err != nil {
+			s.untaken(w, r, err)
+			return
+		}
+	}
 	if err := s.Track(r.Context(), points); err != nil {
-		s.unstored(w, err)
+		s.untaken(w, r, err)
 		return
 	}
 	_, _ = fmt.Fprintf(w, "%d points\n", len(points)) // the sender may be gone
@@ -158,7 +166,53 @@ func (s *Sidecar) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, err.Error(), status)
 }
 
-func (s *Sidecar) unstored(w http.ResponseWriter, err error) {
+// take signs what a station reported.
+func (s *Sidecar) take(ctx context.Context, records []senml.Record) error {
+	records = s.placed(records)
+	if err := s.timely(records); err != nil {
+		return err
+	}
+	_, err := s.Report(ctx, records)
+	return err
+}
+
+// ErrTime says that no gateway would take a report in, by its time.
+var ErrTime = errors.New("report is of a time that nobody takes")
+
+func (s *Sidecar) timely(records []senml.Record) error {
+	now := s.cfg.Now()
+	for i := range records {
+		if age := now.Sub(records[i].Time); age > sensing.Late || age < -sensing.Early {
+			return fmt.Errorf("%w: %s at %s, want from %s to %s; check the station's clock, which must be in UTC", ErrTime, records[i].Name, records[i].Time.UTC().Format(time.RFC3339),
+				now.Add(-sensing.Late).UTC().Format(time.RFC3339), now.Add(sensing.Early).UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// about answers somebody who looks where a station should report.
+func about(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = fmt.Fprintf(w, "nothing is at %s.\n", r.URL.Path)
+	}
+	_, _ = io.WriteString(w, `This program signs what a station reports and hands it to a gateway of the network.
+It takes, at this address:
+
+  GET  /weatherstation/updateweatherstation.php  Weather Underground
+  POST /data/report/                             Ecowitt
+  POST /v1/push-sensor-data/                     Sensor.Community
+  POST /v2/geosubmit                             scans of cells and Wi-Fi, as Ichnaea took them
+  POST /v1/tracks                                a recorded track with readings, GPX
+`)
+}
+
+// untaken answers for a report that was understood.
+func (s *Sidecar) untaken(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, ErrTime) {
+		s.refuse(w, r, err)
+		return
+	}
 	s.cfg.Logger.Error("report not stored", "err", err)
 	http.Error(w, "report is not stored: "+err.Error(), http.StatusServiceUnavailable)
 }

@@ -109,6 +109,8 @@ func TestHTTP(t *testing.T) {
 		{"geosubmit in gzip", "POST", "/v2/geosubmit", packed.String(), true, 200, "{}\n"},
 		{"no gzip", "POST", "/v2/geosubmit", scans, true, 400, "report is not understood: body is no gzip\n"},
 		{"too long", "POST", "/v1/push-sensor-data/", strings.Repeat(" ", maxReport+1), false, 413, "report is too long: send one of at most 16384 bytes\n"},
+		{"of another year", "GET", strings.Replace(wu, "dateutc=", "dateutc=2020-01-01+00:00:00&was=", 1), "", false, 400, "report is of a time that nobody takes: temperature at 2020-01-01T00:00:00Z, want from " +
+			clock.Add(-sensing.Late).UTC().Format(time.RFC3339) + " to " + clock.Add(sensing.Early).UTC().Format(time.RFC3339) + "; check the station's clock, which must be in UTC\n"},
 		{"nothing known", "POST", "/v1/push-sensor-data/", "{}", false, 400, "report is not understood: no value that is known, as P1 or temperature\n"},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), tt.method, tt.path, strings.NewReader(tt.body))

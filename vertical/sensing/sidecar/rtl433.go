@@ -151,7 +151,7 @@ func (s *Sidecar) heard(ctx context.Context, message []byte, own *Sensors) {
 	}
 	records, err := own.Read(message[from:], s.cfg.Now())
 	if err == nil && len(records) > 0 {
-		_, err = s.Report(ctx, s.placed(records))
+		err = s.take(ctx, records)
 	}
 	if err != nil {
 		s.cfg.Logger.Warn("message of a sensor refused", "err", err)

@@ -201,6 +201,8 @@ func (s *Sidecar) send(ctx context.Context, raw []byte) error {
 		return nil
 	case res.StatusCode == http.StatusTooManyRequests, res.StatusCode >= 500:
 		return fmt.Errorf("gateway says %s: %s", res.Status, a.Error)
+	case a.Code == "":
+		return fmt.Errorf("%s answers %s and is no gateway for observations", s.cfg.Gateway, res.Status)
 	case a.Code == "unknown_device":
 		return errors.New("gateway does not know the device: register it, then the readings follow")
 	}

@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -169,5 +170,37 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	if newest != 12 {
 		t.Errorf("%d batches arrived, want 12; counts %+v", newest, server.Counts())
+	}
+}
+
+// What is not a gateway refuses nothing for good: its address is mended and the
+// reports go on.
+func TestNoGateway(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	c, err := Open(Config{Dir: t.TempDir(), ChainID: chainID, Signer: sensingtest.NewSigner(7), Gateway: other.URL, Now: func() time.Time { return clock }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	w := httptest.NewRecorder()
+	c.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, wu, nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if err := c.Flush(t.Context()); err == nil || errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "is no gateway") {
+		t.Errorf("%v, want that it is no gateway, and no refusal", err)
+	}
+}
+
+// Somebody who looks with a browser is told what to set in the console.
+func TestAbout(t *testing.T) {
+	s := sidecar(t)
+	for path, status := range map[string]int{"/": http.StatusOK, "/weatherstation/": http.StatusNotFound} {
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if w.Code != status || !strings.Contains(w.Body.String(), "/weatherstation/updateweatherstation.php") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
 	}
 }
