@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/grange-network/grange/explorer/index"
@@ -160,12 +162,14 @@ func (a whyAnswer) sentences() []string {
 	case "faulted":
 		say("The device had to answer challenges and did not, so it gets nothing for what it held.")
 	case "idle":
-		say("The device held nothing that had to be proven.")
+		if len(a.Evidence) == 0 {
+			say("The device held nothing that had to be proven.")
+		}
 	default:
 		say("Nothing is decided yet: the epoch runs, or it had no seed and takes the outcome of the next that has.")
 	}
 	if a.Reward.Slashed > 0 {
-		say("Faults settled in this epoch cost %s ugrain of its bonds.", a.Reward.Slashed)
+		say("Faults settled in this epoch cost %s GRAIN of its bonds.", grain(a.Reward.Slashed.String()))
 	}
 	for _, l := range a.Leases {
 		switch {
@@ -176,29 +180,66 @@ func (a whyAnswer) sentences() []string {
 			say("Lease %s held %s units but owed less than one ucredit for it, or its budget was used up.", short(l.Lease), l.Held)
 		}
 	}
-	if len(a.Leases) == 0 {
+	if len(a.Leases) == 0 && len(a.Evidence) == 0 {
 		say("No lease of the device held anything or settled a receipt in this epoch.")
 	}
-	say("Settlements that ran in the epoch paid %s ucredit for holding and %s for use; %s were taken, %s went to its payouts.",
-		a.Reward.HoldPaid, a.Reward.UsePaid, a.Reward.Take, a.Reward.Net)
+	for _, e := range a.Evidence {
+		out = append(out, ofEvidence(e)...)
+	}
+	say("Settlements that ran in the epoch paid %s credits for holding and %s for use; %s were taken, %s went to its payouts.",
+		grain(a.Reward.HoldPaid.String()), grain(a.Reward.UsePaid.String()), grain(a.Reward.Take.String()), grain(a.Reward.Net.String()))
 	switch {
 	case !a.Ended:
 		say("The epoch has not ended, so its bonus is not computed yet.")
 	case a.Bonus == nil:
 		say("The terms of the bonus are not known: the ledger does not answer, or no longer keeps this epoch's record.")
+	case a.Bonus.Burned == "0" && len(a.Evidence) > 0:
+		say("There is no bonus beside that: what was settled burned nothing for this device.")
 	case a.Bonus.Burned == "0":
 		say("There is no bonus: what was settled burned nothing for this device.")
 	default:
-		say("It burned %s ugrain, for which the bonus is %s ugrain: the smaller of %d.%02d %% of that and its part of the pool.",
-			a.Bonus.Burned, a.Bonus.Bonus, a.Bonus.Rebate/100, a.Bonus.Rebate%100)
+		say("It burned %s GRAIN, for which the bonus is %s GRAIN: the smaller of %d.%02d %% of that and its part of the pool.",
+			grain(a.Bonus.Burned), grain(a.Bonus.Bonus), a.Bonus.Rebate/100, a.Bonus.Rebate%100)
 	}
-	for _, e := range a.Evidence {
-		say("Its evidence for %s weighs %s of %s, for which it gets %s ugrain of a grant of %s.", e.Vertical, e.Weight, e.WeightAll, e.Granted, e.Grant)
-		if e.Penalty > 0 {
-			say("Its evidence for %s costs it %d.%02d %% of the bonus on usage there.", e.Vertical, e.Penalty/100, e.Penalty%100)
+	return out
+}
+
+// ofEvidence says what evidence earned a device, and what cost each part of it most.
+func ofEvidence(e live.Evidence) []string {
+	out := []string{fmt.Sprintf("What it signed for %s weighs %s of %s that all devices weigh together: it gets %s of %s GRAIN.", e.Vertical, e.Weight, e.WeightAll, grain(e.Granted), grain(e.Grant))}
+	for _, p := range e.Parts {
+		if t := worst(p.Terms); t != nil {
+			out = append(out, fmt.Sprintf("Of its %s, what cost it most is \"%s\": %s of %s.", p.Name, t.Name, t.Value, *t.Of))
+		}
+	}
+	if e.Penalty > 0 {
+		out = append(out, fmt.Sprintf("Its evidence for %s costs it %d.%02d %% of the bonus on usage there.", e.Vertical, e.Penalty/100, e.Penalty%100))
+	}
+	return out
+}
+
+// worst is the term that took most of a product, nil when none took anything.
+func worst(terms []live.Term) (out *live.Term) {
+	least := big.NewRat(1, 1)
+	for i, t := range terms {
+		if t.Of == nil {
+			continue
+		}
+		if part, ok := new(big.Rat).SetString(t.Value + "/" + *t.Of); ok && part.Cmp(least) < 0 {
+			least, out = part, &terms[i]
 		}
 	}
 	return out
+}
+
+// grain writes millionths as whole ones, as "0.24"; what is no number stays.
+func grain(micro string) string {
+	n, err := strconv.ParseInt(micro, 10, 64)
+	if err != nil || n < 0 {
+		return micro
+	}
+	text := strings.TrimRight(fmt.Sprintf("%d.%06d", n/1_000_000, n%1_000_000), "0")
+	return strings.TrimSuffix(text, ".")
 }
 
 func short(id index.ID) string { return cut(id.String(), 12) }

@@ -49,6 +49,13 @@ export function outcome(o: Outcome): Cell {
   return o === null ? null : (outcomes[o] ?? o);
 }
 
+// rewarded is the outcome of an epoch in which GRAIN came to a device that held
+// nothing, as to one that signs observations: it was not idle.
+export function rewarded(o: Outcome, claimed: string | null): Cell {
+  if (o !== "idle" || claimed === null || Number(claimed) <= 0) return outcome(o);
+  return { text: "paid", mark: "solid", title: "It held nothing that it had to prove; GRAIN was claimed for it in this epoch" };
+}
+
 const states: Record<string, Mark> = { open: "solid", active: "solid", bonded: "solid", decided: "solid", grace: "warn", paused: "warn", closing: "warn", revealing: "hatch", neutral: "off", closed: "off", retired: "off", withdrawn: "off" };
 
 export function state(name: string): Cell {
