@@ -1,0 +1,29 @@
+package api
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/grange-network/grange/explorer/live"
+)
+
+func TestEvidenceInWords(t *testing.T) {
+	of := func(s string) *string { return &s }
+	e := live.Evidence{Vertical: "sensing", Weight: "3583", WeightAll: "278481", Grant: "18881119", Granted: "242928", Penalty: 250, Parts: []live.Part{
+		{Name: "weather", Terms: []live.Term{{"rate", "1000", nil}, {"good hourly values", "129", of("144")}, {"hours its neighbours agree with", "8", of("24")}, {"odd", "1", of("0")}}},
+		{Name: "air", Terms: []live.Term{{"rate", "1000", nil}, {"hours", "24", of("24")}}},
+	}}
+	want := []string{
+		"What it signed for sensing weighs 3583 of 278481 that all devices weigh together: it gets 0.242928 of 18.881119 GRAIN.",
+		`Of its weather, what cost it most is "hours its neighbours agree with": 8 of 24.`,
+		"Its evidence for sensing costs it 2.50 % of the bonus on usage there.",
+	}
+	if got := ofEvidence(e); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for micro, text := range map[string]string{"0": "0", "1": "0.000001", "1500000": "1.5", "20000000": "20", "-3": "-3", "x": "x"} {
+		if got := grain(micro); got != text {
+			t.Errorf("%s millionths are %s, want %s", micro, got, text)
+		}
+	}
+}
