@@ -455,3 +455,21 @@ func FuzzParseNeed(f *testing.F) {
 		}
 	})
 }
+
+// Who has a station, a base, a phone or a camera can earn here, and who looks for
+// what they tell finds it here.
+func TestOursTakesWhatObserves(t *testing.T) {
+	for name, o := range map[string]Own{
+		"weather station": {Asset: "sensor", Segment: "weather"}, "air sensor": {Asset: "sensor", Segment: "air"}, "noise sensor": {Asset: "sensor", Segment: "noise"},
+		"a sensor": {Asset: "sensor"}, "GNSS base": {Asset: "gnss-station"}, "phone": {Asset: "phone"}, "car": {Asset: "vehicle"},
+	} {
+		if a, err := FromOwn(atlas.Embedded(), o); err != nil || a.Ours == nil || a.Ours.Needs == "" {
+			t.Errorf("%s: ours is %+v: %v", name, a.Ours, err)
+		}
+	}
+	for _, service := range []string{"weather", "air-quality", "noise", "positioning", "connectivity-data", "mapping"} {
+		if a, err := FromNeed(atlas.Embedded(), Need{Service: service}); err != nil || a.Ours == nil {
+			t.Errorf("%s: ours is %+v: %v", service, a.Ours, err)
+		}
+	}
+}
