@@ -191,7 +191,7 @@ func CheckAnswer(r io.Reader) (Report, error) {
 		c, ok := checked[o.Batch]
 		if !ok {
 			if a.Proofs[o.Batch] == nil {
-				return out, fmt.Errorf("%w: observation of batch %s comes without", ErrProof, o.Batch)
+				return out, fmt.Errorf("%w: there is none for batch %s, which the answer has readings of: ask for it with proof=1", ErrProof, o.Batch)
 			}
 			out.Pending++
 			continue
