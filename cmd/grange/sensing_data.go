@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -101,13 +103,41 @@ func (f *dataFlags) ask(ctx context.Context, method, path string, body io.Reader
 }
 
 // answerFlags say of what time an answer is, how it is written, and where to.
-type answerFlags struct{ from, to, format, out string }
+type answerFlags struct {
+	from, to, format, out string
+	price                 bool
+}
 
 func (f *answerFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.from, "from", "", "begin, as 2026-03-27 or 2026-03-27T12:00:00Z")
 	c.Flags().StringVar(&f.to, "to", "", "end")
 	c.Flags().StringVar(&f.format, "format", "", "json, geojson, csv or parquet")
 	c.Flags().StringVar(&f.out, "out", "", "file to write")
+	c.Flags().BoolVar(&f.price, "price", false, "tell what it would cost, buy nothing")
+}
+
+// price tells what an answer would cost.
+func (f *dataFlags) price(c *cobra.Command, g *globals, path string) error {
+	resp, err := f.ask(c.Context(), http.MethodHead, path, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	units, left := resp.Header.Get("Grange-Units"), resp.Header.Get("Grange-Units-Left")
+	return g.out(c).Emit(map[string]string{"units": units, "usd": usd(units), "left": left, "lease": resp.Header.Get("Grange-Lease")}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s units (%s USD); lease %s covers %s\n", units, usd(units), cliout.Short(resp.Header.Get("Grange-Lease")), left)
+		return err
+	})
+}
+
+// usd is what units of sold observations cost, a millionth of a USD each.
+func usd(units string) string {
+	n, err := strconv.ParseUint(units, 10, 64)
+	if err != nil {
+		return "?"
+	}
+	text := strings.TrimRight(fmt.Sprintf("%d.%06d", n/1_000_000, n%1_000_000), "0")
+	return strings.TrimSuffix(text, ".")
 }
 
 // values are the flags and more as parameters, without those that are empty.
@@ -133,8 +163,9 @@ func newDataQuery(g *globals) *cobra.Command {
 		Use: "query CELL", Short: "Ask for the readings of an H3 cell", Args: args("a CELL in hex"),
 		Long: "Writes the readings of a cell (H3, resolution 3 to 10) and a time, a day up to now if nothing is said, to standard\n" +
 			"output or --out. With --agg they are summed up over the whole cell. The price, a unit for each row, is told on\n" +
-			"standard error.",
-		Example: "grange sensing data query 871f8d7a4ffffff --var temperature --from 2026-03-27\n" +
+			"standard error; --price tells it before, and buys nothing.",
+		Example: "grange sensing data query 871f8d7a4ffffff --var temperature --from 2026-03-27 --price\n" +
+			"grange sensing data query 871f8d7a4ffffff --var temperature --from 2026-03-27\n" +
 			"grange sensing data query 871f8d7a4ffffff --agg mean:1h --format csv --out day.csv\n" +
 			"grange sensing data query 871f8d7a4ffffff --proof --out day.json && grange sensing data check day.json",
 		RunE: func(c *cobra.Command, given []string) error {
@@ -145,7 +176,11 @@ func newDataQuery(g *globals) *cobra.Command {
 			if proof {
 				v.Set("proof", "1")
 			}
-			resp, err := f.get(c.Context(), "/v1/cells/"+url.PathEscape(given[0])+"/obs?"+v.Encode())
+			path := "/v1/cells/" + url.PathEscape(given[0]) + "/obs?" + v.Encode()
+			if a.price {
+				return f.price(c, g, path)
+			}
+			resp, err := f.get(c.Context(), path)
 			if err != nil {
 				return err
 			}
@@ -199,17 +234,20 @@ func newDataStations(g *globals) *cobra.Command {
 				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(t, "DEVICE\tCELL\tKIND\tVARIABLES\tROWS\tLAST")
 				for _, s := range all {
-					var names []string
+					var names, kinds []string
 					var rows uint64
 					var last time.Time
 					for _, v := range s.Variables {
 						names = append(names, v.Name)
+						if !slices.Contains(kinds, v.Kind) {
+							kinds = append(kinds, v.Kind)
+						}
 						rows += v.Rows
 						if v.Last.After(last) {
 							last = v.Last
 						}
 					}
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", cliout.Short(s.Device), s.Cell, s.Variables[0].Kind, strings.Join(names, ","), rows, last.Format(time.RFC3339))
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", cliout.Short(s.Device), s.Cell, strings.Join(kinds, ","), strings.Join(names, ","), rows, last.Format(time.RFC3339))
 				}
 				return t.Flush()
 			})
@@ -300,6 +338,9 @@ func newDataCheck(g *globals) *cobra.Command {
 			report, err := query.CheckAnswer(in)
 			if err != nil {
 				return err
+			}
+			if report.Observations+report.Pending == 0 {
+				return cliout.Failf(cliout.Failed, "grange sensing data query --help", "%s holds no readings, so there is nothing to check", names[0])
 			}
 			scored := map[uint64]string{}
 			if published != "" {

@@ -93,7 +93,11 @@ func newDataFacts(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resp, err := f.get(c.Context(), path+"?"+a.values(map[string]string{"of": of}).Encode())
+			path += "?" + a.values(map[string]string{"of": of}).Encode()
+			if a.price {
+				return f.price(c, g, path)
+			}
+			resp, err := f.get(c.Context(), path)
 			if err != nil {
 				return err
 			}
@@ -177,10 +181,14 @@ func save(c *cobra.Command, out string, body io.Reader) (err error) {
 	return err
 }
 
-// paid tells what an answer cost.
+// paid tells what an answer cost, and why there is nothing in it.
 func paid(c *cobra.Command, resp *http.Response) {
-	fmt.Fprintf(c.ErrOrStderr(), "%s units paid from lease %s, which covers %s more\n",
-		resp.Header.Get("Grange-Units"), cliout.Short(resp.Header.Get("Grange-Lease")), resp.Header.Get("Grange-Units-Left"))
+	if text := resp.Header.Get("Grange-Note"); text != "" {
+		fmt.Fprintln(c.ErrOrStderr(), text)
+	}
+	units := resp.Header.Get("Grange-Units")
+	fmt.Fprintf(c.ErrOrStderr(), "%s units (%s USD) paid from lease %s, which covers %s more\n",
+		units, usd(units), cliout.Short(resp.Header.Get("Grange-Lease")), resp.Header.Get("Grange-Units-Left"))
 }
 
 func writeFacts(w io.Writer, body io.Reader) error {
