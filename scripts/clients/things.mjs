@@ -22,8 +22,9 @@ const at = (path, options = {}) => `${root}/${path}?${new URLSearchParams(option
 
 // Properties and links that the standard wants of each entity (OGC 18-088, section 8).
 const entities = {
-	Things: [['name', 'description'], ['Locations', 'Datastreams']],
-	Locations: [['name', 'description', 'encodingType', 'location'], ['Things']],
+	Things: [['name', 'description'], ['Locations', 'HistoricalLocations', 'Datastreams']],
+	Locations: [['name', 'description', 'encodingType', 'location'], ['Things', 'HistoricalLocations']],
+	HistoricalLocations: [['time'], ['Thing', 'Locations']],
 	Datastreams: [['name', 'description', 'unitOfMeasurement', 'observationType'], ['Thing', 'Sensor', 'ObservedProperty', 'Observations']],
 	Sensors: [['name', 'description', 'encodingType', 'metadata'], ['Datastreams']],
 	ObservedProperties: [['name', 'definition', 'description'], ['Datastreams']],
