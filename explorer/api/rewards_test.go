@@ -10,8 +10,8 @@ import (
 func TestEvidenceInWords(t *testing.T) {
 	of := func(s string) *string { return &s }
 	e := live.Evidence{Vertical: "sensing", Weight: "3583", WeightAll: "278481", Grant: "18881119", Granted: "242928", Penalty: 250, Parts: []live.Part{
-		{Name: "weather", Terms: []live.Term{{"rate", "1000", nil}, {"good hourly values", "129", of("144")}, {"hours its neighbours agree with", "8", of("24")}, {"odd", "1", of("0")}}},
-		{Name: "air", Terms: []live.Term{{"rate", "1000", nil}, {"hours", "24", of("24")}}},
+		{Name: "weather", Terms: []live.Term{{Name: "rate", Value: "1000"}, {Name: "good hourly values", Value: "129", Of: of("144")}, {Name: "hours its neighbours agree with", Value: "8", Of: of("24")}, {Name: "odd", Value: "1", Of: of("0")}}},
+		{Name: "air", Terms: []live.Term{{Name: "rate", Value: "1000"}, {Name: "hours", Value: "24", Of: of("24")}}},
 	}}
 	want := []string{
 		"What it signed for sensing weighs 3583 of 278481 that all devices weigh together: it gets 0.242928 of 18.881119 GRAIN.",
