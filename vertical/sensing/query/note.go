@@ -47,7 +47,7 @@ func (h *handler) why(q *store.Query) string {
 	}
 	switch {
 	case !first.IsZero():
-		return fmt.Sprintf("nothing from %s to %s passes; what is asked for was measured in this cell from %s to %s",
+		return fmt.Sprintf("nothing from %s to %s is as asked; what is asked for was measured in this cell from %s to %s",
 			q.From.Format(time.RFC3339), q.To.Format(time.RFC3339), first.Format(time.RFC3339), last.Format(time.RFC3339))
 	case near && parent != q.Cell:
 		return fmt.Sprintf("stations are told by cells of resolution %d: ask for %s, in which this one lies", h3.PublishedResolution, parent)
