@@ -172,22 +172,51 @@ func writeProofs(w io.Writer, all []ledgerview.Proof) error {
 	return t.Write(w)
 }
 
+// verticalsApart is how many epochs the newest report of one vertical is behind that
+// of another, at most, while all is well.
+const verticalsApart = 3
+
+// explained explains an epoch, or with 0 the newest one that says something of the
+// device.
+func (g *globals) explained(ctx context.Context, v *ledgerview.View, device string, epoch uint64) (x ledgerview.Explanation, err error) {
+	oldest := epoch
+	if epoch == 0 {
+		if epoch = v.Reported(ctx); epoch == 0 {
+			return x, cliout.Failf(cliout.Unavailable, "grange status"+g.homeFlag(), "no epoch has been scored yet: the first is when two have ended")
+		}
+		oldest = max(epoch, verticalsApart) - verticalsApart + 1
+	}
+	for {
+		if x, err = v.Explain(ctx, device, epoch); err != nil {
+			return x, err
+		}
+		x.Evidence = evidenceTerms(shelfDir(publishedIn(g.home)), x.Device, epoch)
+		if len(x.Evidence) > 0 || len(x.Leases) > 0 || epoch == oldest {
+			return x, nil
+		}
+		epoch--
+	}
+}
+
 func newReward(g *globals) *cobra.Command {
 	c := &cobra.Command{Use: "reward", Short: "What devices earned, and why", RunE: group}
 	c.AddCommand(&cobra.Command{
-		Use: "explain DEVICE EPOCH", Short: "Show term by term what an epoch paid a device", Args: args("a DEVICE id", "an EPOCH"),
-		Example: "grange reward explain 3fa9c2 17",
+		Use: "explain DEVICE [EPOCH]", Short: "Show term by term what an epoch paid a device",
+		Long: "Show term by term what an epoch paid a device; without one the newest that has been scored and says something of it.",
+		Args: argsOr("a DEVICE id", "an EPOCH"), Example: "grange reward explain 3fa9c2\ngrange reward explain 3fa9c2 17",
 		RunE: func(c *cobra.Command, given []string) error {
-			epoch, err := strconv.ParseUint(given[1], 10, 64)
-			if err != nil {
-				return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "read epoch %q: want a number from 1", given[1])
+			epoch := uint64(0)
+			if len(given) == 2 {
+				var err error
+				if epoch, err = strconv.ParseUint(given[1], 10, 64); err != nil || epoch == 0 {
+					return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "read epoch %q: want a number from 1", given[1])
+				}
 			}
 			return g.read(c, func(ctx context.Context, v *ledgerview.View) error {
-				x, err := v.Explain(ctx, given[0], epoch)
+				x, err := g.explained(ctx, v, given[0], epoch)
 				if err != nil {
 					return missing(err, "grange device list"+g.homeFlag())
 				}
-				x.Evidence = evidenceTerms(shelfDir(publishedIn(g.home)), x.Device, epoch)
 				return g.out(c).Emit(x, func(w io.Writer) error { return writeExplanation(w, x) })
 			})
 		},

@@ -87,6 +87,13 @@ func args(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// argsOr is args of which the last may be left out.
+func argsOr(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, given []string) error {
+		return args(names[:max(len(names)-1, min(len(given), len(names)))]...)(c, given)
+	}
+}
+
 func (g *globals) out(c *cobra.Command) cliout.Out {
 	return cliout.Out{W: c.OutOrStdout(), JSON: g.json}
 }

@@ -151,7 +151,7 @@ func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
 	x.Take.BurnBPS, x.Take.ValidatorsBPS, x.Take.TreasuryBPS = p.Params.BurnBps, p.Params.ValidatorsBps, p.Params.TreasuryBps
 	b := &x.Bonus
 	b.RebateBPS = p.Params.RebateBps // until the epoch's own record is there
-	b.ReportedIn = v.reportedIn(ctx)
+	b.ReportedIn = v.Reported(ctx)
 	if c, err := v.oracle.Claimed(ctx, &oraclepb.QueryClaimedRequest{Device: x.Device}); err == nil {
 		b.Claimed = c.Paid
 	}
@@ -173,8 +173,8 @@ func (v *View) explainBonus(ctx context.Context, x *Explanation) error {
 	return err
 }
 
-// reportedIn is the newest epoch with an accepted report, of any vertical.
-func (v *View) reportedIn(ctx context.Context) (newest uint64) {
+// Reported is the newest epoch with an accepted report, of any vertical; 0 for none.
+func (v *View) Reported(ctx context.Context) (newest uint64) {
 	p, err := v.oracle.Params(ctx, &oraclepb.QueryParamsRequest{})
 	if err != nil {
 		return 0
