@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,7 @@ func (f *dataFlags) ask(ctx context.Context, method, path string, body io.Reader
 	defer resp.Body.Close()
 	var said struct{ Error string }
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&said); err != nil || said.Error == "" {
-		said.Error = resp.Status
+		said.Error = cmp.Or(resp.Header.Get("Grange-Note"), resp.Status)
 	}
 	code := map[int]int{http.StatusNotFound: cliout.NotFound, http.StatusPaymentRequired: cliout.Refused, http.StatusForbidden: cliout.Refused, http.StatusServiceUnavailable: cliout.Unavailable}[resp.StatusCode]
 	if code == 0 {

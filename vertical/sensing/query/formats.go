@@ -219,9 +219,17 @@ type sumRow struct {
 	Devices  int64   `parquet:"devices"`
 }
 
+// options of a file: it says what was asked for.
+func (a *answer) options() []parquet.WriterOption {
+	return []parquet.WriterOption{
+		parquet.Compression(&parquet.Zstd), parquet.KeyValueMetadata("grange.cell", a.Cell.String()),
+		parquet.KeyValueMetadata("grange.from", a.From.Format(time.RFC3339)), parquet.KeyValueMetadata("grange.to", a.To.Format(time.RFC3339)),
+	}
+}
+
 func (a *answer) parquet(w io.Writer) error {
 	if a.how != nil {
-		p := parquet.NewGenericWriter[sumRow](w, parquet.Compression(&parquet.Zstd))
+		p := parquet.NewGenericWriter[sumRow](w, a.options()...)
 		for _, s := range a.sums {
 			row := sumRow{s.Kind, uint64(a.Cell), s.Time, s.Variable, s.value(a.how.name), s.unit(a.how.name), s.Rows, int64(len(s.Devices))}
 			if _, err := p.Write([]sumRow{row}); err != nil {
@@ -230,7 +238,7 @@ func (a *answer) parquet(w io.Writer) error {
 		}
 		return p.Close()
 	}
-	p := parquet.NewGenericWriter[kindRow](w, parquet.Compression(&parquet.Zstd))
+	p := parquet.NewGenericWriter[kindRow](w, a.options()...)
 	for i := range a.rows {
 		if _, err := p.Write([]kindRow{{a.rows[i].kind, a.rows[i].Row}}); err != nil {
 			return err

@@ -142,6 +142,9 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Del("ETag")
 	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead { // whose answer has no body to say it in
+		w.Header().Set(noteHeader, err.Error())
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error(), "code": code(status)}) // the client may be gone

@@ -10,7 +10,8 @@ import (
 	"github.com/grange-network/grange/vertical/sensing/store"
 )
 
-// noteHeader says in words why an answer is empty, in every format.
+// noteHeader says in words why an answer is empty, in every format, and why HEAD is
+// refused.
 const noteHeader = "Grange-Note"
 
 // note tells who gets nothing why that may be, as far as it is free to know: what is

@@ -45,6 +45,18 @@ func TestPriceBefore(t *testing.T) {
 	if n := w.till.Owed().Total(); n != 0 {
 		t.Errorf("%d units are owed for prices", n)
 	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, w.url+obs(munich, ""), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusPaymentRequired || !strings.Contains(resp.Header.Get("Grange-Note"), "no lease pays") {
+		t.Errorf("the price without a lease: %s %v", resp.Status, resp.Header)
+	}
 }
 
 // What finds nothing is a list without entries, costs nothing and says why.

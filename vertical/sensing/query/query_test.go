@@ -309,6 +309,13 @@ func TestFormats(t *testing.T) {
 	})
 	t.Run("Parquet", func(t *testing.T) {
 		raw := w.get(obs(munich, "&format=parquet&var=temperature"))
+		f, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cell, _ := f.Lookup("grange.cell"); cell != munich.String() || f.Schema().Fields()[0].Name() != "kind" {
+			t.Errorf("the file is of cell %q, its first column %s", cell, f.Schema().Fields()[0].Name())
+		}
 		r := parquet.NewGenericReader[store.Row](bytes.NewReader(raw))
 		rows := make([]store.Row, 100)
 		n, err := r.Read(rows)
