@@ -56,6 +56,8 @@ func writeObserved(w io.Writer, x ledgerview.Explanation) error {
 			if t, part := costliest(p); part < 1 {
 				fmt.Fprintf(w, "  %s: what cost it most is %q, %d of %d\n", p.Name, t.Name, t.Value, t.Of)
 			}
+		}
+		for _, p := range e.Parts {
 			fmt.Fprintln(w)
 			if err := writePart(w, p); err != nil {
 				return err
