@@ -257,7 +257,7 @@ func (r *replay) read(days int) {
 		r.Errorf("%d rows of Parquet, %d features", file.NumRows(), len(collection.Features))
 	}
 	// The tile of zoom 8 that holds Beijing.
-	tile := r.ask("/v1/tiles/weather/8/210/96.mvt?var=pressure&from=" + from + "&to=" + to)
+	tile := r.ask("/v1/tiles/weather/8/210/96.mvt")
 	layers, err := mvt.Unmarshal(tile)
 	r.must(err)
 	features := 0
