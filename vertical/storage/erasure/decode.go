@@ -52,11 +52,17 @@ type Fetched struct {
 // ReadAt implements io.ReaderAt on the shard's offsets; a range that is not wholly
 // inside Data gives io.ErrUnexpectedEOF.
 func (f Fetched) ReadAt(p []byte, off int64) (int, error) {
-	at := off - f.Offset
-	if at < 0 || at > int64(len(f.Data))-int64(len(p)) {
-		return 0, fmt.Errorf("shard range %d+%d not fetched (have %d+%d): %w", off, len(p), f.Offset, len(f.Data), io.ErrUnexpectedEOF)
+	data, err := f.span(Span{off, int64(len(p))})
+	return copy(p, data), err
+}
+
+// span returns the part of Data that lies at sp of the shard.
+func (f Fetched) span(sp Span) ([]byte, error) {
+	at := sp.Offset - f.Offset
+	if at < 0 || at > int64(len(f.Data))-sp.Length {
+		return nil, fmt.Errorf("shard range %d+%d not fetched (have %d+%d): %w", sp.Offset, sp.Length, f.Offset, len(f.Data), io.ErrUnexpectedEOF)
 	}
-	return copy(p, f.Data[at:]), nil
+	return f.Data[at : at+sp.Length], nil
 }
 
 // Decode writes the plaintext range to w. shards has N entries, nil where a shard
@@ -165,17 +171,31 @@ func (d *decoder) load(blocks []Block) error {
 // read fills the head of the shard's unit with the unsealed bytes of the span.
 func (d *decoder) read(j int, sp Span) error {
 	buf := d.units[j][:sp.Length]
-	if n, err := d.shards[j].ReadAt(buf, sp.Offset); n < len(buf) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	sealed, err := d.sealed(j, sp, buf)
+	if err != nil {
 		return &ShardError{Segment: d.seg.ID, Shard: j, Block: -1, Err: fmt.Errorf("read %d+%d: %w", sp.Offset, sp.Length, err)}
 	}
 	if d.ciph[j] == nil {
 		d.ciph[j] = d.seal.shard(j)
 	}
-	keystream(d.ciph[j], sp.Offset).XORKeyStream(buf, buf)
+	keystream(d.ciph[j], sp.Offset).XORKeyStream(buf, sealed)
 	return nil
+}
+
+// sealed returns the shard's bytes of the span: where they lie in memory already,
+// or else read into buf.
+func (d *decoder) sealed(j int, sp Span, buf []byte) ([]byte, error) {
+	if f, ok := d.shards[j].(Fetched); ok {
+		return f.span(sp)
+	}
+	n, err := d.shards[j].ReadAt(buf, sp.Offset)
+	if n == len(buf) {
+		return buf, nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return nil, err
 }
 
 // open decrypts the block in place at the head of its shard's unit.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/grange-network/grange/trace"
@@ -294,10 +295,30 @@ func (e *Engine) readRange(ctx context.Context, l *link, root piece.Root, size i
 		l.blame(ctx, err)
 		return nil, err
 	}
-	data := make([]byte, span.Length)
+	data := newWindow(int(span.Length))
 	if err := l.read(ctx, c, root, size, span.Offset, data); err != nil {
 		l.blame(ctx, err)
 		return nil, err
 	}
 	return data, nil
+}
+
+// windows are buffers of spans that have been decoded. A span whose answer came
+// too late to be decoded is left to the garbage collector.
+var windows sync.Pool
+
+func newWindow(n int) []byte {
+	if b, ok := windows.Get().(*[]byte); ok && cap(*b) >= n {
+		return (*b)[:n]
+	}
+	return make([]byte, n)
+}
+
+// recycle takes back the spans that a window was decoded from.
+func recycle(shards []io.ReaderAt) {
+	for _, s := range shards {
+		if f, ok := s.(erasure.Fetched); ok {
+			windows.Put(&f.Data)
+		}
+	}
 }

@@ -105,6 +105,7 @@ func (r *reading) run(ctx context.Context, off, n int64, w io.Writer) error {
 		if err := r.decode(res, w); err != nil {
 			return err
 		}
+		recycle(res.shards)
 	}
 	return ctx.Err()
 }

@@ -97,6 +97,11 @@ func TestSliceIsBao(t *testing.T) {
 		if err != nil || !bytes.Equal(got, data[off:off+n]) {
 			rt.Fatalf("read %d of %d bytes: %v", len(got), n, err)
 		}
+		r, _ = NewSliceReader(bytes.NewReader(want.Bytes()), root, size, off, n)
+		room := make([]byte, n)
+		if k, err := io.ReadFull(r, room); err != nil || !bytes.Equal(room, data[off:off+n]) {
+			rt.Fatalf("read %d of %d bytes with room for all: %v", k, n, err)
+		}
 	})
 }
 
@@ -115,6 +120,16 @@ func TestSliceReaderRejectsEveryFlippedByte(t *testing.T) {
 		got, err := io.ReadAll(r)
 		if !errors.Is(err, ErrInvalid) || !bytes.HasPrefix(data[off:], got) {
 			t.Fatalf("flip at %d: err %v, %d bytes given out", i, err, len(got))
+		}
+		// With room for whole groups they are verified where they are given out.
+		r, _ = NewSliceReader(bytes.NewReader(b), root, size, off, n)
+		room := make([]byte, n)
+		k, err := io.ReadFull(r, room)
+		if !errors.Is(err, ErrInvalid) || !bytes.HasPrefix(data[off:], room[:k]) {
+			t.Fatalf("flip at %d, with room: err %v, %d bytes given out", i, err, k)
+		}
+		if !bytes.Equal(room[k:], make([]byte, n-k)) {
+			t.Fatalf("flip at %d: bytes after the %d given out are left behind", i, k)
 		}
 	}
 	for i := range slice.Len() {

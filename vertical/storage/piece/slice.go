@@ -113,9 +113,18 @@ func NewSliceReader(r io.Reader, root Root, size, off, n int64) (*SliceReader, e
 }
 
 // Read implements io.Reader. A mismatch gives an error that wraps ErrInvalid, a
-// slice that ends early io.ErrUnexpectedEOF; both are final.
+// slice that ends early io.ErrUnexpectedEOF; both are final. A whole group that p
+// has room for is read and verified in p itself; p is scratch space beyond what is
+// returned, and cleared there when the group turns out wrong.
 func (s *SliceReader) Read(p []byte) (int, error) {
 	for len(s.pending) == 0 && s.err == nil {
+		if t, ok := s.direct(len(p)); ok {
+			if s.err = s.into(p, t); s.err != nil {
+				return 0, s.err
+			}
+			s.stack = s.stack[:len(s.stack)-1]
+			return GroupSize, nil
+		}
 		s.err = s.step()
 	}
 	if len(s.pending) == 0 {
@@ -124,6 +133,29 @@ func (s *SliceReader) Read(p []byte) (int, error) {
 	n := copy(p, s.pending)
 	s.pending = s.pending[n:]
 	return n, nil
+}
+
+// direct returns the next subtree if it is a full group, all of it wanted, that
+// room bytes can take.
+func (s *SliceReader) direct(room int) (t subtree, ok bool) {
+	if room < GroupSize || len(s.stack) == 0 || !s.started {
+		return t, false
+	}
+	t = s.stack[len(s.stack)-1]
+	return t, t.length == GroupSize && s.from <= t.pos && t.pos+t.length <= s.to
+}
+
+// into reads a full group to the head of p and verifies it there.
+func (s *SliceReader) into(p []byte, t subtree) error {
+	g := (*[GroupSize]byte)(p)
+	err := s.fill(g[:])
+	if err == nil {
+		err = s.check(g, t)
+	}
+	if err != nil {
+		clear(g[:])
+	}
+	return err
 }
 
 // step consumes one header, parent or group.
@@ -147,7 +179,7 @@ func (s *SliceReader) step() error {
 }
 
 func (s *SliceReader) header() error {
-	if err := s.fill(headerSize); err != nil {
+	if err := s.fill(s.buf[:headerSize]); err != nil {
 		return err
 	}
 	if got := binary.LittleEndian.Uint64(s.buf[:]); got != uint64(s.size) {
@@ -157,7 +189,7 @@ func (s *SliceReader) header() error {
 }
 
 func (s *SliceReader) parent(t subtree) error {
-	if err := s.fill(parentSize); err != nil {
+	if err := s.fill(s.buf[:parentSize]); err != nil {
 		return err
 	}
 	l, r := cvOf(s.buf[:cvSize]), cvOf(s.buf[cvSize:parentSize])
@@ -170,19 +202,27 @@ func (s *SliceReader) parent(t subtree) error {
 }
 
 func (s *SliceReader) group(t subtree) error {
-	if err := s.fill(t.length); err != nil {
+	if err := s.fill(s.buf[:t.length]); err != nil {
 		return err
 	}
-	if groupCV(&s.buf, int(t.length), t.pos, t.length == s.size) != t.want {
-		return fmt.Errorf("read slice: group at %d: %w", t.pos, ErrInvalid)
+	if err := s.check(&s.buf, t); err != nil {
+		return err
 	}
 	lo, hi := max(s.from, t.pos), min(s.to, t.pos+t.length)
 	s.pending = s.buf[lo-t.pos : hi-t.pos]
 	return nil
 }
 
-func (s *SliceReader) fill(n int64) error {
-	if _, err := io.ReadFull(s.r, s.buf[:n]); err != nil {
+// check verifies the group at the head of buf.
+func (s *SliceReader) check(buf *[GroupSize]byte, t subtree) error {
+	if groupCV(buf, int(t.length), t.pos, t.length == s.size) != t.want {
+		return fmt.Errorf("read slice: group at %d: %w", t.pos, ErrInvalid)
+	}
+	return nil
+}
+
+func (s *SliceReader) fill(p []byte) error {
+	if _, err := io.ReadFull(s.r, p); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
