@@ -28,7 +28,8 @@ const (
 
 // Vertical scores observations of all its kinds.
 type Vertical struct {
-	Kinds []Kind
+	Kinds   []Kind
+	Checked *Checked // nil: every signature is checked in every epoch
 }
 
 var _ vertical.Vertical = Vertical{}

@@ -19,4 +19,6 @@ func All() []sensing.Kind {
 }
 
 // Vertical is the sensing vertical with all kinds.
-func Vertical() sensing.Vertical { return sensing.Vertical{Kinds: All()} }
+func Vertical() sensing.Vertical {
+	return sensing.Vertical{Kinds: All(), Checked: new(sensing.Checked)}
+}
