@@ -103,7 +103,11 @@ func TestProducts(t *testing.T) {
 	resp, body := w.ask(fmt.Sprintf("/v1/tiles/events/9/%d/%d.mvt?product=counts", at.X, at.Y))
 	layers, err := mvt.Unmarshal(body)
 	if err != nil || len(layers) != 1 || layers[0].Name != "counts" || len(layers[0].Features) == 0 {
-		t.Errorf("tile: %s, %v", resp.Status, err)
+		t.Fatalf("tile: %s, %v", resp.Status, err)
+	}
+	// The specification's outer rings have a positive area where y goes down.
+	if p, ok := layers[0].Features[0].Geometry.(orb.Polygon); !ok || p[0].Orientation() != orb.CCW {
+		t.Errorf("outline of a tile: %v", layers[0].Features[0].Geometry)
 	}
 
 	for path, want := range map[string]int{

@@ -384,7 +384,7 @@ func TestTiles(t *testing.T) {
 		t.Errorf("a tile that is there already: %s, %d units", again.Status, w.till.Owed().Total()-owed)
 	}
 	layers, err := mvt.Unmarshal(w.get("/v1/tiles/weather" + path))
-	if err != nil || len(layers) != 1 || layers[0].Name != "stations" || len(layers[0].Features) != 2 {
+	if err != nil || len(layers) != 1 || layers[0].Version != 2 || layers[0].Name != "stations" || len(layers[0].Features) != 2 {
 		t.Errorf("%+v: %v", layers, err)
 	}
 }

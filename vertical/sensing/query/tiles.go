@@ -52,6 +52,7 @@ func (h *handler) tile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	layer.Version = 2
 	layer.ProjectToTile(t)
 	layer.Clip(mvt.MapboxGLDefaultExtentBound)
 	raw, err := mvt.Marshal(mvt.Layers{layer})
@@ -156,6 +157,7 @@ func (h *handler) told(r *http.Request, kind, name string, t maptile.Tile) (*mvt
 			if len(fc.Features) == maxFeatures {
 				return nil, nil, tooMuch("more than %d facts in the tile: zoom in, or ask for one with of=", maxFeatures)
 			}
+			outline[0].Reverse() // outlines of tiles go clockwise on the map (specification 2.1, 4.3.4.4)
 			x := geojson.NewFeature(outline)
 			x.Properties = of.properties(f)
 			fc.Append(x)
