@@ -27,3 +27,13 @@ func TestEvidenceInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestFieldsOfTables(t *testing.T) {
+	for value, want := range map[string]string{
+		`null`: "", `"a"`: "a", `"=1"`: "'=1", `-2`: "-2", `["weather","air"]`: "weather; air", `["=1"]`: "'=1", `[]`: "", `[{"a":1}]`: `[{"a":1}]`, `{"a":1}`: `{"a":1}`,
+	} {
+		if got := field([]byte(value)); got != want {
+			t.Errorf("%s is %q, want %q", value, got, want)
+		}
+	}
+}

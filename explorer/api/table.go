@@ -47,7 +47,8 @@ func writeLines(w io.Writer, rows []any) error {
 }
 
 // writeCSV writes rows as a spreadsheet reads them: the columns are the fields of
-// their JSON in order, what is nested stays JSON, null is empty.
+// their JSON in order, a list of texts is one text, what else is nested stays JSON, null is
+// empty.
 func writeCSV(w io.Writer, rows []any) error {
 	out := csv.NewWriter(w)
 	for i, r := range rows {
@@ -94,11 +95,14 @@ func flat(row any) (names, values []string, err error) {
 
 func field(value json.RawMessage) string {
 	var text string
+	var list []string
 	switch {
 	case string(value) == "null":
 		return ""
 	case json.Unmarshal(value, &text) == nil:
 		return inert(text)
+	case json.Unmarshal(value, &list) == nil:
+		return inert(strings.Join(list, "; "))
 	}
 	return inert(string(value))
 }
