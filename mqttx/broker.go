@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -50,8 +51,9 @@ var ErrRefused = errors.New("message refused")
 
 // Limits bound what clients may use.
 type Limits struct {
-	Clients    int64 // connected at a time; 0: 10,000
-	PacketSize int   // bytes; 0: 64 KiB
+	Clients    int64         // connected at a time; 0: 10,000
+	PacketSize int           // bytes; 0: 64 KiB
+	SignIn     time.Duration // that a client has to say who it is; 0: 10 s
 }
 
 // readBuffer is how many bytes of a connection are read at a time: a few messages
@@ -74,6 +76,9 @@ func New(ctx context.Context, l net.Listener, rules Rules, limits Limits, log *s
 	if limits.PacketSize == 0 {
 		limits.PacketSize = 64 << 10
 	}
+	if limits.SignIn == 0 {
+		limits.SignIn = 10 * time.Second
+	}
 	c := mqtt.NewDefaultServerCapabilities()
 	c.MaximumClients = limits.Clients
 	c.MaximumPacketSize = uint32(limits.PacketSize)
@@ -82,10 +87,14 @@ func New(ctx context.Context, l net.Listener, rules Rules, limits Limits, log *s
 	c.TopicAliasMaximum = 16
 	c.ReceiveMaximum = window
 	s := mqtt.New(&mqtt.Options{Capabilities: c, Logger: log, InlineClient: true, ClientNetReadBufferSize: readBuffer})
-	h := &hook{rules: rules, pipe: newPipe(ctx, s, rules, log), log: log}
+	d := &door{
+		listener: l, server: s, most: int(limits.Clients) + strangers, patience: limits.SignIn,
+		open: map[net.Conn]string{}, holds: map[string]int{}, sessions: map[string][]string{},
+	}
+	h := &hook{rules: rules, pipe: newPipe(ctx, s, rules, log), door: d, log: log}
 	err := s.AddHook(h, nil)
 	if err == nil {
-		err = s.AddListener(&door{listener: l, server: s, open: map[net.Conn]bool{}})
+		err = s.AddListener(d)
 	}
 	if err == nil {
 		err = s.Serve()
@@ -119,6 +128,7 @@ type hook struct {
 	mqtt.HookBase
 	rules Rules
 	pipe  *pipe
+	door  *door
 	log   *slog.Logger
 }
 
@@ -137,6 +147,9 @@ func (h *hook) Provides(b byte) bool {
 // wills are not kept, since the broker would deliver them unchecked.
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	identity, err := h.rules.Connect(string(pk.Connect.Username), pk.Connect.Password)
+	if err == nil {
+		err = h.door.admit(cl.Net.Conn, identity, identity+"/"+cl.ID)
+	}
 	if err != nil {
 		h.log.Info("MQTT client refused", "client", cl.ID, "from", cl.Net.Remote, "err", err)
 		return false

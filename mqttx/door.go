@@ -1,8 +1,10 @@
 package mqttx
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,14 +20,28 @@ type door struct {
 	listener net.Listener
 	server   *mqtt.Server
 	log      *slog.Logger
+	most     int           // connections
+	patience time.Duration // until a client has said who it is
 
-	mu     sync.Mutex
-	open   map[net.Conn]bool
-	closed bool
-	inside sync.WaitGroup // connections that are served
+	mu       sync.Mutex
+	open     map[net.Conn]string // whose they are, empty until that is known
+	holds    map[string]int      // how many connections an identity has
+	sessions map[string][]string // of each identity, by client id, the oldest first
+	closed   bool
+	inside   sync.WaitGroup // connections that are served
 }
 
 var _ listeners.Listener = (*door)(nil)
+
+// Of one identity: so many connections at a time, and so many sessions that are
+// kept while nobody is connected to them.
+const (
+	mostConnected = 64
+	mostKept      = 64
+)
+
+// strangers are how many connections more than clients there may be.
+const strangers = 1000
 
 // farewell is how long clients may take to read that the broker closes.
 const farewell = time.Second
@@ -42,10 +58,15 @@ func (d *door) Serve(establish listeners.EstablishFn) {
 		if err != nil {
 			return
 		}
-		if !d.enter(conn) {
+		if closed, full := d.enter(conn); closed || full {
 			_ = conn.Close()
-			return
+			if closed {
+				return
+			}
+			continue
 		}
+		// The broker sets another one when the client has signed in.
+		_ = conn.SetDeadline(time.Now().Add(d.patience))
 		go func() {
 			defer d.leave(conn)
 			if err := establish(d.ID(), conn); err != nil {
@@ -55,15 +76,45 @@ func (d *door) Serve(establish listeners.EstablishFn) {
 	}
 }
 
-func (d *door) enter(conn net.Conn) bool {
+func (d *door) enter(conn net.Conn) (closed, full bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
-		return false
+	if d.closed || len(d.open) >= d.most {
+		return d.closed, true
 	}
-	d.open[conn] = true
+	d.open[conn] = ""
 	d.inside.Add(1)
-	return true
+	return false, false
+}
+
+// admit notes whose a connection is, and its session. An identity that has too many
+// connections is refused, and of too many sessions the oldest are forgotten.
+func (d *door) admit(conn net.Conn, identity, session string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := d.holds[identity]; n >= mostConnected {
+		return fmt.Errorf("%s has %d connections already", identity, n)
+	}
+	if of, served := d.open[conn]; served && of == "" && identity != "" {
+		d.open[conn] = identity
+		d.holds[identity]++
+	}
+	all := slices.DeleteFunc(d.sessions[identity], func(id string) bool { return id == session })
+	excess := len(all) + 1 - mostConnected - mostKept
+	all = slices.DeleteFunc(all, func(id string) bool {
+		cl, kept := d.server.Clients.Get(id)
+		if excess <= 0 || kept && !cl.Closed() {
+			return false
+		}
+		if kept {
+			d.server.UnsubscribeClient(cl)
+			d.server.Clients.Delete(id)
+		}
+		excess--
+		return true
+	})
+	d.sessions[identity] = append(all, session)
+	return nil
 }
 
 func (d *door) leave(conn net.Conn) {
@@ -71,6 +122,11 @@ func (d *door) leave(conn net.Conn) {
 	_ = conn.Close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if of := d.open[conn]; d.holds[of] > 1 {
+		d.holds[of]--
+	} else {
+		delete(d.holds, of)
+	}
 	delete(d.open, conn)
 }
 

@@ -86,12 +86,17 @@ func serve(t *testing.T, k *keeper) string {
 
 func serveUntil(t *testing.T, k *keeper) (addr string, b *Broker) {
 	t.Helper()
+	return serveWithin(t, k, Limits{})
+}
+
+func serveWithin(t *testing.T, k *keeper, limits Limits) (addr string, b *Broker) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.kept = map[string][]string{}
-	b, err = New(t.Context(), narrow{l}, k, Limits{}, slog.New(slog.DiscardHandler))
+	b, err = New(t.Context(), narrow{l}, k, limits, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
