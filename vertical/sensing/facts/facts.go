@@ -76,10 +76,14 @@ func (q *Query) wants(f *sensing.Fact) bool {
 
 // Facts lists what is told of a cell, by time, cell and what it is of.
 func (k *Keeper) Facts(ctx context.Context, q Query) ([]sensing.Fact, error) {
-	if !k.caught.Load() {
+	caught := k.caught.Load()
+	if caught == 0 {
 		return nil, ErrBehind
 	}
 	p, now, parent := &q.Product, k.cfg.Now(), q.Cell.Parent(ParentResolution)
+	if p.Crowd > 0 { // a period is closed when the log was read behind its end
+		now = time.Unix(0, caught)
+	}
 	var out []sensing.Fact
 	for period := p.PeriodOf(q.From); period.Began.Before(q.To); period = p.PeriodOf(period.Ended) {
 		if !p.Told(period, now) {

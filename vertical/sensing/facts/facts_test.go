@@ -156,6 +156,35 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// Nothing is told of a day before all that came of it is read, however late that
+// is: two answers would differ by what one car showed.
+func TestBehind(t *testing.T) {
+	w := newTown()
+	for i := range 3 {
+		w.car(t, i, fmt.Sprint("owner ", i), day.Add(9*time.Hour))
+	}
+	now := day.Add(24 * time.Hour)
+	k, err := facts.Open(facts.Config{Path: filepath.Join(t.TempDir(), "facts.db"), ChainID: storetest.Chain, Registry: w, Kinds: []sensing.Kind{events.Kind{}}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if err := k.Catch(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	w.car(t, 3, "owner 3", day.Add(9*time.Hour)) // in time, and not read
+	now = now.Add(sensing.Late + 2*sensing.Settle)
+	if got, err := k.Facts(t.Context(), ask(t, k, "events", "counts", munich.Parent(3))); err != nil || len(got) > 0 {
+		t.Errorf("before all is read: %d facts, %v", len(got), err)
+	}
+	if err := k.Catch(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := k.Facts(t.Context(), ask(t, k, "events", "counts", munich.Parent(3))); err != nil || len(got) == 0 {
+		t.Errorf("when all is read: %d facts, %v", len(got), err)
+	}
+}
+
 // A day that goes on is told, and again when there is more.
 func TestRunning(t *testing.T) {
 	w := newTown()

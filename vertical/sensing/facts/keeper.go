@@ -54,7 +54,8 @@ type Keeper struct {
 	formats   []sensing.Format
 	file      *bolt.DB
 
-	caught atomic.Bool   // up with the log, once since Open
+	// caught is when the log was last read to its end, in ns; 0: not since Open.
+	caught atomic.Int64
 	makers chan struct{} // one for each period that is being made
 
 	mu      sync.Mutex
@@ -144,6 +145,7 @@ type entry struct {
 
 // Catch takes in what the log has that is not here.
 func (k *Keeper) Catch(ctx context.Context, log store.Source) error {
+	asked := k.cfg.Now() // all that was there then is read
 	next, size := k.Next(), 0
 	began := next
 	var all []entry
@@ -174,7 +176,7 @@ func (k *Keeper) Catch(ctx context.Context, log store.Source) error {
 			return err
 		}
 	}
-	k.caught.Store(true)
+	k.caught.Store(asked.UnixNano())
 	return nil
 }
 
