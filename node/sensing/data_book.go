@@ -75,11 +75,12 @@ func encodeRows(kind byte, lease [32]byte, rows query.Rows) []byte {
 	return out
 }
 
-// add enters a sale durably.
+// add enters a sale durably. A buyer who goes away meanwhile ends nothing: what is
+// on disk and what is in memory would differ.
 func (b *book) add(ctx context.Context, lease [32]byte, rows query.Rows) error {
 	b.selling.RLock()
 	defer b.selling.RUnlock()
-	if _, err := b.log.Append(ctx, encodeRows(addRows, lease, rows)); err != nil {
+	if _, err := b.log.Append(context.WithoutCancel(ctx), encodeRows(addRows, lease, rows)); err != nil {
 		return fmt.Errorf("enter sale: %w", err)
 	}
 	b.mu.Lock()

@@ -95,6 +95,31 @@ var (
 	yard = device.ID{2}
 )
 
+// What a buyer is told of a sale is what is on disk, also when he went away before
+// it was.
+func TestBuyerGoesAway(t *testing.T) {
+	a, dir := newAccount(), t.TempDir()
+	till := openTill(t, dir, a)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	var sold uint64
+	for range 50 {
+		if bill, err := till.Charge(gone, "buyer", query.Rows{roof: 1}); err == nil {
+			sold += bill.Units
+		}
+	}
+	if err := till.Close(); err != nil {
+		t.Fatal(err)
+	}
+	till = openTill(t, dir, a)
+	if owed := till.book.of(a.lease.ID).Total(); owed != sold {
+		t.Errorf("the book has %d rows, %d were sold", owed, sold)
+	}
+	if left, err := till.Left("buyer"); err != nil || left != 1000-sold {
+		t.Errorf("%d are left, %v; want %d", left, err, 1000-sold)
+	}
+}
+
 // What is sold reaches the devices whose rows it was, whatever happens between.
 func TestSalesArePaid(t *testing.T) {
 	a, dir := newAccount(), t.TempDir()
