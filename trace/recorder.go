@@ -120,14 +120,20 @@ func exporter(ctx context.Context, c Config) (sdktrace.SpanProcessor, error) {
 	return sdktrace.NewBatchSpanProcessor(e), nil
 }
 
+// maxValue bounds what is kept of a text: a client can send paths and names of
+// programs of a megabyte, in each request.
+const maxValue = 4 << 10
+
 // Tracer makes the tracer of one role, such as "gateway" or "storage-03". A nil
 // recorder's records nothing.
 func (r *Recorder) Tracer(role string) oteltrace.Tracer {
 	if r == nil {
 		return Or(nil)
 	}
+	limits := sdktrace.NewSpanLimits()
+	limits.AttributeValueLengthLimit = maxValue
 	o := []sdktrace.TracerProviderOption{
-		sdktrace.WithSampler(&r.sampler), sdktrace.WithSpanProcessor(r),
+		sdktrace.WithSampler(&r.sampler), sdktrace.WithSpanProcessor(r), sdktrace.WithRawSpanLimits(limits),
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", "grange-"+kind(role)), attribute.String("service.instance.id", role), Role.String(role))),
 	}
