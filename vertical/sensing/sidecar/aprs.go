@@ -198,6 +198,10 @@ func (s *Sidecar) aprs(ctx context.Context, c net.Conn) error {
 		default:
 			records, err := APRS(line, s.cfg.Now())
 			if err == nil {
+				name, _, _ := strings.Cut(line, ">")
+				err = s.admitted("CWOP", name, c.RemoteAddr().String())
+			}
+			if err == nil {
 				err = s.take(ctx, records)
 			}
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/grange-network/grange/vertical/sensing"
@@ -22,33 +23,64 @@ const maxReport = 16 << 10
 // Weather Underground, Ecowitt, Sensor.Community, Ichnaea. POST /v1/tracks takes GPX.
 func (s *Sidecar) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /weatherstation/updateweatherstation.php", s.answer(http.StatusOK, "success\n", func(r *http.Request) ([]senml.Record, error) {
-		return Underground(r.URL.Query(), s.cfg.Now())
-	}))
-	mux.HandleFunc("POST /data/report/", s.answer(http.StatusOK, "OK\n", func(r *http.Request) ([]senml.Record, error) {
-		raw, err := read(r, maxReport)
-		if err != nil {
-			return nil, err
-		}
-		q, err := url.ParseQuery(string(raw))
-		if err != nil {
-			return nil, fmt.Errorf("%w: body is no form", ErrReport)
-		}
-		return Ecowitt(q, s.cfg.Now())
-	}))
-	community := s.answer(http.StatusCreated, "{}\n", func(r *http.Request) ([]senml.Record, error) {
-		raw, err := read(r, maxReport)
-		if err != nil {
-			return nil, err
-		}
-		return Community(raw, s.cfg.Now())
-	})
-	mux.HandleFunc("POST /v1/push-sensor-data", community)
-	mux.HandleFunc("POST /v1/push-sensor-data/", community)
+	wu := s.answer(http.StatusOK, "success\n", s.form("Weather Underground", "ID", Underground))
+	for _, method := range []string{"GET", "POST"} {
+		mux.HandleFunc(method+" "+wuPath, wu)
+		mux.HandleFunc(method+" "+wuPath+"/", wu)
+	}
+	// Ecowitt posts; Ambient Weather, whose consoles are the same, asks with GET. Consoles
+	// follow no redirect, so both forms of a path are there.
+	eco := s.answer(http.StatusOK, "OK\n", s.form("Ecowitt", "PASSKEY", Ecowitt))
+	community := s.answer(http.StatusCreated, "{}\n", s.community)
+	for _, end := range []string{"", "/"} {
+		mux.HandleFunc("POST /data/report"+end, eco)
+		mux.HandleFunc("GET /data/report"+end, eco)
+		mux.HandleFunc("POST /v1/push-sensor-data"+end, community)
+	}
 	mux.HandleFunc("POST /v2/geosubmit", s.scans)
 	mux.HandleFunc("POST /v1/tracks", s.track)
-	mux.HandleFunc("/", about)
+	mux.HandleFunc("/", s.about)
 	return mux
+}
+
+const wuPath = "/weatherstation/updateweatherstation.php"
+
+// form reads a report whose parameters are in the URL or in the body; sender is the
+// one that names the console.
+func (s *Sidecar) form(protocol, sender string, convert func(url.Values, time.Time) ([]senml.Record, error)) func(*http.Request) ([]senml.Record, error) {
+	return func(r *http.Request) ([]senml.Record, error) {
+		q := r.URL.Query()
+		if r.Method == http.MethodPost {
+			raw, err := read(r, maxReport)
+			if err != nil {
+				return nil, err
+			}
+			body, err := url.ParseQuery(string(raw))
+			if err != nil {
+				return nil, fmt.Errorf("%w: body is no form", ErrReport)
+			}
+			for name, values := range body {
+				q[name] = values
+			}
+		}
+		records, err := convert(q, s.cfg.Now())
+		if err != nil {
+			return nil, err
+		}
+		return records, s.admitted(protocol, q.Get(sender), r.RemoteAddr)
+	}
+}
+
+func (s *Sidecar) community(r *http.Request) ([]senml.Record, error) {
+	raw, err := read(r, maxReport)
+	if err != nil {
+		return nil, err
+	}
+	records, err := Community(raw, s.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	return records, s.admitted("Sensor.Community", r.Header.Get("X-Sensor"), r.RemoteAddr)
 }
 
 // answer serves one protocol: what read makes of a request is signed.
@@ -160,8 +192,11 @@ var errLong = errors.New("report is too long: send one")
 func (s *Sidecar) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	s.cfg.Logger.Warn("report refused", "from", r.RemoteAddr, "err", err)
 	status := http.StatusBadRequest
-	if errors.Is(err, errLong) {
+	switch {
+	case errors.Is(err, errLong):
 		status = http.StatusRequestEntityTooLarge
+	case errors.Is(err, ErrSender):
+		status = http.StatusConflict
 	}
 	http.Error(w, err.Error(), status)
 }
@@ -172,8 +207,25 @@ func (s *Sidecar) take(ctx context.Context, records []senml.Record) error {
 	if err := s.timely(records); err != nil {
 		return err
 	}
+	s.warnStale(records)
 	_, err := s.Report(ctx, records)
 	return err
+}
+
+// stale is how old the reading of a console is that says how it is now. One that
+// caught up after an outage soon is below it.
+const stale = 30 * time.Minute
+
+// warnStale says once that a clock is behind: local time west of Greenwich is taken in
+// as old, and weighed as such.
+func (s *Sidecar) warnStale(records []senml.Record) {
+	if len(records) == 0 {
+		return
+	}
+	age := s.cfg.Now().Sub(records[0].Time)
+	if was := s.stale.Swap(age > stale); age > stale && !was {
+		s.cfg.Logger.Warn("readings come with an old time, and count for that time; if the station did not catch up, set its clock to UTC", "old", age.Round(time.Minute), "time", records[0].Time.Format(time.RFC3339))
+	}
 }
 
 // ErrTime says that no gateway would take a report in, by its time.
@@ -191,16 +243,21 @@ func (s *Sidecar) timely(records []senml.Record) error {
 }
 
 // about answers somebody who looks where a station should report.
-func about(w http.ResponseWriter, r *http.Request) {
+func (s *Sidecar) about(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/" {
+		hint := ""
+		if strings.HasPrefix(r.URL.Path, wuPath+"&") {
+			hint = "; end the path in the console's settings with a question mark: " + wuPath + "?"
+		}
+		s.cfg.Logger.Warn("nothing is at this path"+hint, "method", r.Method, "path", fmt.Sprintf("%.80s", r.URL.Path), "from", r.RemoteAddr)
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = fmt.Fprintf(w, "nothing is at %s.\n", r.URL.Path)
+		_, _ = fmt.Fprintf(w, "nothing takes %s %.80s%s.\n", r.Method, r.URL.Path, hint)
 	}
 	_, _ = io.WriteString(w, `This program signs what a station reports and hands it to a gateway of the network.
 It takes, at this address:
 
   GET  /weatherstation/updateweatherstation.php  Weather Underground
-  POST /data/report/                             Ecowitt
+  POST /data/report/                             Ecowitt, Ambient Weather
   POST /v1/push-sensor-data/                     Sensor.Community
   POST /v2/geosubmit                             scans of cells and Wi-Fi, as Ichnaea took them
   POST /v1/tracks                                a recorded track with readings, GPX

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/grange-network/grange/vertical/sensing"
@@ -32,15 +33,19 @@ type Config struct {
 // Sidecar signs reports and hands them on.
 type Sidecar struct {
 	cfg   Config
-	log   *wal.Log
 	http  *http.Client
 	ready chan struct{} // something is in the log
 
-	places Places // of a sidecar that moves
+	places  Places      // of a sidecar that moves
+	stale   atomic.Bool // the newest reading was old when it came
+	senders senders
 
 	mu       sync.Mutex
+	log      *wal.Log // another after the disk failed
 	counter  uint64
 	previous sensing.Hash
+	failed   bool      // the log took no batch: where the chain stands is what a new look says
+	arrivals []arrival // one an hour
 }
 
 const (
@@ -60,29 +65,50 @@ func Open(cfg Config) (*Sidecar, error) {
 	if u, err := url.Parse(cfg.Gateway); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("gateway %q is no URL, want http://HOST:PORT", cfg.Gateway)
 	}
-	l, err := wal.Open(cfg.Dir, wal.Options{MaxRecord: sensing.MaxBatch, FileBytes: 1 << 20})
-	if err != nil {
-		return nil, fmt.Errorf("open log of the sidecar: %w", err)
+	s := &Sidecar{cfg: cfg, http: &http.Client{Timeout: 30 * time.Second}, ready: make(chan struct{}, 1)}
+	if err := s.openLog(); err != nil {
+		return nil, err
 	}
-	s := &Sidecar{cfg: cfg, log: l, http: &http.Client{Timeout: 30 * time.Second}, ready: make(chan struct{}, 1)}
+	s.noteArrival()
+	return s, nil
+}
+
+// openLog opens the log and finds where the chain stands; s.mu is held, or nobody
+// else has s.
+func (s *Sidecar) openLog() error {
+	l, err := wal.Open(s.cfg.Dir, wal.Options{MaxRecord: sensing.MaxBatch, FileBytes: 1 << 20})
+	if errors.Is(err, wal.ErrLocked) {
+		return fmt.Errorf("open log of the sidecar: %w; a station program runs with this --dir already, and a second one needs a --dir of its own: %s", err, s.cfg.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("open log of the sidecar: %w", err)
+	}
 	if next := l.Next(); next > 1 {
 		for r, err := range l.Records(next - 1) {
 			var b *sensing.Batch
 			if err == nil {
-				b, err = sensing.Open(r.Data, cfg.Signer.PublicKey(), cfg.ChainID)
+				b, err = sensing.Open(r.Data, s.cfg.Signer.PublicKey(), s.cfg.ChainID)
 			}
 			if err != nil {
 				_ = l.Close()
-				return nil, fmt.Errorf("read the newest batch of %s: %w", cfg.Dir, err)
+				return fmt.Errorf("read the newest batch of %s: %w; it may be of another network or key, give another --dir", s.cfg.Dir, err)
 			}
 			s.counter, s.previous = b.Counter, b.Hash
 		}
 	}
-	return s, nil
+	s.log = l
+	return nil
+}
+
+// wal is the log that is open.
+func (s *Sidecar) wal() *wal.Log {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log
 }
 
 // Close closes the log.
-func (s *Sidecar) Close() error { return s.log.Close() }
+func (s *Sidecar) Close() error { return s.wal().Close() }
 
 // Report signs readings and returns when they are durable here.
 func (s *Sidecar) Report(ctx context.Context, records []senml.Record) (*sensing.Batch, error) {
@@ -101,11 +127,21 @@ func (s *Sidecar) ReportPayload(ctx context.Context, content string, payload []b
 func (s *Sidecar) keep(ctx context.Context, seal func(uint64, sensing.Hash) (*sensing.Batch, error)) (*sensing.Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.failed {
+		// A disk that was full may have room again.
+		if err := s.reopen(); err != nil {
+			return nil, err
+		}
+	}
 	b, err := seal(s.counter+1, s.previous)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.log.Append(ctx, b.Raw); err != nil {
+	s.noteArrival()
+	// A console that hangs up ends ctx. Were the batch on the disk then and its number
+	// not counted, the next batch would have it too, and the device look like two.
+	if _, err := s.log.Append(context.WithoutCancel(ctx), b.Raw); err != nil {
+		s.failed = !errors.Is(err, wal.ErrClosed)
 		return nil, fmt.Errorf("store batch %d: %w", b.Counter, err)
 	}
 	s.counter, s.previous = b.Counter, b.Hash
@@ -119,15 +155,20 @@ func (s *Sidecar) keep(ctx context.Context, seal func(uint64, sensing.Hash) (*se
 // Run hands batches to the gateway in order until ctx ends. What the gateway
 // refuses for good is logged and left behind; everything else is tried again.
 func (s *Sidecar) Run(ctx context.Context) error {
-	retry := retryMin
-	next := s.log.First()
+	retry, away, taken := retryMin, false, false
+	next := s.sentUntil()
 	for {
 		sent, err := s.drain(ctx, next, func(err error) { s.cfg.Logger.Error("batch is left behind", "err", err) })
+		some := sent > next
 		next = sent
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err == nil {
+			if some && (away || !taken) {
+				s.cfg.Logger.Info("the gateway has what was reported; nothing waits", "gateway", s.cfg.Gateway)
+				away, taken = false, true
+			}
 			retry = retryMin
 			select {
 			case <-ctx.Done():
@@ -136,7 +177,13 @@ func (s *Sidecar) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		s.cfg.Logger.Warn("gateway has not taken the batch", "retry", retry, "err", err)
+		away = true
+		if old := s.tooLate(); old > next {
+			s.cfg.Logger.Error("reports are lost: the gateway was away for 72 hours, and takes nothing that is older", "batches", old-next)
+			next = old
+			s.saveSent(next)
+		}
+		s.cfg.Logger.Warn("gateway has not taken the batch", "waiting", s.wal().Next()-next, "retry", retry, "err", err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -151,31 +198,37 @@ func (s *Sidecar) Run(ctx context.Context) error {
 // error as ErrRefused.
 func (s *Sidecar) Flush(ctx context.Context) error {
 	var refused error
-	_, err := s.drain(ctx, s.log.First(), func(err error) { refused = errors.Join(refused, err) })
+	_, err := s.drain(ctx, s.sentUntil(), func(err error) { refused = errors.Join(refused, err) })
 	return errors.Join(err, refused)
 }
 
 // drain sends what is in the log from a position on and returns the next one. It
 // tells what was refused for good and goes on.
 func (s *Sidecar) drain(ctx context.Context, from uint64, refused func(error)) (uint64, error) {
-	if from >= s.log.Next() {
+	l := s.wal()
+	if from >= l.Next() {
 		return from, nil
 	}
-	for r, err := range s.log.Records(from) {
+	saved := from
+	for r, err := range l.Records(from) {
 		if err != nil {
+			s.saveSent(from)
 			return from, err
 		}
 		switch err := s.send(ctx, r.Data); {
 		case errors.Is(err, ErrRefused):
 			refused(err)
 		case err != nil:
+			s.saveSent(from)
 			return from, err
 		}
 		from = r.Seq + 1
+		if from-saved >= saveEvery {
+			s.saveSent(from)
+			saved = from
+		}
 	}
-	if from > kept {
-		return from, s.log.TruncateBefore(from - kept)
-	}
+	s.saveSent(from)
 	return from, nil
 }
 
@@ -191,7 +244,7 @@ func (s *Sidecar) send(ctx context.Context, raw []byte) error {
 	req.Header.Set("Content-Type", `application/cose; cose-type="cose-sign1"`)
 	res, err := s.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("reach gateway: %w", err)
+		return fmt.Errorf("reach gateway: %w; reports wait on disk for 72 hours: see that it runs, and that --gateway is its URL", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	var a struct{ Error, Code string }
