@@ -40,7 +40,10 @@ type Config struct {
 	Now     func() time.Time
 }
 
-type handler struct{ Config }
+type handler struct {
+	Config
+	reads audience
+}
 
 // Handler serves /v1/cells, /v1/bulk, /v1/tiles, /v1/subscribe, /v1/stations and
 // /v1/products.
@@ -51,7 +54,7 @@ func Handler(c Config) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &handler{c}
+	h := &handler{Config: c}
 	doors := map[string]door{
 		"GET /v1/cells/{cell}/obs":            {h.observations, "var kind from to qc agg format proof"},
 		"GET /v1/bulk/{kind}/{day}/{file}":    {h.bulk, "part"},
@@ -153,6 +156,6 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 func code(status int) string {
 	return cmp.Or(map[int]string{
 		http.StatusBadRequest: "bad_request", http.StatusNotFound: "not_found", http.StatusPaymentRequired: "payment_required",
-		http.StatusRequestEntityTooLarge: "too_much", http.StatusForbidden: "refused",
+		http.StatusRequestEntityTooLarge: "too_much", http.StatusForbidden: "refused", http.StatusTooManyRequests: "too_many",
 	}[status], "unavailable")
 }

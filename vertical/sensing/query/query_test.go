@@ -483,6 +483,48 @@ func (w *world) subscribe(last string) (<-chan event, func()) {
 	return out, func() { stop(); <-done }
 }
 
+// One buyer does not take all connections.
+func TestManySubscriptions(t *testing.T) {
+	w := newWorld(t, 1_000_000)
+	ctx, stop := context.WithCancel(t.Context())
+	var open []*http.Response
+	ask := func() int {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/v1/subscribe?cell="+munich.String()+"&token="+querytest.Token, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r) //nolint:bodyclose // below
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, resp)
+		return resp.StatusCode
+	}
+	for i := range 256 {
+		if status := ask(); status != http.StatusOK {
+			t.Fatalf("subscription %d: %d", i, status)
+		}
+	}
+	if status := ask(); status != http.StatusTooManyRequests {
+		t.Errorf("one more: %d", status)
+	}
+	stop()
+	for _, resp := range open {
+		_ = resp.Body.Close()
+	}
+	ctx, stop = context.WithCancel(t.Context())
+	defer stop()
+	for end := time.Now().Add(3 * time.Minute); ask() != http.StatusOK; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("those that ended count yet")
+		}
+	}
+	stop()
+	for _, resp := range open {
+		_ = resp.Body.Close()
+	}
+}
+
 func TestProofs(t *testing.T) {
 	w := newWorld(t, 1_000_000)
 	raw := w.get(obs(munich, "&var=pressure&proof=1"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/grange-network/grange/h3"
@@ -17,6 +18,11 @@ const (
 	backlog   = 4096 // rows that a reader may be behind
 	heartbeat = 15 * time.Second
 	atOnce    = 256 // rows that are paid together
+
+	// readers are how many subscriptions a buyer has at a time, and patience is how
+	// long one may take to read what is sent together.
+	readers  = 256
+	patience = time.Minute
 )
 
 // subscribe sends rows as they come, as events of HTML (text/event-stream). The
@@ -38,11 +44,19 @@ func (h *handler) subscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c := http.NewResponseController(w)
-	if err := c.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	leave, err := h.reads.enter(buyer)
+	if err != nil {
 		return err
 	}
-	s := stream{h: h, w: w, r: r, flush: c.Flush, buyer: buyer}
+	defer leave()
+	c := http.NewResponseController(w)
+	s := stream{h: h, w: w, r: r, flush: func() error {
+		return errors.Join(c.Flush(), allow(c))
+	}, buyer: buyer}
+	if err := allow(c); err != nil {
+		return err
+	}
+	defer func() { _ = c.SetWriteDeadline(time.Time{}) }() // of the connection's next request
 	watcher, stop := h.Store.Watch(backlog, wants)
 	defer stop()
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -66,6 +80,40 @@ func (h *handler) subscribe(w http.ResponseWriter, r *http.Request) error {
 		_, _ = fmt.Fprintf(w, "event: end\ndata: %s\n\n", text) // the client may be gone
 	}
 	return nil
+}
+
+// allow gives a reader time for what is sent next, and for the heartbeat before it.
+func allow(c *http.ResponseController) error {
+	if err := c.SetWriteDeadline(time.Now().Add(heartbeat + patience)); !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// audience counts subscriptions by buyer. The zero value has none.
+type audience struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+// enter begins one, until leave is called.
+func (x *audience) enter(buyer string) (leave func(), err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n := x.by[buyer]; n >= readers {
+		return nil, problem{http.StatusTooManyRequests, fmt.Errorf("%s has %d subscriptions at a time already: end one, or take a larger cell", buyer, n)}
+	}
+	if x.by == nil {
+		x.by = map[string]int{}
+	}
+	x.by[buyer]++
+	return func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if x.by[buyer]--; x.by[buyer] == 0 {
+			delete(x.by, buyer)
+		}
+	}, nil
 }
 
 // wants is what the parameters select.
