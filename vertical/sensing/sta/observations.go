@@ -62,6 +62,14 @@ type page struct {
 	count    int
 }
 
+// goesOn leads on behind the last entity of a page.
+func (p *page) goesOn() {
+	if n := len(p.entities); n > 0 {
+		last := p.entities[n-1]
+		p.next = fmt.Sprintf("%d,%d", last.streams[0].Number, last.row.Time)
+	}
+}
+
 // read finds the observations of streams: without an order, and of a single stream,
 // one stream behind the other, each by time. scanned counts what was looked at.
 func (q *request) read(ctx context.Context, streams []*store.Stream, o *options) (out page, err error) {
@@ -95,35 +103,18 @@ func (q *request) inTurn(ctx context.Context, streams []*store.Stream, o *option
 		if x.Number == begin {
 			s.behind(false, after, desc)
 		}
-		more := true
-		err := q.walk(ctx, x, s, desc, func(r *store.Row) (bool, error) {
-			e := observation(x, r)
-			if o.filter != nil {
-				if ok, err := holds(o.filter, q.lookup(e)); err != nil {
-					return false, bad(fmt.Errorf("$filter: %w", err))
-				} else if !ok {
-					return true, nil
-				}
-			}
+		for e, err := range q.matching(ctx, x, s, o.filter, desc) {
 			switch {
+			case err != nil:
+				return out, err
 			case skip > 0:
 				skip--
 			case len(out.entities) < o.top:
 				out.entities = append(out.entities, e)
 			default:
-				more = false
+				out.goesOn()
+				return out, nil
 			}
-			return more, nil
-		})
-		if err != nil {
-			return out, err
-		}
-		if !more {
-			if n := len(out.entities); n > 0 {
-				last := out.entities[n-1]
-				out.next = fmt.Sprintf("%d,%d", last.streams[0].Number, last.row.Time)
-			}
-			break
 		}
 	}
 	return out, nil
@@ -151,9 +142,11 @@ func (q *request) count(ctx context.Context, streams []*store.Stream, o *options
 		}
 		s := scope{x.First, x.Time + 1}
 		s.narrow(o.filter)
-		err := q.matching(ctx, x, s, o.filter, func(*entity) error { n++; return nil })
-		if err != nil {
-			return n, err
+		for _, err := range q.matching(ctx, x, s, o.filter, true) {
+			if err != nil {
+				return n, err
+			}
+			n++
 		}
 	}
 	return n, nil

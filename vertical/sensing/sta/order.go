@@ -2,12 +2,12 @@ package sta
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 	"strconv"
-	"time"
 
 	"github.com/grange-network/grange/vertical/sensing/store"
 )
@@ -27,62 +27,118 @@ func byTime(o *options) (only, desc bool) {
 	return len(o.order) == 1 && (first.path == "phenomenonTime" || first.path == "resultTime"), first.desc
 }
 
-// merged finds the observations of many streams by time: a day of all of them, then
-// the day that follows. Of one moment they are by their streams' numbers.
+// merged finds the observations of many streams by time; of one moment they are by
+// their streams' numbers. A stream is read no further than its part of the page.
 func (q *request) merged(ctx context.Context, streams []*store.Stream, o *options, desc bool) (page, error) {
 	out := page{option: "$skiptoken"}
 	number, at, err := parseCursor(o.cursor)
 	if err != nil {
 		return out, bad(err)
 	}
-	scopes, all := make([]scope, len(streams)), scope{}
-	for i, x := range streams {
+	m := merge{desc: desc}
+	defer m.stop()
+	for _, x := range streams {
 		s := scope{x.First, x.Time + 1}
 		s.narrow(o.filter)
 		if o.cursor != "" {
 			s.behind(x.Number > number, at, desc)
 		}
-		if scopes[i] = s; s.from < s.to {
-			if all.from == all.to {
-				all = s
-			}
-			all = scope{min(all.from, s.from), max(all.to, s.to)}
+		if s.from >= s.to {
+			continue
+		}
+		f := &front{number: x.Number, bound: s.from}
+		if desc {
+			f.bound = s.to - 1
+		}
+		f.next, f.stop = iter.Pull2(q.matching(ctx, x, s, o.filter, desc))
+		m.fronts = append(m.fronts, f)
+	}
+	heap.Init(&m)
+	for skip := o.skip; ; {
+		e, err := m.take()
+		switch {
+		case err != nil || e == nil:
+			return out, err
+		case skip > 0:
+			skip--
+		case len(out.entities) < o.top:
+			out.entities = append(out.entities, e)
+		default:
+			out.goesOn()
+			return out, nil
 		}
 	}
-	skip := o.skip
-	for part := range all.days(desc) {
-		var found []*entity
-		for i, x := range streams {
-			s := scope{max(scopes[i].from, part.from), min(scopes[i].to, part.to)}
-			if err := q.matching(ctx, x, s, o.filter, func(e *entity) error {
-				if found = append(found, e); len(found) > maxSorted {
-					return bad(errSorted)
-				}
-				return nil
-			}); err != nil {
-				return out, err
-			}
-		}
-		slices.SortFunc(found, func(a, b *entity) int {
-			c := cmp.Compare(a.row.Time, b.row.Time)
-			if desc {
-				c = -c
-			}
-			return cmp.Or(c, cmp.Compare(a.streams[0].Number, b.streams[0].Number))
-		})
-		rest := found[min(skip, len(found)):]
-		skip -= len(found) - len(rest)
-		room := o.top - len(out.entities)
-		out.entities = append(out.entities, rest[:min(room, len(rest))]...)
-		if len(rest) > room {
-			if n := len(out.entities); n > 0 {
-				last := out.entities[n-1]
-				out.next = fmt.Sprintf("%d,%d", last.streams[0].Number, last.row.Time)
-			}
-			break
-		}
+}
+
+// merge is streams that are read side by side; a heap.
+type merge struct {
+	desc   bool
+	fronts []*front
+}
+
+// front is how far a stream is read.
+type front struct {
+	number uint32
+	bound  int64   // time of first, or where it may be
+	first  *entity // nil: not read yet
+	next   func() (*entity, error, bool)
+	stop   func()
+}
+
+func (m *merge) Len() int      { return len(m.fronts) }
+func (m *merge) Swap(i, j int) { m.fronts[i], m.fronts[j] = m.fronts[j], m.fronts[i] }
+func (m *merge) Less(i, j int) bool {
+	a, b := m.fronts[i], m.fronts[j]
+	c := cmp.Compare(a.bound, b.bound)
+	if m.desc {
+		c = -c
 	}
-	return out, nil
+	return cmp.Or(c, cmp.Compare(a.number, b.number)) < 0
+}
+
+// Push implements heap.Interface.
+func (m *merge) Push(x any) { m.fronts = append(m.fronts, x.(*front)) } //nolint:forcetypeassert // only fronts are
+
+// Pop implements heap.Interface.
+func (m *merge) Pop() any {
+	last := m.fronts[len(m.fronts)-1]
+	m.fronts = m.fronts[:len(m.fronts)-1]
+	return last
+}
+
+// take returns the next observation of all, nil at the end.
+func (m *merge) take() (*entity, error) {
+	for len(m.fronts) > 0 {
+		f := m.fronts[0]
+		if e := f.first; e != nil {
+			// What follows is not read before it is its turn.
+			if f.first = nil; m.desc {
+				f.bound--
+			} else {
+				f.bound++
+			}
+			heap.Fix(m, 0)
+			return e, nil
+		}
+		e, err, ok := f.next()
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			f.stop()
+			heap.Remove(m, 0)
+			continue
+		}
+		f.first, f.bound = e, e.row.Time
+		heap.Fix(m, 0)
+	}
+	return nil, nil //nolint:nilnil // there is no more
+}
+
+func (m *merge) stop() {
+	for _, f := range m.fronts {
+		f.stop()
+	}
 }
 
 // behind leaves what comes behind a cursor's time; of its own moment what is of a
@@ -100,39 +156,24 @@ func (s *scope) behind(later bool, at int64, desc bool) {
 	}
 }
 
-// days yields the days of a scope, the newest first with desc.
-func (s scope) days(desc bool) func(yield func(scope) bool) {
-	const ms = int64(day / time.Millisecond)
-	return func(yield func(scope) bool) {
-		if s.from >= s.to {
-			return
-		}
-		first, last := s.from/ms, (s.to-1)/ms
-		for i := range last - first + 1 {
-			n := first + i
-			if desc {
-				n = last - i
+// matching yields the observations of a stream in a scope that a filter selects.
+func (q *request) matching(ctx context.Context, x *store.Stream, s scope, filter node, desc bool) iter.Seq2[*entity, error] {
+	return func(yield func(*entity, error) bool) {
+		err := q.walk(ctx, x, s, desc, func(r *store.Row) (bool, error) {
+			e := observation(x, r)
+			if filter != nil {
+				if ok, err := holds(filter, q.lookup(e)); err != nil {
+					return false, bad(fmt.Errorf("$filter: %w", err))
+				} else if !ok {
+					return true, nil
+				}
 			}
-			if !yield(scope{n * ms, (n + 1) * ms}) {
-				return
-			}
+			return yield(e, nil), nil
+		})
+		if err != nil {
+			yield(nil, err)
 		}
 	}
-}
-
-// matching yields the observations of a stream in a scope that a filter selects.
-func (q *request) matching(ctx context.Context, x *store.Stream, s scope, filter node, yield func(*entity) error) error {
-	return q.walk(ctx, x, s, true, func(r *store.Row) (bool, error) {
-		e := observation(x, r)
-		if filter != nil {
-			if ok, err := holds(filter, q.lookup(e)); err != nil {
-				return false, bad(fmt.Errorf("$filter: %w", err))
-			} else if !ok {
-				return true, nil
-			}
-		}
-		return true, yield(e)
-	})
 }
 
 // sorted finds the observations of streams by another property than time: all are
@@ -145,13 +186,13 @@ func (q *request) sorted(ctx context.Context, streams []*store.Stream, o *option
 	for _, x := range streams {
 		s := scope{x.First, x.Time + 1}
 		s.narrow(o.filter)
-		if err := q.matching(ctx, x, s, o.filter, func(e *entity) error {
-			if all = append(all, e); len(all) > maxSorted {
-				return bad(errSorted)
+		for e, err := range q.matching(ctx, x, s, o.filter, true) {
+			if err != nil {
+				return page{}, err
 			}
-			return nil
-		}); err != nil {
-			return page{}, err
+			if all = append(all, e); len(all) > maxSorted {
+				return page{}, bad(errSorted)
+			}
 		}
 	}
 	if err := q.sort(all, o.order); err != nil {
