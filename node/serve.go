@@ -19,9 +19,11 @@ const (
 )
 
 // ServeHTTP serves on l until ctx ends, then lets requests finish for 3 s. Each
-// address may ask as often as rate says. It owns and closes l.
+// address may ask as often as rate says, and connect four times as often. It owns and closes l.
 func ServeHTTP(ctx context.Context, l net.Listener, srv *http.Server, rate peerlimit.Rate) error {
 	srv.Handler = peerlimit.New(rate).Handler(srv.Handler)
+	// Who never finishes a request asks for nothing: he may not connect much more often.
+	l = peerlimit.New(peerlimit.Rate{PerSecond: 4 * rate.PerSecond, Burst: 4 * rate.Burst, Loopback: rate.Loopback}).Listener(l)
 	if srv.ReadHeaderTimeout == 0 {
 		srv.ReadHeaderTimeout = headWithin
 	}
