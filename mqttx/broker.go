@@ -111,6 +111,12 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 	return b.server.Publish(topic, payload, retain, 0)
 }
 
+// Heard reports whether anybody subscribes to a topic.
+func (b *Broker) Heard(topic string) bool {
+	s := b.server.Topics.Subscribers(topic)
+	return len(s.Subscriptions)+len(s.Shared)+len(s.InlineSubscriptions) > 0
+}
+
 // Clients returns how many are connected.
 func (b *Broker) Clients() int64 { return b.server.Info.Clone().ClientsConnected }
 

@@ -351,6 +351,25 @@ func TestDelivers(t *testing.T) {
 	c.acknowledged(1, 20)
 }
 
+// A topic is heard while somebody subscribes to it, by its name or by wildcards.
+func TestHeard(t *testing.T) {
+	addr, b := serveUntil(t, &keeper{})
+	for i, filter := range []string{"of/a", "of/+", "of/#", "#"} {
+		if b.Heard("of/a") {
+			t.Fatalf("heard before anybody subscribed to %s", filter)
+		}
+		c := dial(t, addr, fmt.Sprint("reader ", i), 4)
+		c.subscribe(filter)
+		if !b.Heard("of/a") || filter != "#" && b.Heard("off/a") {
+			t.Errorf("%s: heard of/a %v, off/a %v", filter, b.Heard("of/a"), b.Heard("off/a"))
+		}
+		_ = c.conn.Close()
+		for end := time.Now().Add(forEver); b.Heard("of/a") && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // the broker tells nobody
+		}
+	}
+}
+
 // A broker closes while its clients leave, whatever they do.
 func TestCloses(t *testing.T) {
 	for range 10 {

@@ -110,6 +110,8 @@ func (d *Doors) Publish(ctx context.Context, messages []mqttx.Message) {
 
 // Broker delivers messages to subscribers before it returns; mqttx.Broker is one.
 type Broker interface {
+	// Heard reports whether anybody subscribes to a topic.
+	Heard(topic string) bool
 	Publish(topic string, payload []byte, retain bool) error
 }
 
@@ -154,6 +156,10 @@ func (d *Doors) deliver(ctx context.Context, s *store.Store, b Broker, q *reques
 }
 
 func (d *Doors) one(b Broker, q *request, x *store.Stream, r *store.Row) error {
+	topic := Topic(x.Number)
+	if !b.Heard(topic) {
+		return nil // most observations: they need not be written
+	}
 	q.inner = 0
 	says, err := q.document(context.Background(), observation(x, r), &options{})
 	if err != nil {
@@ -163,7 +169,6 @@ func (d *Doors) one(b Broker, q *request, x *store.Stream, r *store.Row) error {
 	if err != nil {
 		return err
 	}
-	topic := Topic(x.Number)
 	d.set(&delivery{topic, query.Rows{r.ID(): 1}})
 	defer d.set(nil)
 	if err := b.Publish(topic, raw, false); err != nil {
