@@ -93,6 +93,13 @@ async function options(stream) {
 		must(d.Thing.Locations[0].location.type === 'Point', '$expand=Thing/Locations brings no point');
 		must(d.Observations.length === 1, '$expand=Observations($top=1) does not bring one');
 	}
+	const newest = (await get(at('Observations', { $orderby: 'phenomenonTime desc', $top: '200', $select: 'phenomenonTime' }))).value.map((o) => o.phenomenonTime);
+	must(newest.every((t, i) => i === 0 || newest[i - 1] >= t), '$orderby=phenomenonTime desc is not the order of all datastreams together');
+	const largest = (await get(at(path, { $orderby: 'result desc', $top: '10' }))).value.map((o) => o.result);
+	must(largest.every((v, i) => i === 0 || largest[i - 1] >= v), '$orderby=result desc is not the order of results');
+	for (const $filter of ["Datastreams/ObservedProperty/name eq 'temperature'", "st_within(Locations/location,geography'POLYGON((115 39,118 39,118 41,115 41,115 39))')"])
+		must((await get(at('Things', { $filter, $count: 'true', $top: '1' })))['@iot.count'] >= 12, `$filter=${$filter} does not find the stations of Beijing`);
+	must((await get(at(path, { $filter: "phenomenonTime gt now() sub duration'P1D'", $count: 'true', $top: '1' })))['@iot.count'] < times.length, '$filter with now() finds more than a day');
 	console.log(`  query options: $count, $top, $skip, $orderby, $filter, $select, $expand with options in it, dataArray; ${times.length} observations by following @iot.nextLink`);
 }
 
