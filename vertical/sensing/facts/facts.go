@@ -33,6 +33,14 @@ const (
 	maxHeld    = 512 << 20 // bytes
 )
 
+// Bounds of what one device gives to them: some three times what a phone sends in a
+// week. One that sends more is left out, so that none can make a cell's facts too
+// much for everybody.
+var (
+	mostOfOne     = 30_000   // batches
+	mostHeldOfOne = 64 << 20 // bytes
+)
+
 // Listed is a product and its kind.
 type Listed struct {
 	Kind string
@@ -145,6 +153,8 @@ func (k *Keeper) stations(ctx context.Context, r region, w sensing.Window) ([]se
 		sensing.Station
 		batches []*sensing.Batch
 		have    map[uint64]bool
+		held    int
+		tooMany bool
 	}
 	by, held, count := map[device.ID]*series{}, 0, 0
 	take := func(key, value []byte) error {
@@ -152,17 +162,26 @@ func (k *Keeper) stations(ctx context.Context, r region, w sensing.Window) ([]se
 		if err != nil {
 			return err
 		}
+		id := device.ID(key[parentAndDay:])
+		s := by[id]
+		if s == nil {
+			s = &series{have: map[uint64]bool{}}
+			by[id] = s
+		}
+		if s.tooMany {
+			return nil
+		}
+		if s.held += len(raw); s.held > mostHeldOfOne || len(s.batches) >= mostOfOne {
+			held, count = held-(s.held-len(raw)), count-len(s.batches)
+			s.batches, s.have, s.tooMany = nil, nil, true
+			return nil
+		}
 		if held, count = held+len(raw), count+1; held > maxHeld || count > maxBatches {
 			return fmt.Errorf("%w: more than %d batches or %d MiB from %s to %s", ErrTooMuch, maxBatches, maxHeld>>20, w.Began.Format(time.RFC3339), w.Ended.Format(time.RFC3339))
 		}
 		b, err := sensing.Read(bytes.Clone(raw), k.cfg.ChainID)
 		if err != nil {
 			return err
-		}
-		s := by[b.Device]
-		if s == nil {
-			s = &series{have: map[uint64]bool{}}
-			by[b.Device] = s
 		}
 		s.Device = vertical.Device{ID: b.Device, Owner: home.Owner, Cell: uint64(home.Cell)}
 		if !s.have[b.Counter] {
@@ -187,6 +206,9 @@ func (k *Keeper) stations(ctx context.Context, r region, w sensing.Window) ([]se
 	}
 	out := make([]sensing.Station, 0, len(by))
 	for _, s := range by {
+		if s.tooMany {
+			continue
+		}
 		slices.SortFunc(s.batches, func(a, b *sensing.Batch) int { return cmp.Compare(a.Counter, b.Counter) })
 		s.Batches = slices.Values(s.batches)
 		out = append(out, s.Station)

@@ -185,6 +185,54 @@ func TestBehind(t *testing.T) {
 	}
 }
 
+// A device that sends more than any phone does is left out, and the others are
+// told.
+func TestFlood(t *testing.T) {
+	w := newTown()
+	for i := range 4 {
+		w.car(t, i, fmt.Sprint("owner ", i), day.Add(9*time.Hour))
+	}
+	now := day.Add(24*time.Hour + sensing.Late + sensing.Settle)
+	told := func() (n int) {
+		k := w.open(t, filepath.Join(t.TempDir(), "facts.db"), now)
+		defer k.Close()
+		if err := k.Catch(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		all, err := k.Facts(t.Context(), ask(t, k, "events", "counts", munich.Parent(3)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range all {
+			n = max(n, len(f.Devices))
+		}
+		return n
+	}
+	if n := told(); n != 4 {
+		t.Errorf("%d cars have a part, want 4", n)
+	}
+	s := storetest.NewStation(t, 50)
+	w.owners[s.ID()] = facts.Home{Owner: "flooder"}
+	for i := range 20 {
+		at := day.Add(9*time.Hour + time.Duration(i)*time.Second)
+		payload, err := events.Encode([]events.Event{{
+			Time: at, Class: 1, Confidence: 900, Box: events.Box{Right: 9, Bottom: 9}, Pose: events.Pose{Lat: 481400000, Lon: 115700000},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Add(s, 0, s.Payload(t, events.Content, payload))
+	}
+	defer facts.OfOne(10)()
+	if n := told(); n != 4 {
+		t.Errorf("beside a flood %d cars have a part, want 4", n)
+	}
+	facts.OfOne(1)
+	if n := told(); n != 0 {
+		t.Errorf("all send too much: %d cars have a part, want none", n)
+	}
+}
+
 // A day that goes on is told, and again when there is more.
 func TestRunning(t *testing.T) {
 	w := newTown()

@@ -271,6 +271,9 @@ func (k *Keeper) put(all []entry, next uint64) error {
 	return nil
 }
 
+// parentAndDay is how many bytes of a key are before the device.
+const parentAndDay = 8 + 4
+
 // keyOf sorts batches by cell, day, device and number.
 func keyOf(parent h3.Cell, d segment.Day, id device.ID, counter uint64) []byte {
 	b := binary.BigEndian.AppendUint64(nil, uint64(parent))
