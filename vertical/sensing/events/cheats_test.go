@@ -93,6 +93,14 @@ func TestCheats(t *testing.T) {
 			}
 			return seen(rnd, way)
 		}()}, false, 0},
+		{"another's stream a little changed", [][]Event{func() []Event {
+			way := ways(cars)[3]
+			for i := range way {
+				way[i].Lat += rnd.NormFloat64() * 2e-5
+				way[i].Time += 1500
+			}
+			return seen(rand.New(rand.NewPCG(3, 6)), way)
+		}()}, true, 130}, // not found
 		{"another's stream under an own key", [][]Event{seen(rand.New(rand.NewPCG(3, 6)), ways(cars)[3])}, true, 60},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -204,6 +204,18 @@ func TestCheats(t *testing.T) {
 			all := walk(3, 11*time.Hour, n, -1)
 			return [][]Sample{all}
 		}()},
+		{"another's walk, an hour later, jittered", 1.05, func() [][]Sample {
+			all, rng := walk(3, 11*time.Hour, n, -1), rand.New(rand.NewPCG(3, 99))
+			for i := range all {
+				all[i].Lat += 1e-5 * rng.NormFloat64()
+				all[i].Level += 2 * rng.NormFloat64()
+			}
+			return [][]Sample{all}
+		}()},
+		{"own walk of the day before, jittered", 1.05, change(func(rng *rand.Rand, _ int, s *Sample) {
+			s.Lat += 1e-5 * rng.NormFloat64()
+			s.Level += rng.NormFloat64()
+		})},
 		{"a line drawn with a ruler", 0.01, change(func(_ *rand.Rand, i int, s *Sample) { s.Lat, s.Lon = 48.13+1e-5*float64(i)*6, 11.57 })},
 		{"teleports", 0.05, change(func(rng *rand.Rand, _ int, s *Sample) { s.Lat, s.Lon = 48.1+0.1*rng.Float64(), 11.5+0.1*rng.Float64() })},
 		{"by car", 0.05, change(func(rng *rand.Rand, i int, s *Sample) {

@@ -126,6 +126,21 @@ type cheat struct {
 	make func(rng *rand.Rand, honest [][]Report) [][]Report
 }
 
+// jittered is a drive a little beside another one: 5 m, 3 dB and a second.
+func jittered(rng *rand.Rand, of []Report, later int64) []Report {
+	out := slices.Clone(of)
+	for i := range out {
+		out[i].Timestamp += later + int64(rng.IntN(1000))
+		out[i].Position.Latitude += 5e-5 * rng.NormFloat64()
+		out[i].Position.Longitude += 5e-5 * rng.NormFloat64()
+		out[i].Towers = slices.Clone(out[i].Towers)
+		for k := range out[i].Towers {
+			out[i].Towers[k].Strength = number(*out[i].Towers[k].Strength + math.Round(3*rng.NormFloat64()))
+		}
+	}
+	return out
+}
+
 var cheats = []cheat{
 	{"one phone, five accounts", 1.1, func(_ *rand.Rand, _ [][]Report) [][]Report {
 		mine := drove(77, 400)
@@ -152,6 +167,13 @@ var cheats = []cheat{
 			mine[i].Timestamp += 3_600_000
 		}
 		return [][]Report{mine}
+	}},
+	// What nothing here finds: scans that others published, a little changed.
+	{"another's drive, an hour later, jittered", 1.05, func(rng *rand.Rand, honest [][]Report) [][]Report {
+		return [][]Report{jittered(rng, honest[3], 3_600_000)}
+	}},
+	{"an open drive of another day, jittered", 1.3, func(rng *rand.Rand, _ [][]Report) [][]Report {
+		return [][]Report{jittered(rng, drove(77, 400), 0)}
 	}},
 	{"teleports", 0.05, func(rng *rand.Rand, _ [][]Report) [][]Report {
 		mine := drove(77, 400)
