@@ -93,6 +93,7 @@ func TestServeHTTPRefusesSilentConnections(t *testing.T) {
 		if _, err := conn.Read(make([]byte, 1)); !errors.As(err, &ne) || !ne.Timeout() {
 			refused++
 		}
+		_ = conn.Close()
 	}
 	stop()
 	if err := <-served; err != nil {
