@@ -47,13 +47,17 @@ func newSensingBase(g *globals) *cobra.Command {
 				return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--lat and --lon are missing or not on earth: a base earns only where its own coordinates are")
 			}
 			return g.serving(c, func(ctx context.Context, l *client.Client, log *slog.Logger) error {
+				gateway, err := g.gatewayOr(f.gateway)
+				if err != nil {
+					return err
+				}
 				k, dir, err := g.onboardBase(ctx, c, l, f)
 				if err != nil {
 					return err
 				}
 				fmt.Fprintf(c.ErrOrStderr(), "base %s on mount point %s; Ctrl-C ends it\n", k.PublicKey().ID(), f.mount)
 				return sensing.Base{
-					Dir: filepath.Join(dir, "minutes"), Key: k, ChainID: l.ChainID(), Gateway: f.gateway, Source: source,
+					Dir: filepath.Join(dir, "minutes"), Key: k, ChainID: l.ChainID(), Gateway: gateway, Source: source,
 					Caster: f.caster, Mount: f.mount, Old: f.old, Logger: log,
 				}.Run(ctx)
 			})
@@ -62,7 +66,7 @@ func newSensingBase(g *globals) *cobra.Command {
 	c.Flags().StringVar(&f.source, "source", "", "where the receiver's stream comes from")
 	c.Flags().StringVar(&f.caster, "caster", "", "HOST:PORT of the NTRIP caster (default: none, the minutes are signed only)")
 	c.Flags().StringVar(&f.mount, "mount", "BASE", "mount point on the caster")
-	c.Flags().StringVar(&f.gateway, "gateway", "http://127.0.0.1:8086", "URL of the gateway that takes the minutes")
+	c.Flags().StringVar(&f.gateway, "gateway", "", "URL of the gateway that takes the minutes (default: that of the network of --home)")
 	c.Flags().StringVar(&f.dir, "dir", "", "directory of the key and of what waits (default: base in --home)")
 	c.Flags().StringVar(&f.owner, "owner", "buyer", "account of the network that the device belongs to")
 	c.Flags().Float64Var(&f.lat, "lat", 0, "degrees north of the antenna")

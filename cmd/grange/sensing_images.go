@@ -72,11 +72,8 @@ func (g *globals) takeImages(ctx context.Context, c *cobra.Command, l *client.Cl
 	if err != nil {
 		return cliout.Fail(cliout.Usage, err, c.CommandPath()+" --help")
 	}
-	if f.gateway == "" {
-		f.gateway = e.Data
-	}
-	if f.gateway == "" {
-		return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--gateway is missing: the network of %s takes no observations in", g.home)
+	if f.gateway, err = g.gatewayOr(f.gateway); err != nil {
+		return err
 	}
 	if f.key == "" {
 		f.key = filepath.Join(g.home, "camera", "device.pem")

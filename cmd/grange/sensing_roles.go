@@ -33,6 +33,8 @@ func newSensingGateway(g *globals) *cobra.Command {
 			"topic v1/obs/DEVICE over MQTT 3.1.1 and 5. A batch is answered when it survives a power cut.\n" +
 			"With --buyer, readings are given out and paid from a standing lease of that account of --home, whose token is in\n" +
 			"data/till/buyer.token of the directory; see \"grange sensing data\".\n" +
+			"It does not publish to the verifiers: devices are paid for what they hand to the gateway of their network, which is\n" +
+			"part of \"grange up\".\n" +
 			"With --images, stored street images are compared with what their devices say of them. Keys of the storage are those\n" +
 			"of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or of the network of --home.",
 		Example: "grange sensing gateway --home ~/.grange --buyer buyer\n" +
@@ -109,8 +111,8 @@ func newSensingStation(g *globals) *cobra.Command {
 			"cell of resolution 8 around --lat and --lon. While the gateway cannot be reached the reports wait on disk.\n\n" +
 			"Over HTTP: Weather Underground (GET /weatherstation/updateweatherstation.php), Ecowitt (POST /data/report/),\n" +
 			"Sensor.Community (POST /v1/push-sensor-data/), Ichnaea's radio scans (POST /v2/geosubmit), tracks with readings\n" +
-			"as GPX (POST /v1/tracks). With the flags below: APRS packets for CWOP, rtl_433, and NMEA for one that moves.",
-		Example: "grange sensing station --lat 48.14 --lon 11.57 --gateway http://127.0.0.1:8086 --listen 127.0.0.1:8087\n" +
+			"as GPX (POST /v1/tracks). Any station id and password will do. With the flags below: APRS packets for CWOP, rtl_433, and NMEA for one that moves.",
+		Example: "grange sensing station --lat 48.14 --lon 11.57 --listen 192.168.1.10:8087   # the console's settings: this address\n" +
 			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'\n" +
 			"rtl_433 -F json | grange sensing station --lat 48.14 --lon 11.57 --rtl433 Fineoffset-WH24/247 --rtl433-stdin",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -132,6 +134,9 @@ func newSensingStation(g *globals) *cobra.Command {
 				if !c.Flags().Changed("lat") || !c.Flags().Changed("lon") || !(lat >= -90 && lat <= 90 && lon >= -180 && lon <= 180) {
 					return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--lat and --lon are missing or not on earth: where the station stands decides what its readings are worth")
 				}
+				if gateway, err = g.gatewayOr(gateway); err != nil {
+					return err
+				}
 				place := h3.At(lat, lon, h3.PublishedResolution)
 				in, err := inputs.open(c)
 				if err != nil {
@@ -144,19 +149,37 @@ func newSensingStation(g *globals) *cobra.Command {
 				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner, place, "weather-station"); err != nil {
 					return err // the process ends, and what was opened with it
 				}
-				fmt.Fprintf(c.ErrOrStderr(), "station %s answers on http://%s; Ctrl-C ends it\n", k.PublicKey().ID(), web.Addr())
+				id := k.PublicKey().ID()
+				fmt.Fprintf(c.ErrOrStderr(), "station %s answers on http://%s and hands to %s; Ctrl-C ends it\n", id, web.Addr(), gateway)
+				fmt.Fprintf(c.ErrOrStderr(), "whole hours are weighed, so it earns from five minutes past the next full hour on; then: grange reward explain %.12s --home %s\n", id, g.home)
+				log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)) // its owner sees that it is heard
 				return sensing.Station{Dir: filepath.Join(dir, "reports"), Key: k, ChainID: l.ChainID(), Gateway: gateway, Listen: web, Inputs: in, Logger: log}.Run(ctx)
 			})
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8087", "address the station reports to")
-	c.Flags().StringVar(&gateway, "gateway", "http://127.0.0.1:8086", "URL of the gateway")
+	c.Flags().StringVar(&gateway, "gateway", "", "URL of the gateway (default: that of the network of --home)")
 	c.Flags().StringVar(&dir, "dir", "", "directory of the key and of what waits (default: station in --home)")
 	c.Flags().Float64Var(&lat, "lat", 0, "degrees north of where the station stands")
 	c.Flags().Float64Var(&lon, "lon", 0, "degrees east")
 	c.Flags().StringVar(&owner, "owner", "buyer", "account of the network that the device belongs to")
 	inputs.register(c)
 	return c
+}
+
+// gatewayOr is the gateway asked for, or that of the network of --home.
+func (g *globals) gatewayOr(asked string) (string, error) {
+	if asked != "" {
+		return asked, nil
+	}
+	e, err := local.LoadEndpoints(g.home)
+	if err != nil {
+		return "", g.notRunning(err)
+	}
+	if e.Data == "" {
+		return "", cliout.Failf(cliout.Usage, "grange provide --help", "--gateway is missing: the network of %s takes no observations in", g.home)
+	}
+	return e.Data, nil
 }
 
 // registerStation enters a device that observes on the ledger if it is not there.
