@@ -55,7 +55,7 @@ func (c *chain) begin(ctx context.Context, s *Server, b *sensing.Batch) (begun, 
 	case b.Counter <= c.newest:
 		return out, fmt.Errorf("%w, number %d", ErrReplay, c.newest)
 	}
-	if err := c.admit(s); err != nil {
+	if err := c.admit(s, b); err != nil {
 		return out, err
 	}
 	before := c.hash[b.Counter-1]
@@ -77,7 +77,8 @@ func (b *begun) finish(ctx context.Context) (Receipt, error) {
 	if b.pending == nil {
 		return b.receipt, nil
 	}
-	seq, err := b.pending.Wait(ctx)
+	// The disk decides, not whoever sent it: what is on its way is not lost.
+	seq, err := b.pending.Wait(context.WithoutCancel(ctx))
 	b.chain.mu.Lock()
 	defer b.chain.mu.Unlock()
 	b.entry.pending, b.entry.lost = nil, err != nil
@@ -88,16 +89,20 @@ func (b *begun) finish(ctx context.Context) (Receipt, error) {
 	return b.receipt, nil
 }
 
-func (c *chain) admit(s *Server) error {
-	if !c.bucket.AllowN(s.cfg.Now(), 1) {
-		return fmt.Errorf("%w: more than %d batches and %v a second", ErrRate, s.cfg.Burst, s.cfg.Rate)
+// usual is how many bytes a batch has that counts as one for the rate; a larger one
+// counts as so many more.
+const usual = 8 << 10
+
+func (c *chain) admit(s *Server, b *sensing.Batch) error {
+	if !c.bucket.AllowN(s.cfg.Now(), min(1+len(b.Raw)/usual, s.cfg.Burst)) {
+		return fmt.Errorf("%w: more than %d batches and %v a second, of %d KiB", ErrRate, s.cfg.Burst, s.cfg.Rate, usual>>10)
 	}
 	return nil
 }
 
 // fork keeps a contradicting batch as evidence, once, and refuses it.
 func (c *chain) fork(ctx context.Context, s *Server, b *sensing.Batch, why error) error {
-	if err := c.admit(s); err != nil {
+	if err := c.admit(s, b); err != nil {
 		return err
 	}
 	if _, err := s.log.Append(ctx, encode(kindFork, b)); err != nil {

@@ -41,7 +41,7 @@ type Config struct {
 
 	Late  time.Duration // how old a reading may be; sensing.Late
 	Early time.Duration // how far ahead of the clock; sensing.Early
-	Rate  rate.Limit    // batches a second of one device; 1
+	Rate  rate.Limit    // batches of 8 KiB a second of one device; 1
 	Burst int           // batches at once of one device, as after an outage; 4,320: one a minute for 72 h
 	Now   func() time.Time
 

@@ -247,6 +247,44 @@ func TestRateKeepsOrder(t *testing.T) {
 	}
 }
 
+// A large batch counts as many, so that one device does not fill the disk.
+func TestRateOfBytes(t *testing.T) {
+	a := sensingtest.NewSigner(1)
+	s := open(t, t.TempDir(), func(c *Config) { c.Burst = 5 }, a)
+	var records []senml.Record
+	for i := range 1000 {
+		records = append(records, senml.Record{Name: "temperature", Time: clock, Value: 0.1 + float64(i)})
+	}
+	var previous sensing.Hash
+	for i, want := range []error{nil, ErrRate} {
+		b, err := sensing.Seal(a, chainID, uint64(i+1), previous, records)
+		if err != nil || len(b.Raw) < 2*usual || len(b.Raw) >= 4*usual {
+			t.Fatalf("%d bytes, %v", len(b.Raw), err)
+		}
+		if _, err := s.Accept(t.Context(), b.Raw); !errors.Is(err, want) {
+			t.Errorf("batch %d of %d bytes: %v, want %v", i, len(b.Raw), err, want)
+		}
+		previous = b.Hash
+	}
+}
+
+// What is on its way to the disk when its sender leaves is not lost, and has no
+// other beside it.
+func TestSenderLeaves(t *testing.T) {
+	a := sensingtest.NewSigner(1)
+	s := open(t, t.TempDir(), nil, a)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for i, b := range series(t, a, 50) {
+		if _, err := s.Accept(gone, b.Raw); err != nil {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+		if r, err := s.Accept(t.Context(), b.Raw); err != nil || !r.Duplicate {
+			t.Fatalf("batch %d again: %+v, %v", i, r, err)
+		}
+	}
+}
+
 func TestRate(t *testing.T) {
 	a := sensingtest.NewSigner(1)
 	now := clock
