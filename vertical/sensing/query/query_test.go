@@ -497,7 +497,7 @@ func TestManySubscriptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		open = append(open, resp)
+		open = append(open, resp) //nolint:bodyclose // below
 		return resp.StatusCode
 	}
 	for i := range 256 {
