@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/evidence"
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/internal/cliout"
@@ -116,7 +118,7 @@ func newSensingStation(g *globals) *cobra.Command {
 			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'\n" +
 			"rtl_433 -F json | grange sensing station --lat 48.14 --lon 11.57 --rtl433 Fineoffset-WH24/247 --rtl433-stdin",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return g.serving(c, func(ctx context.Context, l *client.Client, log *slog.Logger) error {
+			return g.serving(c, func(ctx context.Context, l *client.Client, _ *slog.Logger) error {
 				if dir == "" {
 					dir = filepath.Join(g.home, "station")
 				}
@@ -152,7 +154,7 @@ func newSensingStation(g *globals) *cobra.Command {
 				id := k.PublicKey().ID()
 				fmt.Fprintf(c.ErrOrStderr(), "station %s answers on http://%s and hands to %s; Ctrl-C ends it\n", id, web.Addr(), gateway)
 				fmt.Fprintf(c.ErrOrStderr(), "whole hours are weighed, so it earns from five minutes past the next full hour on; then: grange reward explain %.12s --home %s\n", id, g.home)
-				log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)) // its owner sees that it is heard
+				log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)) // its owner sees that it is heard
 				return sensing.Station{Dir: filepath.Join(dir, "reports"), Key: k, ChainID: l.ChainID(), Gateway: gateway, Listen: web, Inputs: in, Logger: log}.Run(ctx)
 			})
 		},
@@ -169,7 +171,9 @@ func newSensingStation(g *globals) *cobra.Command {
 
 // gatewayOr is the gateway asked for, or that of the network of --home.
 func (g *globals) gatewayOr(asked string) (string, error) {
-	if asked != "" {
+	if u, err := url.Parse(asked); asked != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return "", cliout.Failf(cliout.Usage, "grange provide --help", "--gateway %q is no URL, want http://HOST:PORT", asked)
+	} else if asked != "" {
 		return asked, nil
 	}
 	e, err := local.LoadEndpoints(g.home)
@@ -195,10 +199,31 @@ func (g *globals) registerStation(ctx context.Context, w io.Writer, l *client.Cl
 	was, err := ledgerport.New(l, account, nil).Register(ctx, k.Private(), devicepb.Profile{
 		Class: devicepb.CLASS_PRN, Cell: uint64(place), Capabilities: []string{capability}, Status: devicepb.STATUS_ACTIVE,
 	})
-	if err == nil && !was {
-		fmt.Fprintf(w, "device %s registered for %s\n", k.PublicKey().ID(), owner)
+	if err != nil {
+		return err
 	}
-	return err
+	if !was {
+		fmt.Fprintf(w, "device %s registered for %s\n", k.PublicKey().ID(), owner)
+		return nil
+	}
+	return tellKnown(ctx, w, l, k.PublicKey().ID(), owner, account.Address().String(), place)
+}
+
+// tellKnown says where the ledger has a device that was there before otherwise than
+// the command has it.
+func tellKnown(ctx context.Context, w io.Writer, l *client.Client, id device.ID, owner, address string, place h3.Cell) error {
+	answer, err := devicepb.NewQueryClient(l.Conn()).Device(ctx, &devicepb.QueryDeviceRequest{Id: id.String()})
+	if err != nil {
+		return err
+	}
+	if d := answer.Device; d.Owner != address {
+		fmt.Fprintf(w, "device %.12s belongs to %s on the ledger, not to %s: who owns it is paid\n", id, d.Owner, owner)
+	}
+	// A camera is in a wide cell, and its frames say where it is.
+	if cell := h3.Cell(answer.Device.Profile.Cell); cell != place && place.Resolution() == h3.PublishedResolution {
+		fmt.Fprintf(w, "device %.12s is in cell %s on the ledger, where --lat and --lon were when it was registered, and is weighed there; they say %s now. At a new place give it a key of its own, with another --dir\n", id, cell, place)
+	}
+	return nil
 }
 
 // serving connects to the ledger of --home and runs f until it is interrupted.
