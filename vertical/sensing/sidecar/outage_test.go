@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/ingest"
 	"github.com/grange-network/grange/vertical/sensing/senml"
 	"github.com/grange-network/grange/vertical/sensing/sensingtest"
 )
@@ -265,5 +266,37 @@ func TestTwoConsoles(t *testing.T) {
 	s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, wuPath+"?ID=THERE&tempf=50&dateutc="+now.now().Add(-5*time.Hour).Format("2006-01-02+15:04:05"), nil))
 	if w.Code != http.StatusOK || !strings.Contains(log.String(), "set its clock to UTC") {
 		t.Errorf("a clock five hours behind: %d %s; log %s", w.Code, w.Body, &log)
+	}
+}
+
+// Who starts with a copied key, or without what it reported before, is told what to do.
+func TestCopiedKey(t *testing.T) {
+	signer := sensingtest.NewSigner(7)
+	reg := &registry{}
+	reg.register(signer.PublicKey())
+	server, err := ingest.Open(ingest.Config{Dir: t.TempDir(), ChainID: chainID, Registry: reg, Now: func() time.Time { return clock }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	gateway := httptest.NewServer(server.Handler())
+	defer gateway.Close()
+	for value, wrong := range []bool{false, true} {
+		s, err := Open(Config{Dir: t.TempDir(), ChainID: chainID, Signer: signer, Gateway: gateway.URL, Now: func() time.Time { return clock }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		readings := degrees(clock)
+		readings[0].Value = float64(value)
+		if _, err := s.Report(t.Context(), readings); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Flush(t.Context()); wrong != (err != nil && strings.Contains(err.Error(), "another --dir")) {
+			t.Errorf("program %d: %v, want to be told: %v", value, err, wrong)
+		}
+		s.http.CloseIdleConnections()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

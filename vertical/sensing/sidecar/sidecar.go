@@ -158,8 +158,12 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	retry, away, taken := retryMin, false, false
 	next := s.sentUntil()
 	for {
-		sent, err := s.drain(ctx, next, func(err error) { s.cfg.Logger.Error("batch is left behind", "err", err) })
-		some := sent > next
+		refused := false
+		sent, err := s.drain(ctx, next, func(err error) {
+			refused = true
+			s.cfg.Logger.Error("batch is left behind", "err", err)
+		})
+		some := sent > next && !refused
 		next = sent
 		if ctx.Err() != nil {
 			return nil
@@ -258,6 +262,9 @@ func (s *Sidecar) send(ctx context.Context, raw []byte) error {
 		return fmt.Errorf("%s answers %s and is no gateway for observations", s.cfg.Gateway, res.Status)
 	case a.Code == "unknown_device":
 		return errors.New("gateway does not know the device: register it, then the readings follow")
+	}
+	if a.Code == "fork" || a.Code == "replay" {
+		a.Error += "; if another program has the key of this --dir too, or its reports were removed or restored from a copy, give this one another --dir, where it gets a key of its own"
 	}
 	return fmt.Errorf("%w: %s: %s", ErrRefused, res.Status, a.Error)
 }
