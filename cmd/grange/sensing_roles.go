@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,8 +104,7 @@ func (g *globals) pictures(text string) (sensing.Pictures, error) {
 }
 
 func newSensingStation(g *globals) *cobra.Command {
-	var listen, dir, gateway, owner string
-	var lat, lon float64
+	var f stationFlags
 	var inputs inputFlags
 	c := &cobra.Command{
 		Use: "station", Short: "Sign for a station, sensor or phone that cannot", Args: cobra.NoArgs,
@@ -118,55 +118,102 @@ func newSensingStation(g *globals) *cobra.Command {
 			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'\n" +
 			"rtl_433 -F json | grange sensing station --lat 48.14 --lon 11.57 --rtl433 Fineoffset-WH24/247 --rtl433-stdin",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return g.serving(c, func(ctx context.Context, l *client.Client, _ *slog.Logger) error {
-				if dir == "" {
-					dir = filepath.Join(g.home, "station")
+			if !c.Flags().Changed("lat") || !c.Flags().Changed("lon") || !(f.lat >= -90 && f.lat <= 90 && f.lon >= -180 && f.lon <= 180) {
+				return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--lat and --lon are missing or not on earth: where the station stands decides what its readings are worth")
+			}
+			var height *float64
+			if c.Flags().Changed("altitude") {
+				if height = &f.altitude; !(f.altitude >= -430 && f.altitude <= 9000) {
+					return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--altitude %v is not on earth, want metres above the sea", f.altitude)
 				}
-				if err := os.MkdirAll(dir, 0o700); err != nil {
-					return err
-				}
-				private, err := local.DeviceKey(filepath.Join(dir, "device.pem"))
-				if err != nil {
-					return err
-				}
-				k, err := sensing.NewKey(private)
-				if err != nil {
-					return err
-				}
-				if !c.Flags().Changed("lat") || !c.Flags().Changed("lon") || !(lat >= -90 && lat <= 90 && lon >= -180 && lon <= 180) {
-					return cliout.Failf(cliout.Usage, c.CommandPath()+" --help", "--lat and --lon are missing or not on earth: where the station stands decides what its readings are worth")
-				}
-				if gateway, err = g.gatewayOr(gateway); err != nil {
-					return err
-				}
-				place := h3.At(lat, lon, h3.PublishedResolution)
-				in, err := inputs.open(c)
-				if err != nil {
-					return err
-				}
-				web, err := listenOn(c, listen)
-				if err != nil {
-					return err
-				}
-				if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, owner, place, "weather-station"); err != nil {
-					return err // the process ends, and what was opened with it
-				}
-				id := k.PublicKey().ID()
-				fmt.Fprintf(c.ErrOrStderr(), "station %s answers on http://%s and hands to %s; Ctrl-C ends it\n", id, web.Addr(), gateway)
-				fmt.Fprintf(c.ErrOrStderr(), "whole hours are weighed, so it earns from five minutes past the next full hour on; then: grange reward explain %.12s --home %s\n", id, g.home)
-				log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)) // its owner sees that it is heard
-				return sensing.Station{Dir: filepath.Join(dir, "reports"), Key: k, ChainID: l.ChainID(), Gateway: gateway, Listen: web, Inputs: in, Logger: log}.Run(ctx)
-			})
+			}
+			if f.dir == "" {
+				f.dir = filepath.Join(g.home, "station")
+			}
+			if err := os.MkdirAll(f.dir, 0o700); err != nil {
+				return err
+			}
+			private, err := local.DeviceKey(filepath.Join(f.dir, "device.pem"))
+			if err != nil {
+				return err
+			}
+			k, err := sensing.NewKey(private)
+			if err != nil {
+				return err
+			}
+			in, err := inputs.open(c)
+			if err != nil {
+				return err
+			}
+			web, err := listenOn(c, f.listen)
+			if err != nil {
+				return err
+			}
+			at, err := g.enterStation(c, f, k)
+			if err != nil {
+				return err // the process ends, and what was opened with it
+			}
+			id := k.PublicKey().ID()
+			fmt.Fprintf(c.ErrOrStderr(), "station %s answers on http://%s and hands to %s; Ctrl-C ends it\n", id, web.Addr(), at.Gateway)
+			fmt.Fprintf(c.ErrOrStderr(), "whole hours are weighed, so it earns from five minutes past the next full hour on; then: grange reward explain %.12s --home %s\n", id, g.home)
+			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)) // its owner sees that it is heard
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return sensing.Station{Dir: filepath.Join(f.dir, "reports"), Key: k, ChainID: at.ChainID, Gateway: at.Gateway, Listen: web, Height: height, Inputs: in, Logger: log}.Run(ctx)
 		},
 	}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8087", "address the station reports to")
-	c.Flags().StringVar(&gateway, "gateway", "", "URL of the gateway (default: that of the network of --home)")
-	c.Flags().StringVar(&dir, "dir", "", "directory of the key and of what waits (default: station in --home)")
-	c.Flags().Float64Var(&lat, "lat", 0, "degrees north of where the station stands")
-	c.Flags().Float64Var(&lon, "lon", 0, "degrees east")
-	c.Flags().StringVar(&owner, "owner", "buyer", "account of the network that the device belongs to")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8087", "address the station reports to")
+	c.Flags().StringVar(&f.gateway, "gateway", "", "URL of the gateway (default: that of the network of --home)")
+	c.Flags().StringVar(&f.dir, "dir", "", "directory of the key and of what waits (default: station in --home)")
+	c.Flags().Float64Var(&f.lat, "lat", 0, "degrees north of where the station stands")
+	c.Flags().Float64Var(&f.lon, "lon", 0, "degrees east")
+	c.Flags().Float64Var(&f.altitude, "altitude", 0, "metres above the sea of the barometer, for a station that says only the pressure at sea level")
+	c.Flags().StringVar(&f.owner, "owner", "buyer", "account of the network that the device belongs to")
 	inputs.register(c)
 	return c
+}
+
+// stationFlags are those of grange sensing station.
+type stationFlags struct {
+	listen, dir, gateway, owner string
+	lat, lon, altitude          float64
+}
+
+// entered is where a station was entered, kept beside its key: it needs the ledger
+// once, and takes reports also while that does not answer, as after a power cut.
+type entered struct {
+	ChainID string `json:"chain_id"`
+	Gateway string `json:"gateway"`
+}
+
+// enterStation enters the device on the ledger, or while that is away finds where it
+// was entered.
+func (g *globals) enterStation(c *cobra.Command, f stationFlags, k sensing.Key) (at entered, err error) {
+	path := filepath.Join(f.dir, "entered.json")
+	err = g.serving(c, func(ctx context.Context, l *client.Client, _ *slog.Logger) error {
+		if at.Gateway, err = g.gatewayOr(f.gateway); err != nil {
+			return err
+		}
+		at.ChainID = l.ChainID()
+		return g.registerStation(ctx, c.ErrOrStderr(), l, k, f.owner, h3.At(f.lat, f.lon, h3.PublishedResolution), "weather-station")
+	})
+	if err == nil {
+		raw, err := json.Marshal(at)
+		if err != nil {
+			return at, err
+		}
+		return at, os.WriteFile(path, append(raw, '\n'), 0o600)
+	}
+	if cliout.Code(classify(err)) != cliout.Unavailable {
+		return at, err
+	}
+	raw, before := os.ReadFile(path)
+	if before != nil || json.Unmarshal(raw, &at) != nil {
+		return at, err // it never was
+	}
+	at.Gateway = cmp.Or(f.gateway, at.Gateway)
+	fmt.Fprintf(c.ErrOrStderr(), "the network does not answer (%v); what the station reports is signed and waits for it\n", err)
+	return at, nil
 }
 
 // gatewayOr is the gateway asked for, or that of the network of --home.

@@ -40,6 +40,7 @@ type Station struct {
 	ChainID string
 	Gateway string // URL
 	Listen  net.Listener
+	Height  *float64 // metres above the sea of the barometer; nil: not known
 	Inputs  Inputs
 	Logger  *slog.Logger
 }
@@ -56,7 +57,7 @@ type Inputs struct {
 
 // Run serves stations and hands their reports on. It closes the listeners.
 func (s Station) Run(ctx context.Context) error {
-	c, err := sidecar.Open(sidecar.Config{Dir: s.Dir, ChainID: s.ChainID, Signer: s.Key, Gateway: s.Gateway, Logger: s.Logger})
+	c, err := sidecar.Open(sidecar.Config{Dir: s.Dir, ChainID: s.ChainID, Signer: s.Key, Gateway: s.Gateway, Height: s.Height, Logger: s.Logger})
 	if err != nil {
 		return err
 	}

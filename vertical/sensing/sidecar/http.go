@@ -40,7 +40,13 @@ func (s *Sidecar) Handler() http.Handler {
 	mux.HandleFunc("POST /v2/geosubmit", s.scans)
 	mux.HandleFunc("POST /v1/tracks", s.track)
 	mux.HandleFunc("/", s.about)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead { // who only looks reports nothing
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 const wuPath = "/weatherstation/updateweatherstation.php"
@@ -203,13 +209,15 @@ func (s *Sidecar) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // take signs what a station reported.
 func (s *Sidecar) take(ctx context.Context, records []senml.Record) error {
-	records = s.placed(records)
+	records = atStation(s.placed(records), s.cfg.Height)
 	if err := s.timely(records); err != nil {
 		return err
 	}
 	s.warnStale(records)
-	_, err := s.Report(ctx, records)
-	return err
+	return s.rain.count(records, func(records []senml.Record) error {
+		_, err := s.Report(ctx, records)
+		return err
+	})
 }
 
 // stale is how old the reading of a console is that says how it is now. One that

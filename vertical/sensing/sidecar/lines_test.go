@@ -101,7 +101,7 @@ func TestServeAPRS(t *testing.T) {
 		t.Error(err)
 	}
 	_ = c.Close()
-	if b := signed(t, s); len(b) != 1 || len(b[0].Records) != 9 {
+	if b := signed(t, s); len(b) != 1 || len(b[0].Records) != 10 { // its nine values, and a counter of rain
 		t.Errorf("signed %+v, want the one packet", b)
 	}
 }

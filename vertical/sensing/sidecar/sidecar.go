@@ -27,6 +27,7 @@ type Config struct {
 	Signer  sensing.Signer
 	Gateway string // URL of the gateway, to which /v1/observations is added
 	Logger  *slog.Logger
+	Height  *float64         // metres above the sea of the barometer; nil: not known
 	Now     func() time.Time // nil: the clock
 }
 
@@ -39,6 +40,7 @@ type Sidecar struct {
 	places  Places      // of a sidecar that moves
 	stale   atomic.Bool // the newest reading was old when it came
 	senders senders
+	rain    rain
 
 	mu       sync.Mutex
 	log      *wal.Log // another after the disk failed
@@ -94,6 +96,7 @@ func (s *Sidecar) openLog() error {
 				return fmt.Errorf("read the newest batch of %s: %w; it may be of another network or key, give another --dir", s.cfg.Dir, err)
 			}
 			s.counter, s.previous = b.Counter, b.Hash
+			s.rain.resume(b.Records)
 		}
 	}
 	s.log = l
