@@ -120,6 +120,11 @@ func (e *env) sensingRole(name string) node.Role {
 // million rows.
 const DataEscrow = 5_000_000
 
+// sensingStatus is what the gateway of observations tells of itself.
+type sensingStatus struct {
+	Problems []ingest.Refused `json:"problems"`
+}
+
 // sensingGateway takes observations in and publishes them.
 func (e *env) sensingGateway() node.Role {
 	return node.NewFunc(SensingName, func(ctx context.Context, r *node.Func) error {
@@ -134,6 +139,9 @@ func (e *env) sensingGateway() node.Role {
 		}
 		defer mqtt.Close()
 		g := sensing.Gateway{Dir: filepath.Join(e.home, "data", SensingName), HTTP: web, MQTT: mqtt, Tracer: e.traces.Tracer(SensingName), Logger: e.log.With("role", SensingName), Ready: r.MarkReady}
+		g.Tells = func(refused func() []ingest.Refused) {
+			r.SetStatus(func() any { return sensingStatus{refused()} })
+		}
 		if g.Ledger, err = e.ledger(ctx); err != nil {
 			return err
 		}

@@ -39,6 +39,8 @@ type Gateway struct {
 	Tracer     oteltrace.Tracer  // of requests and statements; nil: none
 	Logger     *slog.Logger
 	Ready      func() // called when both doors are open; may be nil
+	// Tells is called with what says which batches were refused; may be nil.
+	Tells func(refused func() []ingest.Refused)
 }
 
 // bodyTimeout is how long a request may take to arrive.
@@ -60,6 +62,9 @@ func (g Gateway) Run(ctx context.Context) error {
 	}
 	defer func() { _ = s.Close() }()
 	defer show(s)()
+	if g.Tells != nil {
+		g.Tells(s.Refusals)
+	}
 	data, err := OpenData(ctx, DataConfig{
 		Dir: filepath.Join(g.Dir, "data"), Files: g.Files, Log: s, Ledger: g.Ledger, Archive: g.Archive, Kinds: all, Buyers: g.Buyers, Images: g.Images, Tracer: g.Tracer, Logger: g.Logger,
 	})

@@ -55,11 +55,11 @@ func (s *Server) AcceptAll(ctx context.Context, arrivals []Arrival) []Result {
 			}
 		}
 	}
-	s.count(func(c *Counts) {
-		for i := range out {
-			c.add(out[i].Receipt, out[i].Err)
-		}
-	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range out {
+		s.note(out[i].Receipt, out[i].Err)
+	}
 	return out
 }
 

@@ -86,6 +86,7 @@ type Server struct {
 	mu      sync.Mutex
 	devices map[device.ID]*chain
 	counts  Counts
+	refused map[string]*Refused // by reason
 }
 
 // Counts are how often what happened since Open.
@@ -103,7 +104,7 @@ func Open(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log of observations: %w", err)
 	}
-	s := &Server{cfg: cfg, log: l, formats: sensing.Formats(cfg.Kinds), variables: variablesOf(cfg.Kinds), devices: map[device.ID]*chain{}}
+	s := &Server{cfg: cfg, log: l, formats: sensing.Formats(cfg.Kinds), variables: variablesOf(cfg.Kinds), devices: map[device.ID]*chain{}, refused: map[string]*Refused{}}
 	next, err := s.recallAll()
 	if err != nil {
 		_ = l.Close()
@@ -131,12 +132,6 @@ func (s *Server) Counts() Counts {
 	return s.counts
 }
 
-func (s *Server) count(f func(*Counts)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(&s.counts)
-}
-
 func (s *Server) chain(id device.ID) *chain {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,33 +148,6 @@ func (s *Server) chain(id device.ID) *chain {
 func (s *Server) Accept(ctx context.Context, raw []byte) (Receipt, error) {
 	r := s.AcceptAll(ctx, []Arrival{{Raw: raw}})[0]
 	return r.Receipt, r.Err
-}
-
-func (c *Counts) add(r Receipt, err error) {
-	counter := &c.Failed
-	switch {
-	case err == nil && r.Duplicate:
-		counter = &c.Duplicates
-	case err == nil:
-		counter = &c.Accepted
-	case errors.Is(err, sensing.ErrMalformed):
-		counter = &c.Malformed
-	case errors.Is(err, ErrUnknown):
-		counter = &c.Unknown
-	case errors.Is(err, sensing.ErrSignature):
-		counter = &c.Signature
-	case errors.Is(err, ErrTime):
-		counter = &c.Time
-	case errors.Is(err, ErrNoKind):
-		counter = &c.NoKind
-	case errors.Is(err, ErrReplay):
-		counter = &c.Replayed
-	case errors.Is(err, ErrFork):
-		counter = &c.Forks
-	case errors.Is(err, ErrRate):
-		counter = &c.TooOften
-	}
-	*counter++
 }
 
 // A record of the log: kind, device, counter, hash, the batch as sent.

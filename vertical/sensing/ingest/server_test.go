@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -121,6 +122,15 @@ func TestAccept(t *testing.T) {
 	want := Counts{Accepted: 3, Duplicates: 1, Malformed: 1, Unknown: 1, Time: 2, Replayed: 1, Forks: 2}
 	if got := s.Counts(); got != want {
 		t.Errorf("counts %+v, want %+v", got, want)
+	}
+	told := map[string]int{}
+	for _, f := range s.Refusals() {
+		if told[f.Topic] = f.Count; f.Error == "" || f.Last.Before(f.First) {
+			t.Errorf("told %+v", f)
+		}
+	}
+	if want := map[string]int{"malformed batch": 1, "unknown device": 1, "wrong time": 2, "number used before": 1, "copied key": 2}; !maps.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
