@@ -16,14 +16,15 @@ type Refused struct {
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
 	Count int       `json:"count"`
-	Topic string    `json:"topic"`
+	Topic string    `json:"topic"` // "observations refused"
+	Why   string    `json:"why"`
 	Error string    `json:"error"` // the last one, which names the device; at most 400 bytes
 }
 
 // reasons are why a batch is not taken in, and what metrics and people call them.
 var reasons = []struct {
 	is    error
-	topic string
+	why   string
 	count func(*Counts) *uint64
 }{
 	{sensing.ErrMalformed, "malformed batch", func(c *Counts) *uint64 { return &c.Malformed }},
@@ -38,7 +39,7 @@ var reasons = []struct {
 
 // note counts what became of a batch. s.mu is held.
 func (s *Server) note(r Receipt, err error) {
-	counter, topic := &s.counts.Failed, "not stored"
+	counter, why := &s.counts.Failed, "not stored"
 	switch {
 	case err == nil && r.Duplicate:
 		s.counts.Duplicates++
@@ -49,7 +50,7 @@ func (s *Server) note(r Receipt, err error) {
 	}
 	for _, reason := range reasons {
 		if errors.Is(err, reason.is) {
-			counter, topic = reason.count(&s.counts), reason.topic
+			counter, why = reason.count(&s.counts), reason.why
 			break
 		}
 	}
@@ -58,10 +59,10 @@ func (s *Server) note(r Receipt, err error) {
 		return // its sender left
 	}
 	now := s.cfg.Now()
-	f := s.refused[topic]
+	f := s.refused[why]
 	if f == nil {
-		f = &Refused{First: now, Topic: topic}
-		s.refused[topic] = f
+		f = &Refused{First: now, Topic: "observations refused", Why: why}
+		s.refused[why] = f
 	}
 	f.Last, f.Error = now, fmt.Sprintf("%.400s", err)
 	f.Count++
@@ -75,6 +76,6 @@ func (s *Server) Refusals() []Refused {
 	for _, f := range s.refused {
 		out = append(out, *f)
 	}
-	slices.SortFunc(out, func(a, b Refused) int { return cmp.Or(a.First.Compare(b.First), cmp.Compare(a.Topic, b.Topic)) })
+	slices.SortFunc(out, func(a, b Refused) int { return cmp.Or(a.First.Compare(b.First), cmp.Compare(a.Why, b.Why)) })
 	return out
 }

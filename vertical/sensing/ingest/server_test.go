@@ -125,7 +125,7 @@ func TestAccept(t *testing.T) {
 	}
 	told := map[string]int{}
 	for _, f := range s.Refusals() {
-		if told[f.Topic] = f.Count; f.Error == "" || f.Last.Before(f.First) {
+		if told[f.Why] = f.Count; f.Error == "" || f.Last.Before(f.First) {
 			t.Errorf("told %+v", f)
 		}
 	}
