@@ -463,10 +463,6 @@ func TestStr2str(t *testing.T) {
 	}
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out.rtcm3")
-	in, err := filepath.Abs("../rtcm/testdata/multi.rtcm3")
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := &gate{places: map[string]Position{"BASE": {36.1, 140.09}}}
 	c, addr := start(t, g, nil)
 	run := func(args ...string) *exec.Cmd {
@@ -479,11 +475,27 @@ func TestStr2str(t *testing.T) {
 		return cmd
 	}
 	run("-in", "ntrip://rover:token@"+addr+"/"+Near, "-out", "file://"+out, "-p", "36.1", "140.1", "50", "-n", "200")
-	for g.open.Load() == 0 {
-		time.Sleep(5 * time.Millisecond)
-	}
-	run("-in", "file://"+in, "-out", "ntrips://:secret@"+addr+"/BASE")
 	raw := capture(t)
+	receiver, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = receiver.Close() })
+	go func() {
+		conn, err := receiver.Accept()
+		if err != nil {
+			return
+		}
+		// Streams are live: what a base sends before the rover has joined it is gone.
+		for b := c.Bases(); len(b) == 0 || b[0].Rovers == 0; b = c.Bases() {
+			if t.Context().Err() != nil {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		_, _ = conn.Write(raw) // str2str keeps it open
+	}()
+	run("-in", "tcpcli://"+receiver.Addr().String(), "-out", "ntrips://:secret@"+addr+"/BASE")
 	deadline := time.Now().Add(patience)
 	for {
 		got, _ := os.ReadFile(out)
