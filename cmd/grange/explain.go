@@ -6,12 +6,16 @@ import (
 
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/node/ledgerview"
+	"github.com/grange-network/grange/vertical"
 )
 
 // writeExplanation writes the terms in the order in which they make the payment.
 func writeExplanation(w io.Writer, x ledgerview.Explanation) error {
 	if len(x.Leases) == 0 && x.Slashed == 0 && len(x.Evidence) > 0 {
 		return writeObserved(w, x)
+	}
+	if len(x.Leases) == 0 && x.Slashed == 0 && x.Class == string(vertical.PRN) {
+		return writeUnseen(w, x)
 	}
 	c := cliout.ColorsFor(w)
 	fmt.Fprintf(w, "%s\n", c.Bold(fmt.Sprintf("device %s in epoch %d: %s", cliout.Short(x.Device), x.Epoch, x.Outcome.Outcome)))

@@ -68,6 +68,19 @@ func writeObserved(w io.Writer, x ledgerview.Explanation) error {
 	return cliout.Pairs(w, [2]string{"owner", x.Owner}, [2]string{"claimed so far", cliout.Grains(x.Bonus.Claimed)})
 }
 
+// writeUnseen is of a device that observes, of which the scores say nothing.
+func writeUnseen(w io.Writer, x ledgerview.Explanation) error {
+	c := cliout.ColorsFor(w)
+	fmt.Fprintf(w, "%s\n", c.Bold(fmt.Sprintf("device %s in epoch %d: nothing", cliout.Short(x.Device), x.Epoch)))
+	if x.Ended {
+		fmt.Fprintf(w, "  The scores of this epoch in the network of --home do not name it: nothing that it signed had arrived, or it was not of\n")
+		fmt.Fprintf(w, "  the time that is weighed, whole hours that ended five minutes before the epoch did.\n\n")
+	} else {
+		fmt.Fprintf(w, "  The epoch has not ended.\n\n")
+	}
+	return cliout.Pairs(w, [2]string{"owner", x.Owner}, [2]string{"claimed so far", cliout.Grains(x.Bonus.Claimed)})
+}
+
 func writePart(w io.Writer, p vertical.Part) error {
 	t := cliout.NewTable("TERM OF "+strings.ToUpper(p.Name), "VALUE", "").Right(1, 2)
 	for _, x := range p.Terms {

@@ -15,6 +15,7 @@ import (
 // Explanation is why a device was, or was not, paid for an epoch.
 type Explanation struct {
 	Device  string       `json:"device"`
+	Class   string       `json:"class"` // prn where the place of a device counts
 	Owner   string       `json:"owner"`
 	Epoch   uint64       `json:"epoch"`
 	Ended   bool         `json:"ended"`
@@ -84,7 +85,7 @@ func (v *View) Explain(ctx context.Context, device string, epoch uint64) (Explan
 	if epoch == 0 || epoch > now.Number {
 		return Explanation{}, fmt.Errorf("explain epoch %d: the ledger is in epoch %d: %w", epoch, now.Number, ErrNotFound)
 	}
-	x := Explanation{Device: d.ID, Owner: d.Owner, Epoch: epoch, Ended: epoch < now.Number, Payouts: d.Payouts, Leases: []LeaseTerms{}}
+	x := Explanation{Device: d.ID, Class: d.Class, Owner: d.Owner, Epoch: epoch, Ended: epoch < now.Number, Payouts: d.Payouts, Leases: []LeaseTerms{}}
 	if x.Outcome, err = v.Outcome(ctx, d.ID, epoch); err != nil && !errors.Is(err, ErrNotFound) {
 		return x, err
 	}
