@@ -31,6 +31,11 @@ type Config struct {
 	// there are enough owners. Default: erasure.Standard, erasure.Small.
 	Layouts []erasure.Layout
 
+	// SpoolMemory is how many bytes of sealed shards larger uploads keep in memory
+	// together: twice the plaintext under way with the preset layouts. Those beyond
+	// it go through a file; negative sends all larger ones there. Default 512 MiB.
+	SpoolMemory int64
+
 	Lease LeasePolicy
 	Pace  Pace
 }
@@ -59,8 +64,8 @@ type Pace struct {
 
 const (
 	gib = 1 << 30
-	// memorySpool is the total of shards up to which an upload stays in memory.
-	memorySpool = 8 << 20
+	// smallSpool is the total of shards up to which an upload always stays in memory.
+	smallSpool = 8 << 20
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -87,6 +92,7 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("open gateway: %w", err)
 		}
 	}
+	setDefault(&c.SpoolMemory, gib/2)
 	setDefault(&c.Lease.Capacity, 64*gib)
 	setDefault(&c.Lease.HoldBytes, gib)
 	setDefault(&c.Lease.Epochs, 48)

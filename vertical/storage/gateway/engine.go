@@ -18,11 +18,11 @@ import (
 // Engine stores, reads, repairs and pays for segments. It implements Segments
 // and is safe for concurrent use. One engine runs per directory.
 type Engine struct {
-	conf  Config
-	log   *slog.Logger
-	store *store
-	book  *book
-	spool string
+	conf   Config
+	log    *slog.Logger
+	store  *store
+	book   *book
+	spools *spools
 
 	epoch   atomic.Uint64
 	uploads durations
@@ -60,7 +60,7 @@ func New(ctx context.Context, conf Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{conf: conf, log: conf.Log, store: s, spool: spool,
+	e := &Engine{conf: conf, log: conf.Log, store: s, spools: newSpools(spool, conf.SpoolMemory),
 		dirty: make(chan struct{}, 1), funds: make(chan struct{}, 1), repair: make(chan struct{}, 1)}
 	e.hedges.left = hedgeBurst
 	e.ctx, e.cancel = context.WithCancel(context.Background())

@@ -98,7 +98,7 @@ func (e *Engine) usablePieces(seg Segment) map[int]*link {
 // under the same root, so doing it twice does no harm.
 func (e *Engine) repairSegment(ctx context.Context, seg Segment, usable map[int]*link) (int, error) {
 	geo := seg.geometry()
-	sp, err := newSpool(e.spool, int(seg.Layout.N), geo.ShardSize())
+	sp, err := e.spools.open(int(seg.Layout.N), geo.ShardSize())
 	if err != nil {
 		return 0, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/grange-network/grange/vertical/storage/erasure"
 	"github.com/grange-network/grange/vertical/storage/piece"
@@ -11,56 +12,57 @@ import (
 
 // spool holds the sealed shards of one segment while they are uploaded: a
 // piece's name is the hash of all of it, so no byte can leave before the last
-// one is encoded, and a piece may have to be sent twice. Small segments stay in
-// memory; others go to a file that has no name any more, so that a crash leaves
-// nothing behind.
+// one is encoded, and a piece may have to be sent twice. Shards stay in memory
+// while all spools together have room there; others go to a file that has no
+// name any more, so that a crash leaves nothing behind.
 type spool struct {
 	size int64 // of one shard
 	n    int
-	mem  []byte
-	file *os.File
+	data spooled
 }
 
-func newSpool(dir string, shards int, size int64) (*spool, error) {
-	s := &spool{size: size, n: shards}
-	if total := size * int64(shards); total <= memorySpool {
-		s.mem = make([]byte, total)
-		return s, nil
+// spooled is where the shards of a spool lie, one after the other. After Close
+// every read fails, also one that a transport begins late.
+type spooled interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+}
+
+// spools makes the spools of an engine. Their memory is bounded together.
+type spools struct {
+	dir  string
+	room atomic.Int64 // bytes of memory that large spools may still take
+}
+
+func newSpools(dir string, memory int64) *spools {
+	s := &spools{dir: dir}
+	s.room.Store(memory)
+	return s
+}
+
+func (s *spools) open(shards int, size int64) (*spool, error) {
+	total := size * int64(shards)
+	if total <= smallSpool {
+		return &spool{size, shards, newScratch(total, func() {})}, nil
 	}
-	f, err := os.CreateTemp(dir, "shards-")
+	if s.room.Add(-total) >= 0 {
+		return &spool{size, shards, newScratch(total, func() { s.room.Add(total) })}, nil
+	}
+	s.room.Add(total)
+	f, err := os.CreateTemp(s.dir, "shards-")
 	if err != nil {
 		return nil, fmt.Errorf("spool shards: %w", err)
 	}
 	os.Remove(f.Name())
-	s.file = f
-	return s, nil
+	return &spool{size, shards, f}, nil
 }
 
-func (s *spool) close() {
-	if s.file != nil {
-		s.file.Close()
-	}
-}
+func (s *spool) close() { s.data.Close() }
 
 // shard reads shard i from its offset 0.
 func (s *spool) shard(i int) io.ReaderAt {
-	if s.mem != nil {
-		return memShard(s.mem[int64(i)*s.size : int64(i+1)*s.size])
-	}
-	return io.NewSectionReader(s.file, int64(i)*s.size, s.size)
-}
-
-type memShard []byte
-
-func (m memShard) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 || off > int64(len(m)) {
-		return 0, io.EOF
-	}
-	n := copy(p, m[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+	return io.NewSectionReader(s.data, int64(i)*s.size, s.size)
 }
 
 // shardWriter appends to shard i and hashes what it appends.
@@ -77,9 +79,7 @@ func (w *shardWriter) Write(p []byte) (int, error) {
 	if w.off+int64(len(p)) > w.spool.size {
 		return 0, fmt.Errorf("spool shard: %d bytes at %d exceed its %d", len(p), w.off, w.spool.size)
 	}
-	if w.spool.mem != nil {
-		copy(w.spool.mem[w.base+w.off:], p)
-	} else if _, err := w.spool.file.WriteAt(p, w.base+w.off); err != nil {
+	if _, err := w.spool.data.WriteAt(p, w.base+w.off); err != nil {
 		return 0, fmt.Errorf("spool shard: %w", err)
 	}
 	w.off += int64(len(p))
@@ -87,9 +87,9 @@ func (w *shardWriter) Write(p []byte) (int, error) {
 }
 
 // encode spools the sealed shards of r and returns their roots.
-func encode(dir string, seg erasure.Segment, keys erasure.Keys, r io.Reader) (*spool, []piece.Root, error) {
+func encode(s *spools, seg erasure.Segment, keys erasure.Keys, r io.Reader) (*spool, []piece.Root, error) {
 	n := int(seg.Layout.N)
-	sp, err := newSpool(dir, n, seg.ShardSize())
+	sp, err := s.open(n, seg.ShardSize())
 	if err != nil {
 		return nil, nil, err
 	}

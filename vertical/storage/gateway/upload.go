@@ -49,7 +49,7 @@ func (e *Engine) put(ctx context.Context, r io.Reader, size int64) (SegmentID, e
 	seg := Segment{Size: size, Layout: layout}
 	rand.Read(seg.ID[:])
 	_, span = e.span(ctx, "take in and encode", attribute.String("grange.code", fmt.Sprintf("%d of %d", layout.K, layout.N)))
-	sp, roots, err := encode(e.spool, seg.geometry(), e.conf.Keys, r)
+	sp, roots, err := encode(e.spools, seg.geometry(), e.conf.Keys, r)
 	trace.End(span, err)
 	if err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
