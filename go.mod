@@ -61,6 +61,7 @@ require (
 )
 
 require (
+	github.com/minio/crc64nvme v1.1.1
 	github.com/paulmach/protoscan v0.2.1 // indirect
 	go.mongodb.org/mongo-driver/v2 v2.5.0 // indirect
 )

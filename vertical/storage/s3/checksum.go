@@ -3,14 +3,17 @@ package s3
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/minio/crc64nvme"
 	"github.com/versity/versitygw/s3api/middlewares"
 	"github.com/versity/versitygw/s3api/utils"
+	"github.com/versity/versitygw/s3err"
 
 	"github.com/grange-network/grange/vertical/storage/s3/internal/catalog"
 )
@@ -76,14 +79,59 @@ func hashType(algorithm string) utils.HashType {
 	return utils.HashType(strings.ToLower(algorithm))
 }
 
+// summer reads a body through and knows the checksum of what was read.
+type summer interface {
+	io.Reader
+	Sum() string
+}
+
+// newSummer computes the checksum of the algorithm; if want is set the last read
+// fails when it differs.
+func newSummer(r io.Reader, algorithm, want string) (summer, error) {
+	if algorithm == crc64 {
+		return &crcReader{r: r, h: crc64nvme.New(), want: want}, nil
+	}
+	h, err := utils.NewHashReader(r, want, hashType(algorithm))
+	if err != nil {
+		return nil, fmt.Errorf("begin %s checksum: %w", algorithm, err)
+	}
+	return h, nil
+}
+
+// crcReader is versitygw's HashReader for CRC64NVME, with carry-less
+// multiplication in place of tables: S3 computes this checksum of every body that
+// comes with no other.
+type crcReader struct {
+	r    io.Reader
+	h    hash.Hash64
+	want string // base64, "" is not compared
+}
+
+// Read reads and hashes. A body cut short ends here too, so that its checksum is
+// compared.
+func (c *crcReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.h.Write(p[:n])
+	if err == nil || (!errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)) {
+		return n, err
+	}
+	if c.want != "" && c.Sum() != c.want {
+		return n, s3err.GetChecksumBadDigestErr(types.ChecksumAlgorithmCrc64nvme)
+	}
+	return n, io.EOF
+}
+
+// Sum returns the checksum of what has been read, in base64.
+func (c *crcReader) Sum() string { return utils.Base64SumString(c.h.Sum(nil)) }
+
 // digest reads a body and knows its checksums afterwards.
 type digest struct {
 	io.Reader
 	md5       *background
 	algorithm string
 	trailer   middlewares.ChecksumReader // computes and verifies the checksum itself
-	own       *utils.HashReader
-	extra     *utils.HashReader // CRC64NVME beside another algorithm
+	own       summer
+	extra     summer // CRC64NVME beside another algorithm
 	n         int64
 }
 
@@ -95,17 +143,14 @@ func newDigest(r io.Reader, algorithm, want string, extra bool) (*digest, error)
 	if t, ok := r.(middlewares.ChecksumReader); ok && t.Algorithm() != "" {
 		d.trailer, d.algorithm = t, strings.ToUpper(t.Algorithm())
 	} else if algorithm != "" {
-		h, err := utils.NewHashReader(r, want, hashType(algorithm))
+		h, err := newSummer(r, algorithm, want)
 		if err != nil {
-			return nil, fmt.Errorf("begin %s checksum: %w", algorithm, err)
+			return nil, err
 		}
 		d.own, r = h, h
 	}
 	if extra && d.algorithm != crc64 {
-		h, err := utils.NewHashReader(r, "", utils.HashTypeCRC64NVME)
-		if err != nil {
-			return nil, fmt.Errorf("begin CRC64NVME checksum: %w", err)
-		}
+		h := &crcReader{r: r, h: crc64nvme.New()}
 		d.extra, r = h, h
 	}
 	d.Reader = r

@@ -270,9 +270,9 @@ func (d *door) copiedPart(ctx context.Context, src *source, u *catalog.Upload, o
 	if algorithm == "" {
 		algorithm = crc64
 	}
-	h, err := utils.NewHashReader(r, "", hashType(algorithm))
+	h, err := newSummer(r, algorithm, "")
 	if err != nil {
-		return nil, fmt.Errorf("begin %s checksum: %w", algorithm, err)
+		return nil, err
 	}
 	sum := md5.New()
 	n, err := io.Copy(sum, struct{ io.Reader }{h})
