@@ -144,6 +144,18 @@ func (s *troubled) Delete(ctx context.Context, ids ...s3.SegmentID) error {
 	return s.Segments.Delete(ctx, ids...)
 }
 
+// A client that is refused early is still sending. It must read why, and not
+// find its connection reset.
+func TestEarlyRefusalsAreReadByWhoeverStillSends(t *testing.T) {
+	f := start(t, "", nil)
+	body := noise(1, 48<<20)
+	eager := func(o *sdk.Options) { o.ContinueHeaderThresholdBytes = -1 }
+	for range 3 {
+		_, err := f.PutObject(f.ctx(), &sdk.PutObjectInput{Bucket: aws.String("no-such-bucket"), Key: aws.String("k"), Body: bytes.NewReader(body)}, eager)
+		f.refused(err, "NoSuchBucket", 404)
+	}
+}
+
 func TestStoreErrorsReachTheClient(t *testing.T) {
 	var store *troubled
 	f := start(t, "", func(c *s3.Config) {

@@ -118,6 +118,7 @@ func (d *door) serve(ctx context.Context, addr string) error {
 func frontEnd(cfg Config, addr string, accounts auth.IAMService) *embedgw.Config {
 	opts := []s3api.Option{
 		s3api.WithMiddleware("/", slowDown(peerlimit.New(cfg.Limit))),
+		s3api.WithMiddleware("/", linger),
 		s3api.WithMiddleware("/", annotate(cfg.Tracer, cfg.Logger)),
 	}
 	if cfg.Ready != nil {
