@@ -36,6 +36,7 @@ require (
 	github.com/klauspost/reedsolomon v1.14.2
 	github.com/lib/pq v1.12.3
 	github.com/libp2p/go-yamux/v5 v5.1.0
+	github.com/minio/crc64nvme v1.1.1
 	github.com/mr-tron/base58 v1.3.0
 	github.com/oasisprotocol/curve25519-voi v0.0.0-20251114093237-2ab5a27a1729
 	github.com/parquet-go/parquet-go v0.32.0
@@ -61,7 +62,6 @@ require (
 )
 
 require (
-	github.com/minio/crc64nvme v1.1.1
 	github.com/paulmach/protoscan v0.2.1 // indirect
 	go.mongodb.org/mongo-driver/v2 v2.5.0 // indirect
 )

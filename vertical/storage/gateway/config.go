@@ -33,7 +33,7 @@ type Config struct {
 
 	// SpoolMemory is how many bytes of sealed shards larger uploads keep in memory
 	// together: twice the plaintext under way with the preset layouts. Those beyond
-	// it go through a file; negative sends all larger ones there. Default 512 MiB.
+	// it go through a file; negative sends all larger ones there. Default 256 MiB.
 	SpoolMemory int64
 
 	Lease LeasePolicy
@@ -92,7 +92,7 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("open gateway: %w", err)
 		}
 	}
-	setDefault(&c.SpoolMemory, gib/2)
+	setDefault(&c.SpoolMemory, gib/4)
 	setDefault(&c.Lease.Capacity, 64*gib)
 	setDefault(&c.Lease.HoldBytes, gib)
 	setDefault(&c.Lease.Epochs, 48)
