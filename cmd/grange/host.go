@@ -155,7 +155,7 @@ func newStart(g *globals) *cobra.Command {
 	f.Uint64Var(&o.Price, "price", 0, "price of a GRAIN to vote, in millionths of a USD (0: no votes)")
 	f.StringVar(&o.Evidence, "evidence", "", "where the evidence of verticals is: a directory, or http(s)://HOST/BUCKET[/PREFIX][?region=R] of any S3 with\nits keys in $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY (kept until given again)")
 	f.StringVar(&o.Published, "published-listen", "", "host:port where the epochs scored here are served to everybody (default: nowhere)")
-	f.StringArrayVar(&o.Verifiers, "verifier", nil, "URL where another verifier serves its epochs, or its home here; a wrong report is refuted with them (repeat it)")
+	f.StringArrayVar(&o.Verifiers, "verifier", nil, "URL where another verifier serves its epochs, or its home here; a wrong report is refuted with them\n(repeat it; kept until given again, --verifier \"\" for none)")
 	f.BoolVar(&o.RetainEvidence, "retain-evidence", false, "remove evidence that is too old; one of those who share a store does")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	return c

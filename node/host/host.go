@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +78,8 @@ type Plan struct {
 	// Evidence is where the evidence of verticals is, see evidence.Open; those with
 	// some wait if it is empty.
 	Evidence string `json:"evidence,omitempty"`
+	// Verifiers are where others serve the epochs they scored, see StartOptions.
+	Verifiers []string `json:"verifiers,omitempty"`
 	// Late says that the machine joined a network that ran already: its peers are
 	// a few of many, so that it finds others through them.
 	Late bool     `json:"late,omitempty"`
@@ -202,7 +205,8 @@ type StartOptions struct {
 	Metrics string
 	// Published is where the verifier serves the epochs it scored; nowhere if empty.
 	Published string
-	// Verifiers are where others serve theirs: URLs, or homes on this machine.
+	// Verifiers are where others serve theirs: URLs, or homes on this machine. They
+	// are kept in the plan; none: as planned; a single "": nowhere any more.
 	Verifiers []string
 }
 
@@ -271,18 +275,37 @@ func Start(ctx context.Context, home string, o StartOptions, ready func(Plan)) e
 }
 
 // plan takes over what is kept.
-func (o StartOptions) plan(home string, p Plan) (Plan, error) {
-	if o.Evidence == "" || o.Evidence == p.Evidence {
-		return p, nil
-	}
-	p.Evidence = o.Evidence
-	if !isURL(p.Evidence) {
-		var err error
-		if p.Evidence, err = filepath.Abs(p.Evidence); err != nil {
+func (o StartOptions) plan(home string, p Plan) (_ Plan, err error) {
+	was := p
+	if o.Evidence != "" {
+		if p.Evidence, err = located(o.Evidence); err != nil {
 			return p, err
 		}
 	}
+	if len(o.Verifiers) > 0 {
+		p.Verifiers = nil
+	}
+	for _, at := range o.Verifiers {
+		if at == "" {
+			continue
+		}
+		if at, err = located(at); err != nil {
+			return p, err
+		}
+		p.Verifiers = append(p.Verifiers, at)
+	}
+	if p.Evidence == was.Evidence && slices.Equal(p.Verifiers, was.Verifiers) {
+		return p, nil
+	}
 	return p, writeJSON(planPath(home), p)
+}
+
+// located is a URL as it is, and a path from the root on.
+func located(at string) (string, error) {
+	if isURL(at) {
+		return at, nil
+	}
+	return filepath.Abs(at)
 }
 
 // duties are those of a validator, none of a full node.
@@ -290,7 +313,7 @@ func (o StartOptions) duties(home string, p Plan, traces *trace.Recorder) (Dutie
 	if o.Full {
 		return Duties{}, nil
 	}
-	d := Duties{Home: verifierHome(home), Others: o.Verifiers, Tracer: traces.Tracer("verifier"), Retain: o.RetainEvidence}
+	d := Duties{Home: verifierHome(home), Others: p.Verifiers, Tracer: traces.Tracer("verifier"), Retain: o.RetainEvidence}
 	if o.Price > 0 {
 		d.Prices = verify.FixedPrice(o.Price)
 	}
