@@ -99,6 +99,7 @@ type Filter struct {
 	Role     Role
 	Chain    string
 	Screen   string // id of a screen
+	Here     string // works, part or none: how much of it this program does
 	Text     string // somewhere in the names, the focus or the services
 }
 
@@ -115,6 +116,9 @@ func (c *Catalog) List(f Filter) ([]*Entry, error) {
 	var all []*Entry
 	for i := range c.Entries {
 		e := &c.Entries[i]
+		if h, _ := c.HereOf(e.ID); f.Here != "" && f.Here != h.Does {
+			continue
+		}
 		if f.passes(e) && (screen == nil || slices.ContainsFunc(screen.Members, func(m Member) bool { return m.Entry == e.ID })) {
 			all = append(all, e)
 		}
@@ -161,6 +165,7 @@ func (f Filter) validate(c *Catalog) error {
 		{"role", string(f.Role), []string{string(Network), string(Chain), string(Tool)}},
 		{"chain", f.Chain, chains},
 		{"screen", f.Screen, screens},
+		{"here", f.Here, []string{"works", "part", "none"}},
 	} {
 		if x.value != "" && !slices.Contains(x.known, x.value) {
 			return fmt.Errorf("filter by %s %.40q: want one of %s", x.name, x.value, strings.Join(x.known, ", "))

@@ -75,6 +75,9 @@ func (c *Catalog) loadMarket(fsys fs.FS) error {
 		{"protocols", &struct {
 			To *[]ProtocolInfo `yaml:"protocols"`
 		}{&c.Protocols}},
+		{"here", &struct {
+			To *[]Here `yaml:"here"`
+		}{&c.Here}},
 		{"verticals", &struct {
 			To *[]VerticalRow `yaml:"verticals"`
 		}{&c.Verticals}},

@@ -29,6 +29,16 @@ type ProtocolInfo struct {
 	Try      string   `yaml:"try" json:"try,omitempty"`
 }
 
+// Here is how much of what the users of an entry get from it this program gives
+// them.
+type Here struct {
+	Entry string `yaml:"entry" json:"entry"`           // its id
+	Does  string `yaml:"does" json:"does"`             // works, part or none
+	Gets  string `yaml:"gets" json:"gets,omitempty"`   // what they get; empty if none
+	Lacks string `yaml:"lacks" json:"lacks,omitempty"` // what is missing; may be empty if it works
+	Try   string `yaml:"try" json:"try,omitempty"`     // a command that shows it; empty if none
+}
+
 // VerticalRow is one row of the market table.
 type VerticalRow struct {
 	ID     Vertical `yaml:"id" json:"id"`
@@ -104,6 +114,7 @@ type Catalog struct {
 	Sources    []Source       `json:"sources"`
 	Metrics    []Metric       `json:"metrics"`
 	Protocols  []ProtocolInfo `json:"protocols"`
+	Here       []Here         `json:"here"` // one of each entry, in the order of the survey
 	Verticals  []VerticalRow  `json:"verticals"`
 	Sector     Sector         `json:"sector"`
 	Themes     Themes         `json:"themes"`
@@ -118,6 +129,15 @@ type Catalog struct {
 
 // Entry finds an entry by id; ok is false when there is none.
 func (c *Catalog) Entry(id string) (*Entry, bool) { e, ok := c.entry[id]; return e, ok }
+
+// HereOf finds what an entry's users get from this program.
+func (c *Catalog) HereOf(id string) (Here, bool) {
+	i := slices.IndexFunc(c.Here, func(h Here) bool { return h.Entry == id })
+	if i < 0 {
+		return Here{}, false
+	}
+	return c.Here[i], true
+}
 
 // Metric finds a metric by id.
 func (c *Catalog) Metric(id string) (*Metric, bool) { m, ok := c.metric[id]; return m, ok }

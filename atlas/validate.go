@@ -49,6 +49,7 @@ func (c *Catalog) validate() []error {
 		v.check(r.Class == ClassOf(r.ID), "vertical %s: class %q, want %q", r.ID, r.Class, ClassOf(r.ID))
 		v.claims("vertical "+string(r.ID), r.Claims)
 	}
+	v.here()
 	v.sector()
 	v.themes()
 	for _, s := range c.Screens {
@@ -182,6 +183,37 @@ func (v *validator) services(at string, all []Service) {
 			v.source(at, id)
 		}
 	}
+}
+
+func (v *validator) here() {
+	seen := map[string]bool{}
+	for _, h := range v.c.Here {
+		at := "here " + h.Entry
+		v.known(at, h.Entry)
+		v.check(!seen[h.Entry], "%s appears twice", at)
+		seen[h.Entry] = true
+		switch h.Does {
+		case "works", "part":
+			v.check(h.Gets != "" && h.Try != "", "%s: %s, but not what, or not how to see it", at, h.Does)
+		case "none":
+			v.check(h.Gets == "" && h.Try == "", "%s: none, and yet %q by %q", at, h.Gets, h.Try)
+			v.check(!v.built(h.Entry), "%s: none, and yet a protocol of its clients is built", at)
+		default:
+			v.check(false, "%s: %q is neither works, part nor none", at, h.Does)
+		}
+		v.check(h.Lacks != "" || h.Does == "works", "%s: does not say what is missing", at)
+	}
+	for id := range v.c.entry {
+		v.check(seen[id], "entry %s: not said what of it works here", id)
+	}
+}
+
+// built reports whether a protocol of an entry's clients runs in this program.
+func (v *validator) built(id string) bool {
+	e := v.c.entry[id]
+	return e != nil && slices.ContainsFunc(v.c.Protocols, func(i ProtocolInfo) bool {
+		return i.Status == "built" && slices.ContainsFunc(e.Protocols, func(p Protocol) bool { return p.ID == i.ID })
+	})
 }
 
 func (v *validator) sector() {

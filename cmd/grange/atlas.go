@@ -27,13 +27,14 @@ func newAtlas(g *globals) *cobra.Command {
 			"contradict each other stand side by side. It works without a network and asks nobody until you configure it.",
 		Example: "grange atlas list --vertical storage\n" +
 			"grange atlas show filecoin\n" +
+			"grange atlas here                                # what of each of them works in this program?\n" +
 			"grange atlas disagreements                       # where sources contradict each other\n" +
 			"grange atlas own gpu --gpu \"RTX 4090\"            # what can I do with it?\n" +
 			"grange atlas need object-storage --feature s3    # what should I use?\n" +
 			"grange atlas place --service inference --availability 99.99 --cloud-price 4\n" +
 			"grange atlas scenario base",
 	}
-	c.AddCommand(newAtlasList(g), newAtlasShow(g), newAtlasCompare(g), newAtlasDisagreements(g), newAtlasChecks(g), newAtlasMarket(g),
+	c.AddCommand(newAtlasList(g), newAtlasShow(g), newAtlasHere(g), newAtlasCompare(g), newAtlasDisagreements(g), newAtlasChecks(g), newAtlasMarket(g),
 		newAtlasOwn(g), newAtlasNeed(g), newAtlasPlace(g), newAtlasScenario(g), newAtlasSustain(g), newAtlasRefresh(g))
 	return c
 }
@@ -125,6 +126,7 @@ func newAtlasList(g *globals) *cobra.Command {
 	c.Flags().StringVar(&role, "role", "", "network, chain or tool")
 	c.Flags().StringVar(&f.Chain, "chain", "", "only what runs on this chain")
 	c.Flags().StringVar(&f.Screen, "screen", "", "a selection: established, high-growth-compute, emerging-verticals, ai, iot, emerging-markets")
+	c.Flags().StringVar(&f.Here, "here", "", "how much of what its users get this program gives them: works, part or none")
 	c.Flags().StringVar(&f.Text, "search", "", "text in names, focus or services")
 	return c
 }

@@ -170,6 +170,14 @@ func writeEntry(w io.Writer, cat *atlas.Catalog, e *atlas.Entry) error {
 	for _, s := range e.Services {
 		pairs = append(pairs, [2]string{"who needs " + s.Service, "gets " + s.Gets})
 	}
+	if h, ok := cat.HereOf(e.ID); ok {
+		pairs = append(pairs, [2]string{"here", map[string]string{"works": "works", "part": "works in part", "none": "not yet"}[h.Does]})
+		for _, p := range [][2]string{{"here: users get", h.Gets}, {"here: try", h.Try}, {"here: missing", h.Lacks}} {
+			if p[1] != "" {
+				pairs = append(pairs, p)
+			}
+		}
+	}
 	for _, p := range e.Protocols {
 		for _, info := range cat.Protocols {
 			if info.ID == p.ID {

@@ -19,6 +19,7 @@ type atlasRow struct {
 	Chains         []string               `json:"chains"`
 	Focus          string                 `json:"focus"`
 	Differentiator *string                `json:"differentiator"`
+	Here           string                 `json:"here"` // works, part or none
 	Shown          map[string]atlas.Claim `json:"shown"`
 }
 
@@ -46,16 +47,17 @@ func shown(claims []atlas.Claim) map[string]atlas.Claim {
 func (s *Server) atlasList(r *request) (any, error) {
 	list, err := s.Catalog.List(atlas.Filter{
 		Vertical: atlas.Vertical(r.text("vertical")), Class: atlas.Class(r.text("class")), Stage: atlas.Stage(r.text("stage")),
-		Role: atlas.Role(r.text("role")), Chain: r.text("chain"), Screen: r.text("screen"), Text: r.text("text"),
+		Role: atlas.Role(r.text("role")), Chain: r.text("chain"), Screen: r.text("screen"), Here: r.text("here"), Text: r.text("text"),
 	})
 	if err != nil {
 		return nil, bad("%v", err)
 	}
 	rows := []atlasRow{}
 	for _, e := range list {
+		here, _ := s.Catalog.HereOf(e.ID)
 		row := atlasRow{
 			ID: e.ID, Name: e.Name, Role: e.Role, Vertical: orNull(e.Vertical), Class: orNull(e.Class), Stage: e.Stage, Tokens: []string{},
-			Chains: append([]string{}, e.Chains...), Focus: e.Focus, Differentiator: orNull(e.Differentiator), Shown: shown(e.Claims),
+			Chains: append([]string{}, e.Chains...), Focus: e.Focus, Differentiator: orNull(e.Differentiator), Here: here.Does, Shown: shown(e.Claims),
 		}
 		for _, t := range e.Tokens {
 			row.Tokens = append(row.Tokens, t.Symbol)
@@ -76,6 +78,7 @@ func (s *Server) atlasEntry(r *request) (any, error) {
 			disagreements = append(disagreements, d)
 		}
 	}
+	here, _ := s.Catalog.HereOf(e.ID)
 	protocols := []atlas.ProtocolInfo{}
 	for _, p := range s.Catalog.Protocols {
 		if slices.ContainsFunc(e.Protocols, func(x atlas.Protocol) bool { return x.ID == p.ID }) {
@@ -83,7 +86,7 @@ func (s *Server) atlasEntry(r *request) (any, error) {
 		}
 	}
 	return map[string]any{
-		"entry": e, "shown": shown(e.Claims), "disagreements": disagreements, "sources": s.sources(e), "protocols": protocols, "height": s.Index.Height(),
+		"entry": e, "shown": shown(e.Claims), "disagreements": disagreements, "sources": s.sources(e), "protocols": protocols, "here": here, "height": s.Index.Height(),
 	}, nil
 }
 

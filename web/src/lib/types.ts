@@ -144,7 +144,9 @@ export type Health = { network: string; name: string; as_of: Maybe<string>; cove
 export type Sustainability = { ours: Health; others: Health[]; revenue: { gross_ucredit: Amount; related_ucredit: Amount; net_ucredit: Amount; payers: number; top5_percent: Num; hhi: Num; flagged: { payer: string; owner: string; paid_ucredit: Amount; why: string }[] }; height: number };
 
 export type Claim = { metric: string; value: Num; low?: Num; high?: Num; text?: string; unit: string; bound?: string; as_of: Maybe<string>; source: string; kind: "survey" | "operator" | "observed" | "derived"; method?: string; note?: string; stale?: boolean };
-export type AtlasRow = { id: string; name: string; role: string; vertical: Maybe<string>; class: Maybe<string>; stage: string; tokens: string[]; chains: string[]; focus: string; differentiator: Maybe<string>; shown: Record<string, Claim> };
+export type Does = "works" | "part" | "none";
+export type Here = { entry: string; does: Does; gets?: string; lacks?: string; try?: string };
+export type AtlasRow = { id: string; name: string; role: string; vertical: Maybe<string>; class: Maybe<string>; stage: string; tokens: string[]; chains: string[]; focus: string; differentiator: Maybe<string>; here: Does; shown: Record<string, Claim> };
 export type Source = { id: string; title: string; as_of?: Maybe<string>; url?: string; seen?: string };
 export type Protocol = { id: string; name: string; status: string; vertical?: string; try?: string; note?: string };
 export type Entry = {
@@ -171,7 +173,7 @@ export type Entry = {
 };
 export type Disagreement = { subject: string; name: string; metric: string; claims: Claim[]; factor: Num; months: number };
 export type Check = { id: string; question: string; verdict: string; answer: string; figures: { name: string; value: number; unit: string }[]; source: string };
-export type AtlasEntry = { entry: Entry; shown: Record<string, Claim>; disagreements: Disagreement[]; sources: Record<string, Source>; protocols: Protocol[]; height: number };
+export type AtlasEntry = { entry: Entry; shown: Record<string, Claim>; disagreements: Disagreement[]; sources: Record<string, Source>; protocols: Protocol[]; here: Here; height: number };
 export type Comparison = { entries: Entry[]; metrics: { metric: string; name: string; shown: Maybe<Claim>[]; disputed: boolean[] }[] };
 export type Disagreements = { disagreements: Disagreement[]; checks: Check[] };
 export type Theme = { id: string; title: string; points: string[]; names?: string[]; ours?: string; source: string; claims?: Claim[] };
