@@ -1,7 +1,7 @@
 package query
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -44,76 +44,58 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) error {
 		return missing("%s of %s in %s: there is no file %d; the newest readings are in none yet", kind, day.Format(time.DateOnly), cell, number)
 	}
 	defer b.Close()
-	if err := Pay(w, r, h.Till, h.part(b, r)); err != nil {
-		return err
-	}
 	w.Header().Set("Content-Type", mediaTypes["parquet"])
 	w.Header().Set("ETag", `"`+b.Root.String()+`"`)
+	if err := Pay(w, r, h.Till, part(b, sent(w, r, b))); err != nil {
+		return err
+	}
 	w.Header().Set("Grange-Root", b.Root.String())
 	w.Header().Set("Grange-Parts", strconv.Itoa(b.Parts))
-	http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(b.Body, 0, b.Bytes))
+	serveFile(w, r, b)
 	return nil
 }
 
-// part is what a request for a file costs.
-func (h *handler) part(b *store.Bulk, r *http.Request) Rows {
-	n := asked(r, b.Bytes, `"`+b.Root.String()+`"`)
+func serveFile(w http.ResponseWriter, r *http.Request, b *store.Bulk) {
+	http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(b.Body, 0, b.Bytes))
+}
+
+// part is what so many bytes of a file cost.
+func part(b *store.Bulk, bytes int64) Rows {
+	n, size := uint64(min(bytes, b.Bytes)), uint64(b.Bytes)
 	out := Rows{}
 	for d, rows := range b.Rows {
-		if units := (rows*uint64(n) + uint64(b.Bytes) - 1) / uint64(b.Bytes); units > 0 {
+		if units := (rows*n + size - 1) / size; units > 0 {
 			out[d] = units
 		}
 	}
 	return out
 }
 
-// asked is how many bytes a request will get, at most: what net/http makes of its
-// header is not known before it is sent.
-func asked(r *http.Request, size int64, tag string) int64 {
-	if text := r.Header.Get("If-None-Match"); text != "" && names(text, tag) {
-		return 0
-	}
-	if text := r.Header.Get("If-Match"); text != "" && !names(text, tag) {
-		return 0
-	}
-	spec, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes=")
-	if !ok || r.Header.Get("If-Range") != "" && r.Header.Get("If-Range") != tag {
-		return size
-	}
-	var sum int64
-	for one := range strings.SplitSeq(spec, ",") {
-		n, err := length(strings.TrimSpace(one), size)
-		if err != nil {
-			return size
-		}
-		sum += n
-	}
-	return min(sum, size)
+// sent is how many bytes of a file answer a request: what net/http makes of its
+// header, it says itself, to an answer that ends where its body begins.
+func sent(w http.ResponseWriter, r *http.Request, b *store.Bulk) int64 {
+	a := &head{header: w.Header().Clone()}
+	serveFile(a, r, b)
+	return a.length
 }
 
-// names reports whether a list of entity tags holds one.
-func names(list, tag string) bool {
-	for one := range strings.SplitSeq(list, ",") {
-		if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(tag, "W/") {
-			return true
-		}
-	}
-	return false
+// head is an answer of which only the head counts.
+type head struct {
+	header http.Header
+	length int64 // of the body, where that is of the file
 }
 
-func length(one string, size int64) (int64, error) {
-	first, last, ok := strings.Cut(one, "-")
-	if !ok {
-		return 0, fmt.Errorf("range %q", one)
+// Header implements http.ResponseWriter.
+func (a *head) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *head) WriteHeader(status int) {
+	if status == http.StatusOK || status == http.StatusPartialContent {
+		a.length, _ = strconv.ParseInt(a.header.Get("Content-Length"), 10, 64) // net/http wrote it
 	}
-	if first == "" {
-		n, err := strconv.ParseInt(last, 10, 64)
-		return min(max(n, 0), size), err
-	}
-	from, err := strconv.ParseInt(first, 10, 64)
-	if err != nil || last == "" {
-		return max(size-from, 0), err
-	}
-	to, err := strconv.ParseInt(last, 10, 64)
-	return max(min(to+1, size)-from, 0), err
 }
+
+// Write implements http.ResponseWriter.
+func (a *head) Write([]byte) (int, error) { return 0, errHead }
+
+var errHead = errors.New("the head is enough")

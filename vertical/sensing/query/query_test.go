@@ -374,6 +374,41 @@ func TestBulk(t *testing.T) {
 	}
 }
 
+// Headers that net/http reads otherwise than a quick look at them must not make a
+// file cheaper than what is sent.
+func TestBulkIsPaidByWhatIsSent(t *testing.T) {
+	w := newWorld(t, 1_000_000)
+	if err := w.store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path := "/v1/bulk/weather/2026-03-27/" + munich.Parent(3).String() + ".parquet"
+	whole, raw := w.ask(path)
+	tag := whole.Header.Get("ETag")
+	for name, c := range map[string]struct {
+		header, value string
+		status        int
+		units         uint64
+	}{
+		"an end that no file has":          {"Range", "bytes=0-9223372036854775807", 206, 12},
+		"two parts and their heads":        {"Range", "bytes=0-99,200-299", 206, 4},
+		"from the end":                     {"Range", "bytes=-10", 206, 2},
+		"nothing of it":                    {"Range", "bytes=99999999-", 416, 0},
+		"no range":                         {"Range", "bytes=x", 416, 0},
+		"a list that is none":              {"If-None-Match", `x, ` + tag, 200, 12},
+		"a tag in a tag":                   {"If-None-Match", `"a,` + tag + `,b"`, 200, 12},
+		"what is there already":            {"If-None-Match", `"a", W/` + tag, 304, 0},
+		"a tag with something behind it":   {"If-Match", tag + ` "x"`, 200, 12},
+		"a tag that the file has no more":  {"If-Match", `"other"`, 412, 0},
+		"a weak tag, which is never equal": {"If-Match", "W/" + tag, 412, 0},
+	} {
+		before := w.till.Owed().Total()
+		resp, body := w.ask(path, c.header, c.value)
+		if units := w.till.Owed().Total() - before; resp.StatusCode != c.status || units != c.units {
+			t.Errorf("%s: %s with %d of %d bytes for %d units, want %d for %d", name, resp.Status, len(body), len(raw), units, c.status, c.units)
+		}
+	}
+}
+
 func TestTiles(t *testing.T) {
 	w := newWorld(t, 1_000_000)
 	at := maptile.At(orb.Point{11.57, 48.14}, 10)

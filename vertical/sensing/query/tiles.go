@@ -76,6 +76,16 @@ func (h *handler) tile(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// names reports whether a list of entity tags holds one.
+func names(list, tag string) bool {
+	for one := range strings.SplitSeq(list, ",") {
+		if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(tag, "W/") {
+			return true
+		}
+	}
+	return false
+}
+
 func parseTile(r *http.Request) (maptile.Tile, error) {
 	name, isTile := strings.CutSuffix(r.PathValue("tile"), ".mvt")
 	z, err1 := strconv.ParseUint(r.PathValue("z"), 10, 8)
