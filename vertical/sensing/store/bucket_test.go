@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -54,5 +55,48 @@ func TestFilesInABucket(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(dir, "work"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("%d copies are left: %v", len(left), err)
+	}
+}
+
+// More files than may be open at a time are read again and again: the newest stay,
+// and no copy is left behind.
+func TestMoreFilesThanAreOpen(t *testing.T) {
+	l := storetest.NewLog()
+	files, err := evidence.NewDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s, err := Open(t.Context(), Config{Dir: dir, Files: bucket{files}, ChainID: storetest.Chain, Registry: l, Kinds: []sensing.Kind{weather.Kind{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.open.most = 2
+	station := storetest.NewStation(t, 1)
+	for day := range 4 { // a file each
+		l.Add(station, munich, station.Batch(t, storetest.Reading("temperature", start.AddDate(0, 0, day), 10)))
+	}
+	if err := errors.Join(s.Catch(t.Context(), l), s.Flush(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	copies := func() int {
+		all, err := os.ReadDir(filepath.Join(dir, "work"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	q := everything()
+	q.To = start.AddDate(0, 0, 5)
+	for range 3 {
+		if got := len(scan(t, s, q)); got != 4 {
+			t.Fatalf("%d rows, want 4", got)
+		}
+		if n := copies(); n != 2 || len(s.open.byID) != 2 {
+			t.Errorf("%d copies of %d files that are open, want 2 of 2", n, len(s.open.byID))
+		}
+	}
+	if err := s.Close(t.Context()); err != nil || copies() != 0 {
+		t.Errorf("%d copies are left: %v", copies(), err)
 	}
 }

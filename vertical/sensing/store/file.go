@@ -23,6 +23,7 @@ const maxOpened = 256
 type opened struct {
 	from evidence.Store
 	dir  string
+	most int // at a time, but for those that are read
 
 	mu   sync.Mutex
 	byID map[merkle.Hash]*file
@@ -30,7 +31,7 @@ type opened struct {
 }
 
 func newOpened(from evidence.Store, dir string) *opened {
-	return &opened{from: from, dir: dir, byID: map[merkle.Hash]*file{}}
+	return &opened{from: from, dir: dir, most: maxOpened, byID: map[merkle.Hash]*file{}}
 }
 
 // file is an open file and where the rows of each cell and variable are in it.
@@ -66,11 +67,11 @@ func (o *opened) file(ctx context.Context, kind string, s evidence.Segment) (*fi
 	if f == nil {
 		f = &file{Segment: s, owner: o}
 		o.byID[s.Root] = f
-		o.evict()
 	}
 	o.tick++
 	f.used = o.tick
 	f.users++
+	o.evict()
 	o.mu.Unlock()
 	f.once.Do(func() {
 		// One who waits must not fail because the first one went away.
@@ -86,18 +87,19 @@ func (o *opened) file(ctx context.Context, kind string, s evidence.Segment) (*fi
 	return f, nil
 }
 
-// evict lets the file go that was not used for longest. o.mu is held.
+// evict lets the files go that were not used for longest and that nobody reads.
+// o.mu is held.
 func (o *opened) evict() {
-	if len(o.byID) <= maxOpened {
-		return
-	}
-	var oldest *file
-	for _, f := range o.byID {
-		if f.users == 0 && (oldest == nil || f.used < oldest.used) {
-			oldest = f
+	for len(o.byID) > o.most {
+		var oldest *file
+		for _, f := range o.byID {
+			if f.users == 0 && (oldest == nil || f.used < oldest.used) {
+				oldest = f
+			}
 		}
-	}
-	if oldest != nil {
+		if oldest == nil {
+			return
+		}
 		delete(o.byID, oldest.Root)
 		oldest.close()
 	}
