@@ -19,6 +19,12 @@ type published struct {
 // valid is how far from its reference time an orbit is used, seconds.
 const valid = 2*3600 + 600
 
+// mostOrbits is how many of a satellite an owner publishes in a day at most: Galileo
+// makes one every ten minutes, which two messages tell.
+const mostOrbits = 512
+
+// add enters an orbit of an owner. Those beyond mostOrbits of one satellite, which
+// nobody else has, are passed over: every look at the satellite goes through all.
 func (a almanac) add(owner string, e rtcm.Ephemeris) {
 	if e.SqrtA < 4000 || e.SqrtA > 7000 || e.Ecc > 0.1 || math.IsNaN(e.Toe) {
 		return
@@ -31,7 +37,19 @@ func (a almanac) add(owner string, e rtcm.Ephemeris) {
 			return
 		}
 	}
-	a[k] = append(a[k], &published{e, map[string]bool{owner: true}})
+	if a.said(k, owner) < mostOrbits {
+		a[k] = append(a[k], &published{e, map[string]bool{owner: true}})
+	}
+}
+
+// said is how many orbits of a satellite an owner published.
+func (a almanac) said(k sat, owner string) (n int) {
+	for _, p := range a[k] {
+		if p.owners[owner] {
+			n++
+		}
+	}
+	return n
 }
 
 // of returns the orbit of a satellite that most owners besides one published. When
@@ -40,7 +58,7 @@ func (a almanac) add(owner string, e rtcm.Ephemeris) {
 func (a almanac) of(k sat, ofWeek float64, owner string) *rtcm.Ephemeris {
 	var best *published
 	for _, p := range a[k] {
-		if p.votes(owner) > 0 && math.Abs(orbit.Age(&p.Ephemeris, ofWeek)) <= valid && (best == nil || p.before(best, ofWeek, owner)) {
+		if math.Abs(orbit.Age(&p.Ephemeris, ofWeek)) <= valid && p.votes(owner) > 0 && (best == nil || p.before(best, ofWeek, owner)) {
 			best = p
 		}
 	}
