@@ -56,7 +56,11 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 	if err != nil {
 		return nil, err
 	}
-	agree, same := neighbours(all), repeated(all)
+	agree, err := neighbours(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	same := repeated(all)
 	out := make([][]vertical.Part, len(stations))
 	for i, c := range all {
 		out[i] = []vertical.Part{{Name: "weather", Terms: append(c.terms, agree[i], c.outdoors, same[i])}}

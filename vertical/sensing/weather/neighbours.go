@@ -1,6 +1,7 @@
 package weather
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -12,19 +13,20 @@ import (
 
 // buddies are the parameters of the comparison. They are titanlib's usual ones but
 // for the radius and the number of neighbours, which are those of a network that
-// is still thin.
-var buddies = spatial.Buddies{Radius: 50_000, Least: 3, Threshold: 3, Gradient: -0.0065, LeastStd: 1, Rounds: 2}
+// is still thin, and for the medians, since some neighbours may be the cheat's.
+var buddies = spatial.Buddies{Radius: 50_000, Least: 3, Threshold: 3, Gradient: -0.0065, LeastStd: 1, Rounds: 2, Robust: 5}
 
 // leastJudged is how many hours neighbours must have judged before their verdict
 // counts.
 const leastJudged = 6
 
-// hourlyMeans are the means of a variable by hour of the window, NaN for none.
+// hourlyMeans are the means of a variable by hour of the window, of what it can be;
+// NaN for none.
 func (r *record) hourlyMeans(w sensing.Window, v qod.Variable) []float64 {
 	sum, count := make([]float64, hours), make([]float64, hours)
 	for i := range r.samples {
 		x := r.samples[i].Value[v]
-		if h := r.samples[i].Time.Sub(w.Began); h >= 0 && !math.IsNaN(x) {
+		if h := r.samples[i].Time.Sub(w.Began); h >= 0 && x >= limits[v].least && x <= limits[v].most {
 			k := int(h / time.Hour)
 			sum[k] += x
 			count[k]++
@@ -38,24 +40,28 @@ func (r *record) hourlyMeans(w sensing.Window, v qod.Variable) []float64 {
 
 // neighbours compares the temperature of each hour with the stations of other
 // owners within 50 km. A station that nobody can confirm counts half.
-func neighbours(all []*course) []vertical.Term {
+func neighbours(ctx context.Context, all []*course) ([]vertical.Term, error) {
 	places := make([]spatial.Station, len(all))
 	for i, c := range all {
 		places[i] = spatial.Station{Lat: c.lat, Lon: c.lon, Owner: c.owner}
 	}
 	among := buddies.Among(places)
-	judged, agreed := make([]uint64, len(all)), make([]uint64, len(all))
-	values := make([]float64, len(all))
-	for h := range hours {
+	values, verdicts := make([][]float64, hours), make([][]spatial.Verdict, hours)
+	err := sensing.Each(ctx, hours, func(h int) (err error) {
+		values[h] = make([]float64, len(all))
 		for i, c := range all {
-			values[i] = c.hourly[h]
+			values[h][i] = c.hourly[h]
 		}
-		verdicts, err := among.Check(values)
-		if err != nil {
-			panic(err) // the lists have one length
-		}
-		for i, v := range verdicts {
-			if !math.IsNaN(values[i]) && v.Neighbours >= buddies.Least {
+		verdicts[h], err = among.Check(values[h])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	judged, agreed := make([]uint64, len(all)), make([]uint64, len(all))
+	for h := range hours {
+		for i, v := range verdicts[h] {
+			if !math.IsNaN(values[h][i]) && v.Neighbours >= buddies.Least {
 				judged[i]++
 				if !v.Flagged {
 					agreed[i]++
@@ -70,5 +76,5 @@ func neighbours(all []*course) []vertical.Term {
 			out[i] = vertical.Term{Name: "too few neighbours to confirm it", Value: 1, Of: 2}
 		}
 	}
-	return out
+	return out, nil
 }

@@ -3,6 +3,8 @@ package spatial
 import (
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 )
 
 // Buddies are the parameters of the comparison with neighbours.
@@ -14,6 +16,11 @@ type Buddies struct {
 	Gradient     float64 // of the value per metre of elevation, as -0.0065 K/m for temperature
 	LeastStd     float64 // floor of the standard deviation, in units of the value
 	Rounds       int
+	// Robust is from how many neighbours on their median, and the median deviation
+	// from it, stand for mean and standard deviation: a few who send what they like
+	// cannot make the deviation of all so large that everybody agrees. 0: never, as
+	// titanlib has it.
+	Robust int
 }
 
 // DefaultBuddies are for temperatures in degrees Celsius.
@@ -105,7 +112,7 @@ func (n *Neighbours) Check(values []float64) ([]Verdict, error) {
 	for i := range out {
 		out[i] = Verdict{Flagged: math.IsNaN(values[i]), Deviation: math.NaN()}
 	}
-	counted := make([]float64, len(values)) // NaN: flagged
+	counted, near := make([]float64, len(values)), []float64(nil) // NaN: flagged
 	for range n.Rounds {
 		for i, v := range out {
 			if counted[i] = values[i]; v.Flagged {
@@ -114,16 +121,16 @@ func (n *Neighbours) Check(values []float64) ([]Verdict, error) {
 		}
 		for i := range out {
 			if !out[i].Flagged {
-				out[i] = n.compare(i, counted)
+				out[i], near = n.compare(i, counted, near[:0])
 			}
 		}
 	}
 	return out, nil
 }
 
-func (n *Neighbours) compare(i int, counted []float64) Verdict {
+// compare compares a value with its neighbours', which it collects in near.
+func (n *Neighbours) compare(i int, counted, near []float64) (Verdict, []float64) {
 	var sum, squares float64
-	m := 0
 	for _, j := range n.of[i] {
 		if math.IsNaN(counted[j]) {
 			continue
@@ -131,17 +138,80 @@ func (n *Neighbours) compare(i int, counted []float64) Verdict {
 		v := counted[j] + float64((n.stations[i].Elevation-n.stations[j].Elevation)*n.Gradient)
 		sum += v
 		squares += float64(v * v)
-		m++
+		near = append(near, v)
 	}
+	m := len(near)
 	out := Verdict{Neighbours: m, Deviation: math.NaN()}
 	if m == 0 || m < n.Least {
-		return out
+		return out, near
 	}
-	mean := sum / float64(m)
-	variance := max(0, squares/float64(m)-float64(mean*mean))
+	middle := sum / float64(m)
+	variance := max(0, squares/float64(m)-float64(middle*middle))
+	if n.Robust > 0 && m >= n.Robust {
+		middle, variance = robust(near)
+	}
 	// A mean of few is itself uncertain: the variance of the difference.
 	std := max(math.Sqrt(variance+variance/float64(m)), n.LeastStd)
-	out.Deviation = math.Abs(counted[i]-mean) / std
+	out.Deviation = math.Abs(counted[i]-middle) / std
 	out.Flagged = out.Deviation > n.Threshold
-	return out
+	return out, near
+}
+
+// normal is the standard deviation of a normal distribution in parts of the median
+// deviation from its median.
+const normal = 1.4826
+
+// robust is the median of values, which it changes, and the variance that their
+// median deviation from it is of.
+func robust(x []float64) (middle, variance float64) {
+	middle = median(x)
+	for i, v := range x {
+		x[i] = math.Abs(v - middle)
+	}
+	std := float64(normal * median(x))
+	return middle, float64(std * std)
+}
+
+// median puts x in another order.
+func median(x []float64) float64 {
+	half := len(x) / 2
+	high := nth(x, half)
+	if len(x)%2 == 1 {
+		return high
+	}
+	return float64((slices.Max(x[:half]) + high) / 2)
+}
+
+// nth returns the value that would be at k if x were sorted, and puts what is not
+// greater before it: Hoare's selection. What chooses bad pivots again and again, as
+// values made for it can, is sorted.
+func nth(x []float64, k int) float64 {
+	from, to := 0, len(x)
+	for tries := 2 * bits.Len(uint(len(x))); to-from > 12 && tries > 0; tries-- {
+		a, b, c := x[from], x[(from+to)/2], x[to-1]
+		pivot := max(min(a, b), min(max(a, b), c))
+		i, j := from, to-1
+		for i <= j {
+			for x[i] < pivot {
+				i++
+			}
+			for x[j] > pivot {
+				j--
+			}
+			if i <= j {
+				x[i], x[j] = x[j], x[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k <= j:
+			to = j + 1
+		case k >= i:
+			from = i
+		default:
+			return x[k]
+		}
+	}
+	slices.Sort(x[from:to])
+	return x[k]
 }
