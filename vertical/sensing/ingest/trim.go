@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -58,23 +59,31 @@ func (s *Server) checkpoint() error {
 	return replace(filepath.Join(s.cfg.Dir, checkpointFile), append(out, sum[:]...))
 }
 
-// append writes the batches that are durable, in the order of their counters.
+// append writes the batches that are durable, in the order of their counters. It
+// waits for those that are on their way to the disk: they may be before the number
+// of the checkpoint, behind which Open reads on.
 func (c *chain) append(out []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	newest, durable := uint64(0), make([]uint64, 0, len(c.hash))
+	newest, durable := uint64(0), make(map[uint64]uint64, len(c.hash)) // numbers in the log
 	for counter, e := range c.hash {
-		if e.pending == nil && !e.lost {
-			newest, durable = max(newest, counter), append(durable, counter)
+		seq := e.seq
+		if e.pending != nil {
+			var err error
+			if seq, err = e.pending.Wait(context.Background()); err != nil {
+				continue // whoever began it learns the same
+			}
+		} else if e.lost {
+			continue
 		}
+		newest, durable[counter] = max(newest, counter), seq
 	}
-	slices.Sort(durable)
 	out = binary.BigEndian.AppendUint64(out, newest)
 	out = binary.BigEndian.AppendUint64(out, uint64(len(durable)))
-	for _, counter := range durable {
-		e := c.hash[counter]
-		out = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(out, counter), e.seq)
-		out = append(out, e.hash[:]...)
+	for _, counter := range slices.Sorted(maps.Keys(durable)) {
+		hash := c.hash[counter].hash
+		out = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(out, counter), durable[counter])
+		out = append(out, hash[:]...)
 	}
 	return out
 }

@@ -87,3 +87,31 @@ func TestCheckpointWithoutPending(t *testing.T) {
 		t.Errorf("newest %d, %d batches, the first is %d in record %d", newest, n, counter, seq)
 	}
 }
+
+// A batch that is on the disk, and whose sender has no answer yet, is in a checkpoint
+// that says that the log was read up to behind it.
+func TestCheckpointHasWhatIsUnderWay(t *testing.T) {
+	dir, signer := t.TempDir(), sensingtest.NewSigner(1)
+	all := series(t, signer, 2)
+	s := open(t, dir, nil, signer)
+	if _, err := s.Accept(t.Context(), all[0].Raw); err != nil {
+		t.Fatal(err)
+	}
+	under, err := s.chain(all[1].Device).begin(t.Context(), s, all[1])
+	if err == nil {
+		_, err = under.pending.Wait(t.Context())
+	}
+	if err == nil {
+		err = errors.Join(s.checkpoint(), s.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, nil, signer)
+	if r, err := s.Accept(t.Context(), all[1].Raw); err != nil || !r.Duplicate {
+		t.Errorf("the batch again after a restart: %+v, %v; want a duplicate", r, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
