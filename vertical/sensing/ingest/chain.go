@@ -30,6 +30,9 @@ type entry struct {
 	lost    bool         // the log failed: its device sends it again
 }
 
+// is notes what became of a batch on its way. The chain's mu is held.
+func (e *entry) is(seq uint64, err error) { e.seq, e.pending, e.lost = seq, nil, err != nil }
+
 // begun is a batch whose record is being made durable.
 type begun struct {
 	chain   *chain
@@ -81,11 +84,11 @@ func (b *begun) finish(ctx context.Context) (Receipt, error) {
 	seq, err := b.pending.Wait(context.WithoutCancel(ctx))
 	b.chain.mu.Lock()
 	defer b.chain.mu.Unlock()
-	b.entry.pending, b.entry.lost = nil, err != nil
+	b.entry.is(seq, err)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("store batch: %w", err)
 	}
-	b.entry.seq, b.receipt.Seq = seq, seq
+	b.receipt.Seq = seq
 	return b.receipt, nil
 }
 

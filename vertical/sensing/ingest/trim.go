@@ -53,37 +53,42 @@ func (s *Server) checkpoint() error {
 	out := binary.BigEndian.AppendUint64([]byte(checkpointMagic), next)
 	out = binary.BigEndian.AppendUint64(out, uint64(len(devices)))
 	for _, id := range slices.SortedFunc(maps.Keys(devices), func(a, b device.ID) int { return bytes.Compare(a[:], b[:]) }) {
+		devices[id].settle()
 		out = devices[id].append(append(out, id[:]...))
 	}
 	sum := sha256.Sum256(out)
 	return replace(filepath.Join(s.cfg.Dir, checkpointFile), append(out, sum[:]...))
 }
 
-// append writes the batches that are durable, in the order of their counters. It
-// waits for those that are on their way to the disk: they may be before the number
-// of the checkpoint, behind which Open reads on.
+// settle waits for the batches that are on their way to the disk: they may be before
+// the number of a checkpoint, behind which Open reads on.
+func (c *chain) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.hash {
+		if e.pending != nil {
+			e.is(e.pending.Wait(context.Background()))
+		}
+	}
+}
+
+// append writes the batches that are durable, in the order of their counters.
 func (c *chain) append(out []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	newest, durable := uint64(0), make(map[uint64]uint64, len(c.hash)) // numbers in the log
+	newest, durable := uint64(0), make([]uint64, 0, len(c.hash))
 	for counter, e := range c.hash {
-		seq := e.seq
-		if e.pending != nil {
-			var err error
-			if seq, err = e.pending.Wait(context.Background()); err != nil {
-				continue // whoever began it learns the same
-			}
-		} else if e.lost {
-			continue
+		if e.pending == nil && !e.lost {
+			newest, durable = max(newest, counter), append(durable, counter)
 		}
-		newest, durable[counter] = max(newest, counter), seq
 	}
+	slices.Sort(durable)
 	out = binary.BigEndian.AppendUint64(out, newest)
 	out = binary.BigEndian.AppendUint64(out, uint64(len(durable)))
-	for _, counter := range slices.Sorted(maps.Keys(durable)) {
-		hash := c.hash[counter].hash
-		out = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(out, counter), durable[counter])
-		out = append(out, hash[:]...)
+	for _, counter := range durable {
+		e := c.hash[counter]
+		out = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(out, counter), e.seq)
+		out = append(out, e.hash[:]...)
 	}
 	return out
 }
