@@ -34,7 +34,7 @@ func Handler(c Config) http.Handler {
 	}
 	mux := http.NewServeMux()
 	serve := func(w http.ResponseWriter, r *http.Request) {
-		q := &request{Config: c, root: rootOf(r)}
+		q := &request{Config: c, root: rootOf(r), token: query.Token(r)}
 		if err := q.serve(w, r); err != nil {
 			q.fail(w, r, err)
 		}
@@ -57,6 +57,7 @@ func rootOf(r *http.Request) string {
 type request struct {
 	Config
 	root    string
+	token   string // of a buyer
 	view    *view
 	scanned int
 	inner   int // entities of the answer

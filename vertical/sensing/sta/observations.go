@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grange-network/grange/core/device"
 	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/vertical/sensing/query"
 	"github.com/grange-network/grange/vertical/sensing/store"
@@ -73,6 +74,11 @@ func (p *page) goesOn() {
 // read finds the observations of streams: without an order, and of a single stream,
 // one stream behind the other, each by time. scanned counts what was looked at.
 func (q *request) read(ctx context.Context, streams []*store.Stream, o *options) (out page, err error) {
+	if o.filter != nil || o.top > 0 {
+		if _, err := q.Till.Buyer(ctx, q.token); err != nil {
+			return out, err // before any work
+		}
+	}
 	switch only, desc := byTime(o); {
 	case !only:
 		out, err = q.sorted(ctx, streams, o)
@@ -133,7 +139,8 @@ func parseCursor(text string) (stream uint32, at int64, err error) {
 	return uint32(n), at, nil
 }
 
-// count is how many there are: known without a filter, looked for with one.
+// count is how many there are: known without a filter, looked for with one, which
+// is sold like an aggregate, a unit for each device that has a part in it.
 func (q *request) count(ctx context.Context, streams []*store.Stream, o *options) (n int, err error) {
 	for _, x := range streams {
 		if o.filter == nil {
@@ -142,11 +149,15 @@ func (q *request) count(ctx context.Context, streams []*store.Stream, o *options
 		}
 		s := scope{x.First, x.Time + 1}
 		s.narrow(o.filter)
+		before := n
 		for _, err := range q.matching(ctx, x, s, o.filter, true) {
 			if err != nil {
 				return n, err
 			}
 			n++
+		}
+		if n > before {
+			q.sellOf(x.Device)
 		}
 	}
 	return n, nil
@@ -245,9 +256,14 @@ func (q *request) observation(ctx context.Context, key string) (*entity, error) 
 // sell counts an observation that the answer holds.
 func (q *request) sell(e *entity) {
 	if e.row != nil {
-		if q.sold == nil {
-			q.sold = query.Rows{}
-		}
-		q.sold[e.row.ID()]++
+		q.sellOf(e.row.ID())
 	}
+}
+
+// sellOf counts a unit of a device.
+func (q *request) sellOf(id device.ID) {
+	if q.sold == nil {
+		q.sold = query.Rows{}
+	}
+	q.sold[id]++
 }

@@ -29,6 +29,7 @@ var start = time.Date(2026, 3, 27, 0, 0, 0, 0, time.UTC)
 // world is three stations with two variables each, every hour for two days, and a
 // server.
 type world struct {
+	token string
 	t     *testing.T
 	log   *storetest.Log
 	store *store.Store
@@ -39,7 +40,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, log: storetest.NewLog(), till: querytest.NewTill(1 << 40)}
+	w := &world{t: t, log: storetest.NewLog(), till: querytest.NewTill(1 << 40), token: querytest.Token}
 	for i := range 3 {
 		s := storetest.NewStation(t, i)
 		if i == 0 {
@@ -95,7 +96,7 @@ func (w *world) ask(path string) (status int, body string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+querytest.Token)
+	r.Header.Set("Authorization", "Bearer "+w.token)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		w.t.Fatal(err)
@@ -484,5 +485,28 @@ func TestWhoMayReadWhat(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("%s: %v", name, c.got)
 		}
+	}
+}
+
+// How many observations are as a filter says tells what they are: it is sold like an
+// aggregate, by the device that has a part in it, and not told to everybody.
+func TestCountsByValueAreSold(t *testing.T) {
+	w := newWorld(t)
+	before := w.till.Owed().Total()
+	const by = "/Datastreams(1)/Observations?$top=0&$count=true"
+	for path, units := range map[string]uint64{
+		by:                             0, // as the datastream itself says
+		by + "&$filter=result lt 10":   1,
+		by + "&$filter=result lt -999": 0,
+		"/Things?$expand=Datastreams($filter=id eq 1;$expand=Observations($top=0;$count=true;$filter=result lt 10))": 1,
+	} {
+		if status, body := w.ask(path); status != http.StatusOK || w.till.Owed().Total()-before != units {
+			t.Errorf("%s: %d units and %d, want %d: %s", path, w.till.Owed().Total()-before, status, units, body)
+		}
+		before = w.till.Owed().Total()
+	}
+	w.token = "nobody"
+	if status, body := w.ask(by + "&$filter=result lt -999"); status != http.StatusPaymentRequired {
+		t.Errorf("a stranger is told: %d %s", status, body)
 	}
 }
