@@ -115,7 +115,11 @@ func (g Gateway) Run(ctx context.Context) error {
 		defer cancel()
 		published <- g.publish(ctx, publisher)
 	}()
-	go trim(ctx, s, g.Logger, needed...)
+	trimmed := make(chan struct{})
+	go func() {
+		defer close(trimmed)
+		trim(ctx, s, g.Logger, needed...)
+	}()
 	if g.Ready != nil {
 		g.Ready()
 	}
@@ -124,6 +128,7 @@ func (g Gateway) Run(ctx context.Context) error {
 	mux.Handle("/v1/observations", s.Handler())
 	err = serve(ctx, g.HTTP, traced(g.Tracer, mux))
 	cancel()
+	<-trimmed // the log is closed next
 	return errors.Join(err, <-published, <-sold, <-audited)
 }
 
@@ -137,25 +142,39 @@ func (g Gateway) auditor(log *ingest.Server, secret []byte) (*auditor, error) {
 }
 
 // publish hands the batches of each epoch that ends to the verifiers, until ctx
-// ends. What fails is tried again with the next epoch, which reaches back.
+// ends.
 func (g Gateway) publish(ctx context.Context, p *publish.Publisher) error {
 	if g.Archive == nil {
 		<-ctx.Done()
 		return nil
 	}
 	port := ledgerport.New(g.Ledger, key.Key{}, nil)
+	return perEpoch(ctx, port.WaitEpoch, g.Logger, func(ctx context.Context, ended uint64) error {
+		return p.Publish(ctx, ended, time.Now())
+	})
+}
+
+// publishAgain is how long it takes until what failed is tried again.
+const publishAgain = 5 * time.Second
+
+// perEpoch calls publish with each epoch that ends while it runs, until ctx ends.
+// What fails is tried again while no newer epoch has ended: verifiers wait for
+// evidence, and an epoch may be a day.
+func perEpoch(ctx context.Context, after func(context.Context, uint64) (uint64, error), log *slog.Logger, publish func(context.Context, uint64) error) error {
 	for last := uint64(0); ; {
-		epoch, err := port.WaitEpoch(ctx, last)
-		if ctx.Err() != nil {
-			return nil
-		}
+		epoch, err := after(ctx, last)
 		if err == nil && last > 0 {
-			err = p.Publish(ctx, epoch-1, time.Now())
+			err = publish(ctx, epoch-1)
 		}
-		if err != nil && ctx.Err() == nil {
-			g.Logger.Error("observations are not published", "epoch", epoch-1, "err", err)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			last = epoch
+			continue
 		}
-		last = max(epoch, last)
+		log.Error("observations are not published for now", "epoch", max(epoch, 1)-1, "retry", publishAgain, "err", err)
+		wait(ctx, publishAgain)
 	}
 }
 
