@@ -25,6 +25,7 @@ import (
 // imageFlags are those of `grange sensing images`.
 type imageFlags struct {
 	key, s3, gateway, owner, dir string
+	hide                         hideFlag
 }
 
 func newSensingImages(g *globals) *cobra.Command {
@@ -52,6 +53,7 @@ func newSensingImages(g *globals) *cobra.Command {
 	c.Flags().StringVar(&f.gateway, "gateway", "", "URL of the gateway that takes observations in (default: the network's)")
 	c.Flags().StringVar(&f.owner, "owner", "buyer", "account of the network that the device belongs to")
 	c.Flags().StringVar(&f.dir, "dir", "", "directory of what waits and what is done (default: the key's)")
+	f.hide.register(c)
 	return c
 }
 
@@ -90,15 +92,19 @@ func (g *globals) takeImages(ctx context.Context, c *cobra.Command, l *client.Cl
 	if err != nil {
 		return err
 	}
+	away, err := f.hide.places(c, f.dir, private)
+	if err != nil {
+		return err
+	}
 	k, err := sensing.NewKey(private)
 	if err != nil {
 		return err
 	}
-	if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, f.owner, h3.At(lat, lon, cameraRegion), "camera"); err != nil {
+	if err := g.registerStation(ctx, c.ErrOrStderr(), l, k, f.owner, h3.At(lat, lon, movingRegion), "camera"); err != nil {
 		return err
 	}
 	done, err := sensing.Images{
-		Folder: folder, Dir: f.dir, Key: k, ChainID: l.ChainID(), Gateway: f.gateway, Store: store, Logger: log,
+		Folder: folder, Dir: f.dir, Key: k, ChainID: l.ChainID(), Gateway: f.gateway, Store: store, Hidden: away, Logger: log,
 		Told: func(path string, frame images.Frame, err error) {
 			if err != nil {
 				fmt.Fprintf(c.ErrOrStderr(), "%s: %v\n", path, err)
@@ -116,9 +122,9 @@ func (g *globals) takeImages(ctx context.Context, c *cobra.Command, l *client.Cl
 	})
 }
 
-// cameraRegion is the resolution of the cell in which a camera is registered,
-// about 12,000 km²: it moves, and its frames say where.
-const cameraRegion = 3
+// movingRegion is the resolution of the cell in which what moves is registered, about
+// 12,000 km²: what it signs says where it is.
+const movingRegion = 3
 
 // bucketOf is the bucket of a URL, with the keys of the environment or of the
 // network.

@@ -106,6 +106,7 @@ func (g *globals) pictures(text string) (sensing.Pictures, error) {
 func newSensingStation(g *globals) *cobra.Command {
 	var f stationFlags
 	var inputs inputFlags
+	var hide hideFlag
 	c := &cobra.Command{
 		Use: "station", Short: "Sign for a station, sensor or phone that cannot", Args: cobra.NoArgs,
 		Long: "Answers like the services that hardware reports to, signs what it reports with a device key and hands it to a\n" +
@@ -116,6 +117,7 @@ func newSensingStation(g *globals) *cobra.Command {
 			"as GPX (POST /v1/tracks). Any station id and password will do. With the flags below: APRS packets for CWOP, rtl_433, and NMEA for one that moves.",
 		Example: "grange sensing station --lat 48.14 --lon 11.57 --listen 192.168.1.10:8087   # the console's settings: this address\n" +
 			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'\n" +
+			"grange sensing station --lat 48 --lon 11 --moves --hide 48.1371,11.5754,300   # a phone, not heard around home\n" +
 			"rtl_433 -F json | grange sensing station --lat 48.14 --lon 11.57 --rtl433 Fineoffset-WH24/247 --rtl433-stdin",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("lat") || !c.Flags().Changed("lon") || !(f.lat >= -90 && f.lat <= 90 && f.lon >= -180 && f.lon <= 180) {
@@ -141,6 +143,10 @@ func newSensingStation(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			away, err := hide.places(c, f.dir, private)
+			if err != nil {
+				return err
+			}
 			in, err := inputs.open(c)
 			if err != nil {
 				return err
@@ -159,7 +165,7 @@ func newSensingStation(g *globals) *cobra.Command {
 			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)) // its owner sees that it is heard
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return sensing.Station{Dir: filepath.Join(f.dir, "reports"), Key: k, ChainID: at.ChainID, Gateway: at.Gateway, Listen: web, Height: height, Inputs: in, Logger: log}.Run(ctx)
+			return sensing.Station{Dir: filepath.Join(f.dir, "reports"), Key: k, ChainID: at.ChainID, Gateway: at.Gateway, Listen: web, Height: height, Hidden: away, Inputs: in, Logger: log}.Run(ctx)
 		},
 	}
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8087", "address the station reports to")
@@ -169,6 +175,8 @@ func newSensingStation(g *globals) *cobra.Command {
 	c.Flags().Float64Var(&f.lon, "lon", 0, "degrees east")
 	c.Flags().Float64Var(&f.altitude, "altitude", 0, "metres above the sea of the barometer, for a station that says only the pressure at sea level")
 	c.Flags().StringVar(&f.owner, "owner", "buyer", "account of the network that the device belongs to")
+	c.Flags().BoolVar(&f.moves, "moves", false, "a phone or a sensor that is carried: the ledger is told a region of 12,000 km² in place of the cell")
+	hide.register(c)
 	inputs.register(c)
 	return c
 }
@@ -177,6 +185,7 @@ func newSensingStation(g *globals) *cobra.Command {
 type stationFlags struct {
 	listen, dir, gateway, owner string
 	lat, lon, altitude          float64
+	moves                       bool
 }
 
 // entered is where a station was entered, kept beside its key: it needs the ledger
@@ -195,7 +204,11 @@ func (g *globals) enterStation(c *cobra.Command, f stationFlags, k sensing.Key) 
 			return err
 		}
 		at.ChainID = l.ChainID()
-		return g.registerStation(ctx, c.ErrOrStderr(), l, k, f.owner, h3.At(f.lat, f.lon, h3.PublishedResolution), "weather-station")
+		resolution, capability := h3.PublishedResolution, "weather-station"
+		if f.moves {
+			resolution, capability = movingRegion, "phone"
+		}
+		return g.registerStation(ctx, c.ErrOrStderr(), l, k, f.owner, h3.At(f.lat, f.lon, resolution), capability)
 	})
 	if err == nil {
 		raw, err := json.Marshal(at)
@@ -266,7 +279,7 @@ func tellKnown(ctx context.Context, w io.Writer, l *client.Client, id device.ID,
 	if d := answer.Device; d.Owner != address {
 		fmt.Fprintf(w, "device %.12s belongs to %s on the ledger, not to %s: who owns it is paid\n", id, d.Owner, owner)
 	}
-	// A camera is in a wide cell, and its frames say where it is.
+	// What moves is in a wide cell, and what it signs says where it is.
 	if cell := h3.Cell(answer.Device.Profile.Cell); cell != place && place.Resolution() == h3.PublishedResolution {
 		fmt.Fprintf(w, "device %.12s is in cell %s on the ledger, where --lat and --lon were when it was registered, and is weighed there; they say %s now. At a new place give it a key of its own, with another --dir\n", id, cell, place)
 	}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grange-network/grange/vertical/sensing/hidden"
 	"github.com/grange-network/grange/vertical/sensing/images"
 	"github.com/grange-network/grange/vertical/sensing/images/exif"
 	"github.com/grange-network/grange/vertical/sensing/images/picture"
@@ -32,6 +33,7 @@ type Images struct {
 	ChainID string
 	Gateway string // URL
 	Store   Bucket
+	Hidden  hidden.Places // images taken there are left out
 	Logger  *slog.Logger
 	// Told is called for each image; err says why one is left out.
 	Told func(path string, f images.Frame, err error)
@@ -178,6 +180,9 @@ func (m Images) take(ctx context.Context, path string, done *done) (source, erro
 	info, err := exif.Read(file)
 	if err == nil {
 		err = usable(info, time.Now())
+	}
+	if err == nil && m.Hidden.Hold(info.Lat, info.Lon) {
+		err = errors.New("it was taken in a hidden place")
 	}
 	if err != nil {
 		return s, fmt.Errorf("%w: %w", errLeftOut, err)

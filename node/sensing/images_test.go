@@ -19,6 +19,7 @@ import (
 
 	"github.com/grange-network/grange/core/device"
 	sense "github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/hidden"
 	"github.com/grange-network/grange/vertical/sensing/images"
 	"github.com/grange-network/grange/vertical/sensing/images/exif"
 	"github.com/grange-network/grange/vertical/sensing/images/scene"
@@ -147,6 +148,23 @@ func TestImages(t *testing.T) {
 	}
 	if len(batches) != 1 {
 		t.Errorf("the gateway has %d batches", len(batches))
+	}
+	lat, lon, err := FirstPlace(m.Folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := m
+	if away.Hidden, err = hidden.New(k.Private().Seed(), []hidden.Place{{Lat: lat, Lon: lon, Radius: hidden.MaxRadius}}); err != nil {
+		t.Fatal(err)
+	}
+	away.Dir, store.kept = t.TempDir(), map[string][]byte{}
+	if got, err := away.Run(t.Context()); err != nil || got.Images != 0 || got.Batches != 0 || got.Refused != n+3 {
+		t.Errorf("around a hidden place taken in is %+v, %v", got, err)
+	}
+	for key := range store.kept {
+		if strings.HasSuffix(key, ".jpg") {
+			t.Errorf("%s was taken in a hidden place, and is stored", key)
+		}
 	}
 	m.Gateway, m.Dir, m.Store.AccessKey = "http://127.0.0.1:1", t.TempDir(), "nobody"
 	if _, err := m.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "403") {

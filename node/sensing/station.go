@@ -9,6 +9,7 @@ import (
 	"net"
 
 	"github.com/grange-network/grange/core/device"
+	"github.com/grange-network/grange/vertical/sensing/hidden"
 	"github.com/grange-network/grange/vertical/sensing/sidecar"
 )
 
@@ -41,6 +42,7 @@ type Station struct {
 	Gateway string // URL
 	Listen  net.Listener
 	Height  *float64 // metres above the sea of the barometer; nil: not known
+	Hidden  hidden.Places
 	Inputs  Inputs
 	Logger  *slog.Logger
 }
@@ -57,7 +59,7 @@ type Inputs struct {
 
 // Run serves stations and hands their reports on. It closes the listeners.
 func (s Station) Run(ctx context.Context) error {
-	c, err := sidecar.Open(sidecar.Config{Dir: s.Dir, ChainID: s.ChainID, Signer: s.Key, Gateway: s.Gateway, Height: s.Height, Logger: s.Logger})
+	c, err := sidecar.Open(sidecar.Config{Dir: s.Dir, ChainID: s.ChainID, Signer: s.Key, Gateway: s.Gateway, Height: s.Height, Hidden: s.Hidden, Logger: s.Logger})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,17 +139,27 @@ func gpxPoint(d *xml.Decoder, start xml.StartElement) ([]senml.Record, error) {
 // perBatch is how many readings of a track are signed together.
 const perBatch = 500
 
-// Track signs the readings of a track, point by point in batches.
-func (s *Sidecar) Track(ctx context.Context, points [][]senml.Record) error {
+// Track signs the readings of a track, point by point in batches, but for those in
+// hidden places, which it counts.
+func (s *Sidecar) Track(ctx context.Context, points [][]senml.Record) (hidden int, err error) {
+	all := len(points)
+	points = slices.DeleteFunc(slices.Clone(points), s.hides)
+	hidden = all - len(points)
 	var batch []senml.Record
 	for i, p := range points {
 		batch = append(batch, p...)
 		if i == len(points)-1 || len(batch)+len(points[i+1]) > perBatch {
 			if _, err := s.Report(ctx, batch); err != nil {
-				return err
+				return hidden, err
 			}
 			batch = nil
 		}
 	}
-	return nil
+	return hidden, nil
+}
+
+// hides reports whether readings were made in a hidden place.
+func (s *Sidecar) hides(records []senml.Record) bool {
+	lat, lon := named(records, "latitude"), named(records, "longitude")
+	return lat != nil && lon != nil && s.cfg.Hidden.Hold(lat.Value, lon.Value)
 }

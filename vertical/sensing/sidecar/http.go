@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,18 +146,24 @@ func (s *Sidecar) track(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := s.Track(r.Context(), points); err != nil {
+	hidden, err := s.Track(r.Context(), points)
+	if err != nil {
 		s.untaken(w, r, err)
 		return
 	}
-	_, _ = fmt.Fprintf(w, "%d points\n", len(points)) // the sender may be gone
+	answer := fmt.Sprintf("%d points\n", len(points))
+	if hidden > 0 {
+		answer = fmt.Sprintf("%d points, %d of them in hidden places and not signed\n", len(points), hidden)
+	}
+	_, _ = io.WriteString(w, answer) // the sender may be gone
 }
 
 // payloadRoom is left in a batch for its header and signature.
 const payloadRoom = 1 << 10
 
-// Scans cleans and signs radio scans.
+// Scans cleans and signs radio scans, but for those in hidden places.
 func (s *Sidecar) Scans(ctx context.Context, reports []radio.Report) error {
+	reports = slices.DeleteFunc(slices.Clone(reports), func(r radio.Report) bool { return s.cfg.Hidden.Hold(r.Position.Latitude, r.Position.Longitude) })
 	clean := radio.Clean(reports, radio.Salt(s.cfg.ChainID))
 	if len(clean) == 0 {
 		return nil
@@ -214,6 +221,9 @@ func (s *Sidecar) take(ctx context.Context, records []senml.Record) error {
 		return err
 	}
 	s.warnStale(records)
+	if s.hides(records) {
+		return nil
+	}
 	return s.rain.count(records, func(records []senml.Record) error {
 		_, err := s.Report(ctx, records)
 		return err

@@ -311,7 +311,7 @@ func TestGPX(t *testing.T) {
 	for i := range points {
 		points[i] = want[0]
 	}
-	if err := s.Track(t.Context(), points); err != nil {
+	if _, err := s.Track(t.Context(), points); err != nil {
 		t.Fatal(err)
 	}
 	n := 0

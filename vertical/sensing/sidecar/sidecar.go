@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/grange-network/grange/vertical/sensing"
+	"github.com/grange-network/grange/vertical/sensing/hidden"
 	"github.com/grange-network/grange/vertical/sensing/senml"
 	"github.com/grange-network/grange/wal"
 )
@@ -28,6 +29,7 @@ type Config struct {
 	Gateway string // URL of the gateway, to which /v1/observations is added
 	Logger  *slog.Logger
 	Height  *float64         // metres above the sea of the barometer; nil: not known
+	Hidden  hidden.Places    // what was observed there is taken in and not signed
 	Now     func() time.Time // nil: the clock
 }
 
