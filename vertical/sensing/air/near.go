@@ -49,12 +49,10 @@ func newTown(all []*record) *town {
 
 // neighbourhoods lists for each station the others within the radius, by their ids.
 func neighbourhoods(all []*record) [][]int {
-	byCell := map[h3.Cell][]int{}
-	const coarse = 4 // about 50 km across
+	byBox := map[box][]int{}
 	for i, r := range all {
 		if r.Cell != 0 {
-			c := h3.Cell(r.Cell).Parent(coarse)
-			byCell[c] = append(byCell[c], i)
+			byBox[boxOf(r.lat, r.lon)] = append(byBox[boxOf(r.lat, r.lon)], i)
 		}
 	}
 	out := make([][]int, len(all))
@@ -62,8 +60,8 @@ func neighbourhoods(all []*record) [][]int {
 		if r.Cell == 0 {
 			continue
 		}
-		for _, c := range around(r.lat, r.lon, coarse) {
-			for _, k := range byCell[c] {
+		for _, b := range boxOf(r.lat, r.lon).around() {
+			for _, k := range byBox[b] {
 				if k != i && h3.Distance(r.lat, r.lon, all[k].lat, all[k].lon) <= radius {
 					out[i] = append(out[i], k)
 				}
@@ -74,17 +72,21 @@ func neighbourhoods(all []*record) [][]int {
 	return out
 }
 
-// around are the cells that lie within the radius of a place: those of the place
-// and of eight points on the circle, which cells of that size do not slip through.
-func around(lat, lon float64, resolution int) []h3.Cell {
-	out := []h3.Cell{h3.At(lat, lon, resolution)}
-	const metre = 1 / 111_195.0 // degrees of latitude
-	for _, d := range [8][2]float64{{1, 0}, {-1, 0}, {0, 1}, {0, -1}, {0.7071, 0.7071}, {0.7071, -0.7071}, {-0.7071, 0.7071}, {-0.7071, -0.7071}} {
-		north := max(-90, min(90, lat+float64(d[0]*radius*metre)))
-		east := lon + float64(d[1]*radius*metre)/max(0.01, math.Cos(float64(lat*math.Pi/180)))
-		if c := h3.At(north, math.Remainder(east, 360), resolution); !slices.Contains(out, c) {
-			out = append(out, c)
-		}
+// box is a cube of a grid through the earth, a little wider than the radius: whoever
+// is within the radius is in the same or in one that touches it.
+type box [3]int
+
+func boxOf(lat, lon float64) box {
+	const side = 1.01 * radius / 6_371_000 // in radii of the earth
+	sinLat, cosLat := math.Sincos(float64(lat * math.Pi / 180))
+	sinLon, cosLon := math.Sincos(float64(lon * math.Pi / 180))
+	return box{int(math.Floor(cosLat * cosLon / side)), int(math.Floor(cosLat * sinLon / side)), int(math.Floor(sinLat / side))}
+}
+
+// around are a box and those that touch it.
+func (b box) around() (out [27]box) {
+	for i := range out {
+		out[i] = box{b[0] + i%3 - 1, b[1] + i/3%3 - 1, b[2] + i/9 - 1}
 	}
 	return out
 }
@@ -227,7 +229,7 @@ func tooAlike(a, b *record) bool {
 		if math.IsNaN(p) || math.IsNaN(q) {
 			continue
 		}
-		level, differ, n = level+(p+q)/2, differ+math.Abs(p-q), n+1
+		level, differ, n = level+float64((p+q)/2), differ+math.Abs(p-q), n+1
 		if h > 0 && !math.IsNaN(a.mean[v][h-1]) && !math.IsNaN(b.mean[v][h-1]) {
 			x, y = append(x, p-a.mean[v][h-1]), append(y, q-b.mean[v][h-1])
 		}
