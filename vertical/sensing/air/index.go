@@ -47,7 +47,7 @@ func Index(p Pollutant, concentration float64) (int, bool) {
 	c := cut(concentration, s.unit)
 	at := s.steps[len(s.steps)-1]
 	for _, t := range s.steps {
-		if c <= t.high+s.unit/2 {
+		if c <= t.high+float64(s.unit/2) {
 			at = t
 			break
 		}

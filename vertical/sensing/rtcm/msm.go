@@ -161,7 +161,7 @@ func (m *MSM) readSatellites(b *bitReader) {
 		}
 	}
 	for i := range m.Satellites {
-		m.Satellites[i].Range += float64(b.uint(10)) / 1024 * lightMillisecond
+		m.Satellites[i].Range += float64(float64(b.uint(10)) / 1024 * lightMillisecond)
 	}
 	if rates {
 		for i := range m.Satellites {
@@ -183,7 +183,7 @@ func readSignals(b *bitReader, w width, cells []cell) {
 		for _, c := range cells {
 			v, ok := optional(b, bits)
 			if *to(c.signal) = math.NaN(); ok {
-				*to(c.signal) = c.sat.Range + math.Ldexp(float64(v), -scale)*lightMillisecond
+				*to(c.signal) = c.sat.Range + float64(math.Ldexp(float64(v), -scale)*lightMillisecond)
 			}
 		}
 	}
@@ -203,7 +203,7 @@ func readSignals(b *bitReader, w width, cells []cell) {
 	}
 	for _, c := range cells {
 		if v, ok := optional(b, w.rate); ok {
-			c.signal.RangeRate = c.sat.RangeRate + float64(v)*1e-4
+			c.signal.RangeRate = c.sat.RangeRate + float64(float64(v)*1e-4)
 		}
 	}
 }

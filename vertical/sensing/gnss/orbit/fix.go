@@ -87,7 +87,7 @@ func solve(sights []Sight, place [3]float64, ofWeek float64) (f Fix, worst resid
 				v -= clocks[c]
 			}
 			n.add(row, v, sin*sin)
-			sum += v * v
+			sum += float64(v * v)
 			used++
 			if math.Abs(v) > math.Abs(worst.residual) {
 				worst = residual{i, v}

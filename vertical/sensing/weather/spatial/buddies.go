@@ -94,11 +94,11 @@ func within(stations []Station, radius float64) func(i, j int) bool {
 	}
 	half := math.Sin(min(radius/earthRadius, math.Pi) / 2)
 	square := 4 * half * half
-	unsure := 1e-9*square + 1e-13 // errors of rounding are less
+	unsure := float64(1e-9*square) + 1e-13 // errors of rounding are less
 	return func(i, j int) bool {
 		a, b := &at[i], &at[j]
 		x, y, z := a[0]-b[0], a[1]-b[1], a[2]-b[2]
-		d := x*x + y*y + z*z - square
+		d := float64(x*x) + float64(y*y) + float64(z*z) - square
 		return d < -unsure || d <= unsure && Distance(stations[i], stations[j]) <= radius
 	}
 }
