@@ -5,17 +5,21 @@ import (
 	"slices"
 )
 
-// vec is a point or direction in space; the Earth is the unit sphere.
+// vec is a point or direction in space; the Earth is the unit sphere. Products are
+// rounded before they are added, so that no machine fuses them and finds another
+// cell.
 type vec struct{ x, y, z float64 }
 
 func (a vec) add(b vec) vec       { return vec{a.x + b.x, a.y + b.y, a.z + b.z} }
 func (a vec) sub(b vec) vec       { return vec{a.x - b.x, a.y - b.y, a.z - b.z} }
-func (a vec) times(k float64) vec { return vec{a.x * k, a.y * k, a.z * k} }
-func (a vec) dot(b vec) float64   { return a.x*b.x + a.y*b.y + a.z*b.z }
+func (a vec) times(k float64) vec { return vec{float64(a.x * k), float64(a.y * k), float64(a.z * k)} }
+func (a vec) dot(b vec) float64   { return float64(a.x*b.x) + float64(a.y*b.y) + float64(a.z*b.z) }
 func (a vec) unit() vec           { return a.times(1 / math.Sqrt(a.dot(a))) }
-func (a vec) cross(b vec) vec     { return vec{a.y*b.z - a.z*b.y, a.z*b.x - a.x*b.z, a.x*b.y - a.y*b.x} }
-func (a vec) near(b vec) bool     { d := a.sub(b); return d.dot(d) < 1e-20 }
-func (a vec) onto(plane vec) vec  { return a.times(1 / a.dot(plane)) }
+func (a vec) cross(b vec) vec {
+	return vec{float64(a.y*b.z) - float64(a.z*b.y), float64(a.z*b.x) - float64(a.x*b.z), float64(a.x*b.y) - float64(a.y*b.x)}
+}
+func (a vec) near(b vec) bool    { d := a.sub(b); return d.dot(d) < 1e-20 }
+func (a vec) onto(plane vec) vec { return a.times(1 / a.dot(plane)) }
 func (a vec) degrees() (lat, lng float64) {
 	u := a.unit()
 	return math.Asin(max(-1, min(1, u.z))) * 180 / math.Pi, math.Atan2(u.y, u.x) * 180 / math.Pi
