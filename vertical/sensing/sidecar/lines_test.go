@@ -151,6 +151,24 @@ func TestSensors(t *testing.T) {
 	}
 }
 
+// A sensor that sends all the time, quicker than what counts as said again, is heard
+// each time that this is over.
+func TestSensorThatSendsAllTheTime(t *testing.T) {
+	s, heard := own(t), 0
+	for at := time.Duration(0); at < time.Minute; at += 4 * time.Second {
+		got, err := s.Read([]byte(mine), clock.Add(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) > 0 {
+			heard++
+		}
+	}
+	if heard != 5 { // at 0, 12, 24, 36 and 48 seconds
+		t.Errorf("heard %d times in a minute, want 5", heard)
+	}
+}
+
 func TestReadSensors(t *testing.T) {
 	s := sidecar(t)
 	if err := s.ReadSensors(t.Context(), strings.NewReader(neighbours+"\n"+mine+"\nnoise\n"), own(t)); err != nil {

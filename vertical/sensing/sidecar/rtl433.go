@@ -47,7 +47,7 @@ type Sensors struct {
 	own []string
 
 	mu   sync.Mutex
-	last map[string]time.Time // when each was heard
+	last map[string]time.Time // when what each said was taken
 }
 
 // repeat is the time within which a sensor says the same again.
@@ -77,11 +77,7 @@ func (s *Sensors) Read(line []byte, now time.Time) ([]senml.Record, error) {
 	if !slices.Contains(s.own, name) {
 		return nil, nil
 	}
-	s.mu.Lock()
-	heard, again := s.last[name]
-	s.last[name] = now
-	s.mu.Unlock()
-	if again && now.Sub(heard) < repeat {
+	if !s.fresh(name, now) {
 		return nil, nil
 	}
 	// The time is left: it is that of a clock which says not where it is.
@@ -101,6 +97,18 @@ func (s *Sensors) Read(line []byte, now time.Time) ([]senml.Record, error) {
 		out = append(out, f.record(at, v))
 	}
 	return out, nil
+}
+
+// fresh reports whether what a sensor says is not what it said just now, and notes
+// when it was heard.
+func (s *Sensors) fresh(name string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if heard, again := s.last[name]; again && now.Sub(heard) < repeat {
+		return false
+	}
+	s.last[name] = now
+	return true
 }
 
 // rtlLine is the most bytes of a line, in UDP of a datagram.
