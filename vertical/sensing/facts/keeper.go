@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"container/list"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -62,8 +63,8 @@ type Keeper struct {
 	next    uint64            // in the log: all before it is here
 	changes map[region]uint64 // batches that came since Open
 	pages   map[chapter]*page // facts that were made
-	held    int               // facts of all pages
-	uses    uint64
+	order   list.List         // of pages, the one that was asked for last first
+	held    int               // facts of all pages, and one for each
 }
 
 // region is a kind in a cell of ParentResolution.
