@@ -26,7 +26,7 @@ type Prover interface {
 type Published struct {
 	Archive *evidence.Archive
 	ChainID string
-	Dir     string // for copies of segments
+	Dir     string // for copies of segments, nothing else; it is emptied now and then
 	// Newest is the newest epoch that evidence may have been published for.
 	Newest func(ctx context.Context) (uint64, error)
 	Back   uint64 // epochs that are searched; 0: 16
@@ -69,6 +69,9 @@ func (p *Published) Prove(ctx context.Context, _ device.ID, _ uint64, batch sens
 // refresh reads manifests that are new. p.mu is held.
 func (p *Published) refresh(ctx context.Context) error {
 	if p.at == nil || len(p.at) > maxLocations {
+		if err := os.RemoveAll(p.Dir); err != nil {
+			return fmt.Errorf("remove old copies of evidence: %w", err)
+		}
 		p.read, p.at, p.segs = map[merkle.Hash]bool{}, map[sensing.Hash]location{}, map[merkle.Hash]bool{}
 	}
 	newest, err := p.Newest(ctx)

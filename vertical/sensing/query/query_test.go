@@ -610,3 +610,24 @@ func TestProofs(t *testing.T) {
 		})
 	}
 }
+
+// Copies of segments that no proof is made from any more do not fill the disk.
+func TestProverKeepsNoOldCopies(t *testing.T) {
+	w := newWorld(t, 1_000_000)
+	p := w.published().(*query.Published) //nolint:forcetypeassert // it is one
+	old := filepath.Join(p.Dir, "of-before.parquet")
+	if err := errors.Join(os.MkdirAll(p.Dir, 0o700), os.WriteFile(old, []byte("old"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	row := w.log.Rows()[0]
+	b, err := row.Open(storetest.Chain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proof, err := p.Prove(t.Context(), b.Device, b.Counter, b.Hash); err != nil || proof.Pending != "" {
+		t.Fatalf("%+v: %v", proof, err)
+	}
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the copy of before is still there: %v", err)
+	}
+}
