@@ -86,9 +86,6 @@ func (d *Data) Close() error {
 // Needed is the oldest record of the log that is not yet kept elsewhere.
 func (d *Data) Needed() uint64 { return min(d.store.Flushed(), d.facts.Next()) }
 
-// Token is a buyer's token.
-func (d *Data) Token(name string) (string, bool) { return d.till.Token(name) }
-
 // Handler serves the data API below /v1, SensorThings below /v1.1, and what a
 // device is owed at /v1/sales/DEVICE.
 func (d *Data) Handler() http.Handler {
