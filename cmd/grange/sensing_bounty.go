@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -185,13 +186,7 @@ func newBountyFetch(g *globals) *cobra.Command {
 				if _, err := os.Stat(path); err == nil {
 					continue
 				}
-				resp, err := f.get(c.Context(), fmt.Sprintf("/v1/bounties/%s/%d", url.PathEscape(b.ID), i))
-				if err != nil {
-					return err
-				}
-				err = save(c, path, resp.Body)
-				_ = resp.Body.Close()
-				if err != nil {
+				if err := f.fetch(c, fmt.Sprintf("/v1/bounties/%s/%d", url.PathEscape(b.ID), i), path); err != nil {
 					return err
 				}
 				fetched++
@@ -203,6 +198,20 @@ func newBountyFetch(g *globals) *cobra.Command {
 	f.register(c)
 	c.Flags().StringVar(&dir, "dir", ".", "folder")
 	return c
+}
+
+// fetch writes what is at an address to a file, which is there when it is whole.
+func (f *dataFlags) fetch(c *cobra.Command, address, path string) error {
+	resp, err := f.get(c.Context(), address)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	part := path + ".part"
+	if err := save(c, part, resp.Body); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, path)
 }
 
 func newBountyEnd(g *globals) *cobra.Command {
