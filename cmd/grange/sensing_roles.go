@@ -114,7 +114,8 @@ func newSensingStation(g *globals) *cobra.Command {
 			"cell of resolution 8 around --lat and --lon. While the gateway cannot be reached the reports wait on disk.\n\n" +
 			"Over HTTP: Weather Underground (GET /weatherstation/updateweatherstation.php), Ecowitt (POST /data/report/),\n" +
 			"Sensor.Community (POST /v1/push-sensor-data/), Ichnaea's radio scans (POST /v2/geosubmit), tracks with readings\n" +
-			"as GPX (POST /v1/tracks). Any station id and password will do. With the flags below: APRS packets for CWOP, rtl_433, and NMEA for one that moves.",
+			"as GPX (POST /v1/tracks), what a detector saw from a car as JSON (POST /v1/events). Any station id and password will\n" +
+			"do. With the flags below: APRS packets for CWOP, rtl_433, and NMEA for one that moves.",
 		Example: "grange sensing station --lat 48.14 --lon 11.57 --listen 192.168.1.10:8087   # the console's settings: this address\n" +
 			"curl 'http://127.0.0.1:8087/weatherstation/updateweatherstation.php?dateutc=now&tempf=68&humidity=50'\n" +
 			"grange sensing station --lat 48 --lon 11 --moves --hide 48.1371,11.5754,300   # a phone, not heard around home\n" +

@@ -62,12 +62,7 @@ func TestHidden(t *testing.T) {
 		for lat, want := range map[string]int{"4808.244": 0, "4810.044": 1} { // 48.1374, 48.1674
 			s := sidecar(t)
 			s.cfg.Hidden = places
-			body := fmt.Sprintf("GPGGA,123519,%s,N,01134.529,E,1,08,0.9,545.4,M,46.9,M,,", lat)
-			sum := byte(0)
-			for _, c := range []byte(body) {
-				sum ^= c
-			}
-			s.located(fmt.Sprintf("$%s*%02X", body, sum))
+			s.located(sentence(fmt.Sprintf("GPGGA,123519,%s,N,01134.529,E,1,08,0.9,545.4,M,46.9,M,,", lat)))
 			w := httptest.NewRecorder()
 			s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/push-sensor-data/", strings.NewReader(communityOne)))
 			if got := len(signed(t, s)); w.Code != http.StatusCreated || got != want {

@@ -21,7 +21,8 @@ import (
 const maxReport = 16 << 10
 
 // Handler answers stations and phones like the services that they report to:
-// Weather Underground, Ecowitt, Sensor.Community, Ichnaea. POST /v1/tracks takes GPX.
+// Weather Underground, Ecowitt, Sensor.Community, Ichnaea. POST /v1/tracks takes GPX,
+// POST /v1/events what a detector saw.
 func (s *Sidecar) Handler() http.Handler {
 	mux := http.NewServeMux()
 	wu := s.answer(http.StatusOK, "success\n", s.form("Weather Underground", "ID", Underground))
@@ -40,6 +41,7 @@ func (s *Sidecar) Handler() http.Handler {
 	}
 	mux.HandleFunc("POST /v2/geosubmit", s.scans)
 	mux.HandleFunc("POST /v1/tracks", s.track)
+	mux.HandleFunc("POST /v1/events", s.detections)
 	mux.HandleFunc("/", s.about)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead { // who only looks reports nothing
@@ -279,6 +281,7 @@ It takes, at this address:
   POST /v1/push-sensor-data/                     Sensor.Community
   POST /v2/geosubmit                             scans of cells and Wi-Fi, as Ichnaea took them
   POST /v1/tracks                                a recorded track with readings, GPX
+  POST /v1/events                                what a detector saw from a car, JSON
 `)
 }
 

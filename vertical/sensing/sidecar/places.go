@@ -20,6 +20,26 @@ type Places struct {
 	mu    sync.Mutex
 	at    time.Time // when it was told
 	place []senml.Record
+	fix   Fix
+	goes  bool // the fix has heading and speed
+}
+
+// Fix is where a receiver is and which way it goes. Heading and Speed are NaN until
+// they are told.
+type Fix struct {
+	Lat, Lon float64 // degrees
+	Heading  float64 // degrees clockwise from north
+	Speed    float64 // m/s
+}
+
+// Fix is the place told last; ok is false when that is long ago.
+func (p *Places) Fix(now time.Time) (f Fix, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f = p.fix; !p.goes {
+		f.Heading, f.Speed = math.NaN(), math.NaN()
+	}
+	return f, !p.at.IsZero() && now.Sub(p.at) <= fresh
 }
 
 // Parameters of places.
@@ -45,13 +65,16 @@ func (p *Places) Sentence(line string, now time.Time) error {
 		if m.FixQuality == noFixQuality || !(math.Abs(m.Latitude) <= 90 && math.Abs(m.Longitude) <= 180) {
 			return nil
 		}
-		p.at = now
+		p.at, p.fix.Lat, p.fix.Lon = now, m.Latitude, m.Longitude
 		p.set("latitude", "lat", m.Latitude)
 		p.set("longitude", "lon", m.Longitude)
 		p.set("altitude", "m", m.Altitude)
 		p.set("accuracy", "m", m.HDOP*perDilution)
 	case nmea.RMC:
 		if m.Validity != invalidRMC {
+			if p.goes = m.Course >= 0 && m.Course <= 360 && m.Speed >= 0 && m.Speed*knots <= 200; p.goes {
+				p.fix.Heading, p.fix.Speed = m.Course, m.Speed*knots
+			}
 			p.set("speed", "m/s", m.Speed*knots)
 		}
 	}
