@@ -63,7 +63,7 @@ func (t Target) open(ctx context.Context, head string) (net.Conn, *bufio.Reader,
 	if strings.ContainsAny(t.Mount+t.Password, "\r\n ") {
 		return nil, nil, errors.New("mount point or password has a space")
 	}
-	var d net.Dialer
+	d := net.Dialer{Timeout: headTimeout} // or an address that answers nothing holds a base up for minutes
 	conn, err := d.DialContext(ctx, "tcp", t.Addr)
 	if err != nil {
 		return nil, nil, err
