@@ -75,3 +75,22 @@ func benchRovers(b *testing.B, mounts, rovers int) {
 	b.ReportMetric(float64(flat[len(flat)*99/100].Microseconds())/1000, "ms-p99")
 	b.ReportMetric(float64(len(epoch)*rovers), "B/s")
 }
+
+// BenchmarkClosest is what NEAR does for each rover at the end of each epoch, among a
+// thousand bases.
+func BenchmarkClosest(b *testing.B) {
+	c, now := New(Config{Gate: &gate{}}), time.Now().Add(time.Hour)
+	for i := range 1000 {
+		m := newMount("B"+strconv.Itoa(i), now)
+		m.place, m.placed = Position{48 + float64(i%40)/100, 11 + float64(i/40)/100}, true
+		for t := 1074; t < 1134; t += 10 {
+			m.types[t] = 1
+		}
+		c.put(m)
+	}
+	for b.Loop() {
+		if best, _ := c.closest(Position{48.2, 11.1}); best == nil {
+			b.Fatal("there is none")
+		}
+	}
+}

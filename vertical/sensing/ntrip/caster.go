@@ -20,7 +20,8 @@ type Config struct {
 	Name    string // identifier in the source table
 	Country string // three letters, of the source table
 
-	// Sells says whether NEAR may serve a mount point's base; nil: all.
+	// Sells says whether NEAR may serve a mount point's base; nil: all. It must not
+	// call the caster.
 	Sells func(mount string) bool
 	// Watch is told of each base that connects and returns who is given its frames,
 	// or nil; nil: nobody watches.
@@ -84,7 +85,7 @@ type Caster struct {
 	log   *slog.Logger
 	slots chan struct{}
 
-	mu      sync.Mutex
+	mu      sync.RWMutex // before those of mounts
 	mounts  map[string]*mount
 	changed chan struct{} // closed and replaced when bases come, move or go
 }
@@ -208,13 +209,13 @@ func (c *Caster) notify() {
 }
 
 func (c *Caster) mount(name string) *mount {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.mounts[name]
 }
 
 func (c *Caster) waiting() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.changed
 }

@@ -123,6 +123,20 @@ func (m *mount) note(f rtcm.Frame) (border bool) {
 	return false
 }
 
+// where is what NEAR looks at for each rover and epoch.
+func (m *mount) where() (place Position, placed bool, last time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.place, m.placed, m.last
+}
+
+// fresh reports whether nothing came from the base yet.
+func (m *mount) fresh() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.frames == 0
+}
+
 // info is a copy of what is known of a mount.
 type info struct {
 	name, receiver string

@@ -126,7 +126,7 @@ func (p *puller) join(m *mount) bool {
 	pieces, ok := m.join(p.slow)
 	if ok {
 		p.m, p.pieces = m, pieces
-		p.synced = m.info().frames == 0
+		p.synced = m.fresh()
 	}
 	return ok
 }
@@ -204,7 +204,12 @@ func (p *puller) nearest(ctx context.Context, fixes <-chan Position) error {
 // choose changes the base when it must: at once when the present one is silent,
 // else only where an epoch ends.
 func (p *puller) choose(at Position, border bool) error {
-	alive := p.m != nil && time.Since(p.m.info().last) <= p.c.cfg.Silence
+	var here Position
+	alive := false
+	if p.m != nil {
+		place, _, last := p.m.where()
+		here, alive = place, time.Since(last) <= p.c.cfg.Silence
+	}
 	if alive && !border {
 		return nil
 	}
@@ -212,7 +217,7 @@ func (p *puller) choose(at Position, border bool) error {
 	if best == nil || best == p.m {
 		return nil
 	}
-	if alive && distance(at, p.m.info().place)-d < p.c.cfg.Hysteresis {
+	if alive && distance(at, here)-d < p.c.cfg.Hysteresis {
 		return nil
 	}
 	p.leave()
@@ -226,15 +231,18 @@ func (p *puller) choose(at Position, border bool) error {
 }
 
 // closest returns the nearest base in reach that sends and sells, and how far it
-// is.
+// is; of two as near the first by name.
 func (c *Caster) closest(at Position) (best *mount, d float64) {
 	d = math.Inf(1)
-	for _, m := range c.list() {
-		i := m.info()
-		if !i.placed || time.Since(i.last) > c.cfg.Silence || c.cfg.Sells != nil && !c.cfg.Sells(i.name) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, m := range c.mounts { // order does not matter
+		place, placed, last := m.where()
+		if !placed || time.Since(last) > c.cfg.Silence {
 			continue
 		}
-		if far := distance(at, i.place); far <= c.cfg.Reach && far < d {
+		far := distance(at, place)
+		if nearer := far < d || far == d && best != nil && m.name < best.name; nearer && far <= c.cfg.Reach && (c.cfg.Sells == nil || c.cfg.Sells(m.name)) {
 			best, d = m, far
 		}
 	}

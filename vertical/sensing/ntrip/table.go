@@ -10,8 +10,8 @@ import (
 
 // list returns the mounts ordered by name.
 func (c *Caster) list() []*mount {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	out := make([]*mount, 0, len(c.mounts))
 	for _, m := range c.mounts {
 		out = append(out, m)
