@@ -10,5 +10,5 @@
 // judge by; cose and senml are the formats of a batch. ingest takes batches in,
 // publish hands them to verifiers, store, facts, query, sta and bounty keep and sell
 // them, sidecar signs for hardware that cannot, ntrip and rtcm carry the streams of
-// bases. It knows no ledger and opens no socket; package node/sensing does.
+// bases. Nothing here knows a ledger; package node/sensing does.
 package sensing
