@@ -204,12 +204,14 @@ func (s *session) Served(ctx context.Context, mount string, d time.Duration) err
 	return nil
 }
 
-// charge enters whole seconds; s.mu is held.
+// charge enters whole seconds, as many as the escrow covers: a base that sends seldom
+// serves a little more. s.mu is held.
 func (s *session) charge(ctx context.Context) error {
-	rows := query.Rows{}
+	rows, left := query.Rows{}, s.left
 	for id, v := range s.served {
-		if n := uint64(v / time.Second); n > 0 {
+		if n := min(uint64(v/time.Second), left); n > 0 {
 			rows[id] = n
+			left -= n
 		}
 	}
 	if len(rows) == 0 {

@@ -280,6 +280,33 @@ func arrived(t *testing.T, s *ingest.Server, n int) (out []gnss.Minute) {
 // A base's sidecar pushes a file to the caster and signs its minutes; a rover gets
 // every frame. Then hardware that cannot sign pushes, and the caster does as a
 // witness.
+// A base that sends every five seconds serves a little beyond the escrow: what that
+// covers is paid all the same, or the rover could come again for it for ever.
+func TestLastSecondsArePaid(t *testing.T) {
+	w := newWorld(t, 28, nil)
+	roof := w.town.add(deviceKey(t, 1), 48, 11)
+	if _, err := w.gate.Base(t.Context(), "ROOF", roof.String(), ingest.Token(secret, roof)); err != nil {
+		t.Fatal(err)
+	}
+	served := 0
+	for range 3 {
+		s, err := w.gate.Rover(t.Context(), "ROOF", "tractor", w.token)
+		for err == nil {
+			served += 5
+			err = s.Served(t.Context(), "ROOF", 5*time.Second)
+		}
+		if !errors.Is(err, ntrip.ErrUnpaid) {
+			t.Fatal(err)
+		}
+		if s != nil {
+			s.Close()
+		}
+	}
+	if owed := w.till.book.of(w.account.lease.ID)[roof]; owed != 28 || served != 30 {
+		t.Errorf("%d seconds were served and %d are owed, want 30 and 28", served, owed)
+	}
+}
+
 func TestBaseAndWitness(t *testing.T) {
 	for _, signs := range []bool{true, false} {
 		t.Run(fmt.Sprint("base signs: ", signs), func(t *testing.T) {
