@@ -72,6 +72,7 @@ type epochStatus struct {
 type deviceTotals struct {
 	Registered int64  `json:"registered"`
 	Active     int64  `json:"active"`
+	Placed     int64  `json:"placed"`
 	Owners     int64  `json:"owners"`
 	Proven     *int64 `json:"proven"`
 	Faulted    *int64 `json:"faulted"`
@@ -116,7 +117,7 @@ func (s *Server) status(r *request) (any, error) {
 	}
 	a := statusAnswer{
 		ChainID: s.ChainID, Height: s.Index.Height(), Now: time.Now().UTC(), Kinds: o.Kinds,
-		Devices:  deviceTotals{o.Registered, o.Active, o.Owners, o.Proven, o.Faulted, o.Decided},
+		Devices:  deviceTotals{o.Registered, o.Active, o.Placed, o.Owners, o.Proven, o.Faulted, o.Decided},
 		Capacity: capacityTotals{o.Claimed, o.Sold, o.ProvenUnits, o.Decided},
 		Leases:   leaseTotals{o.Leases["open"], o.Leases["grace"], o.Leases["closing"], o.Leases["closed"], o.Deposited, o.Paid},
 		Usage:    usageTotals{o.Paid, o.Net, o.Paid - o.Net, o.Receipts, o.LastEpoch, o.LastRevenue},

@@ -417,6 +417,10 @@ func sumsAgree(t *testing.T, at fresh) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	placed, err := s.Devices(ctx, DeviceFilter{Class: "prn", Status: "active"}, Page{Limit: 200})
+	if err != nil || o.Placed != int64(len(placed.Items)) || o.Placed == 0 {
+		t.Errorf("%d devices are said to be somewhere, %d are listed: %v", o.Placed, len(placed.Items), err)
+	}
 	var byLease, byEpoch, byReward, byReceipt Amount
 	leases, _ := s.Leases(ctx, LeaseFilter{}, Page{Limit: 200})
 	for _, l := range leases.Items {

@@ -12,6 +12,7 @@ import (
 // Overview is the network in numbers, from the index alone.
 type Overview struct {
 	Registered, Active, Owners int64
+	Placed                     int64 // of the active ones, those of class PRN: where they are matters
 	Proven, Faulted            *int64
 	Decided                    *int64 // epoch that capacity is counted from
 	Claimed, Sold              Amount
@@ -47,8 +48,8 @@ func (s *Store) Overview(ctx context.Context) (o Overview, err error) {
 		return s.read.QueryRowContext(ctx, query, args...)
 	}
 	err = errors.Join(
-		row("SELECT count(*), count(*) FILTER (WHERE status = 'active'), count(DISTINCT owner), coalesce(sum(paid), 0), coalesce(sum(net), 0) FROM devices").
-			Scan(&o.Registered, &o.Active, &o.Owners, &o.Paid, &o.Net),
+		row("SELECT count(*), count(*) FILTER (WHERE status = 'active'), count(*) FILTER (WHERE status = 'active' AND class = 'prn'), count(DISTINCT owner), coalesce(sum(paid), 0), coalesce(sum(net), 0) FROM devices").
+			Scan(&o.Registered, &o.Active, &o.Placed, &o.Owners, &o.Paid, &o.Net),
 		row("SELECT "+sumOf("capacity")+", "+sumOf("sold")+" FROM offers WHERE status = 'open'").Scan(claimed{&o.Claimed}, claimed{&o.Sold}),
 		row("SELECT coalesce(sum(deposited), 0) FROM leases").Scan(&o.Deposited),
 		row("SELECT coalesce(sum(receipts), 0) FROM epochs").Scan(&o.Receipts),

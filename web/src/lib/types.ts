@@ -16,7 +16,7 @@ export type Status = {
   now: string;
   index: { state: "following" | "catching_up" | "stalled" | "stopped"; message: Maybe<string>; node_height: Maybe<number>; behind: Maybe<number>; from_height: number; rebuilt: boolean };
   epoch: Maybe<{ number: number; status: string; started: Maybe<string>; ends: Maybe<string>; seed: Maybe<string>; seconds: Maybe<number> }>;
-  devices: { registered: number; active: number; owners: number; proven: Maybe<number>; faulted: Maybe<number>; decided_epoch: Maybe<number> };
+  devices: { registered: number; active: number; placed: number; owners: number; proven: Maybe<number>; faulted: Maybe<number>; decided_epoch: Maybe<number> };
   capacity: { claimed_units: Amount; sold_units: Amount; proven_units: Maybe<Amount>; proven_epoch: Maybe<number> };
   leases: { open: number; grace: number; closing: number; closed: number; deposited_ucredit: Amount; paid_ucredit: Amount };
   usage: { paid_ucredit: Amount; net_ucredit: Amount; take_ucredit: Amount; receipts: number; last_epoch: Maybe<number>; last_epoch_revenue_ucredit: Maybe<Amount> };
