@@ -13,8 +13,9 @@ import (
 
 // buddies are the parameters of the comparison. They are titanlib's usual ones but
 // for the radius and the number of neighbours, which are those of a network that
-// is still thin, and for the medians, since some neighbours may be the cheat's.
-var buddies = spatial.Buddies{Radius: 50_000, Least: 3, Threshold: 3, Gradient: -0.0065, LeastStd: 1, Rounds: 2, Robust: 5}
+// is still thin, and for the medians and one voice of each owner, since some neighbours may be the
+// cheat's.
+var buddies = spatial.Buddies{Radius: 50_000, Least: 3, Threshold: 3, Gradient: -0.0065, LeastStd: 1, Rounds: 2, Robust: 5, OneVoice: true}
 
 // leastJudged is how many hours neighbours must have judged before their verdict
 // counts.

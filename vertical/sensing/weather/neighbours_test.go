@@ -3,6 +3,7 @@ package weather
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/grange-network/grange/vertical/sensing/beijing"
@@ -49,5 +50,36 @@ func TestHelpersConfirmNobody(t *testing.T) {
 		if worst > 0.3 || least < 0.85 {
 			t.Errorf("helpers at %g °C: heated by 8 K earns %.2f, an honest neighbour %.2f; want at most 0.3 and at least 0.85", value, worst, least)
 		}
+	}
+}
+
+// Eight stations of one owner have one voice: they neither confirm a station whose
+// readings are of another place, nor shout an honest one down.
+func TestOwnersHaveOneVoice(t *testing.T) {
+	all := distinct(t)
+	n, rng := len(all), rand.New(rand.NewPCG(1, 2))
+	shouting := func(a []actor, by float64) []actor {
+		for i := range 8 {
+			helper := actorOf(800+i, all[n-1], 0)
+			helper.owner = "shouter"
+			for k := range helper.records {
+				if r := &helper.records[k]; r.Name == "temperature" {
+					r.Value += by + rng.NormFloat64()
+				} else if r.Name == "pressure" { // no copy: that is looked for elsewhere
+					r.Value += rng.NormFloat64()
+				}
+			}
+			a = append(a, helper)
+		}
+		return a
+	}
+	quiet, loud := weigh(t, honest(all, 0)...), weigh(t, shouting(honest(all, 0), 8)...)
+	for i := range n {
+		if float64(loud[i]) < 0.95*float64(quiet[i]) {
+			t.Errorf("honest station %d weighs %d among shouters, %d without", i, loud[i], quiet[i])
+		}
+	}
+	if w := weigh(t, shouting(heated(all, 0), 8)...)[n-1]; float64(w) > 0.3*full {
+		t.Errorf("eight stations of one owner raise one that is heated by 8 K to %d of %v", w, full)
 	}
 }

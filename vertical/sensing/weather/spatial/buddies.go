@@ -1,6 +1,7 @@
 package spatial
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -21,6 +22,10 @@ type Buddies struct {
 	// cannot make the deviation of all so large that everybody agrees. 0: never, as
 	// titanlib has it.
 	Robust int
+	// OneVoice counts of each owner the nearest station only, of those that have a
+	// value: many of one owner are as right, or as wrong, as one. False: all, as
+	// titanlib has it, which knows no owners.
+	OneVoice bool
 }
 
 // DefaultBuddies are for temperatures in degrees Celsius.
@@ -44,7 +49,8 @@ func (b Buddies) Check(stations []Station, values []float64) ([]Verdict, error) 
 type Neighbours struct {
 	Buddies
 	stations []Station
-	of       [][]int32 // ascending
+	of       [][]int32 // ascending; where OneVoice finds several of one owner by owner, and of each the nearest first
+	owner    []int32   // with OneVoice
 }
 
 // Among finds who may be compared with whom. It looks at the stations of the
@@ -72,7 +78,51 @@ func (b Buddies) Among(stations []Station) *Neighbours {
 			}
 		}
 	}
+	if b.OneVoice {
+		n.byOwner()
+	}
 	return n
+}
+
+// byOwner orders the neighbours of those who have several of one owner.
+func (n *Neighbours) byOwner() {
+	n.owner = owners(n.stations)
+	seen, far := make([]int, len(n.stations)), make([]float64, len(n.stations))
+	for i, of := range n.of {
+		several := false
+		for _, j := range of {
+			at := n.owner[j]
+			several = several || seen[at] == i+1
+			seen[at] = i + 1
+		}
+		if !several {
+			continue
+		}
+		for _, j := range of {
+			far[j] = Distance(n.stations[i], n.stations[j])
+		}
+		slices.SortFunc(of, func(a, b int32) int {
+			return cmp.Or(cmp.Compare(n.owner[a], n.owner[b]), cmp.Compare(far[a], far[b]), cmp.Compare(a, b))
+		})
+	}
+}
+
+// owners numbers the owners of stations, below the number of stations. A station
+// without one is its own.
+func owners(stations []Station) []int32 {
+	out, number := make([]int32, len(stations)), map[string]int32{}
+	for i, s := range stations {
+		out[i] = int32(i)
+		if s.Owner == "" {
+			continue
+		}
+		if first, ok := number[s.Owner]; ok {
+			out[i] = first
+		} else {
+			number[s.Owner] = int32(i)
+		}
+	}
+	return out
 }
 
 func (b Buddies) comparable(s, o *Station) bool {
@@ -131,9 +181,13 @@ func (n *Neighbours) Check(values []float64) ([]Verdict, error) {
 // compare compares a value with its neighbours', which it collects in near.
 func (n *Neighbours) compare(i int, counted, near []float64) (Verdict, []float64) {
 	var sum, squares float64
+	spoke := int32(-1) // the owner of the last that was counted
 	for _, j := range n.of[i] {
-		if math.IsNaN(counted[j]) {
+		if math.IsNaN(counted[j]) || n.OneVoice && n.owner[j] == spoke {
 			continue
+		}
+		if n.OneVoice {
+			spoke = n.owner[j]
 		}
 		v := counted[j] + float64((n.stations[i].Elevation-n.stations[j].Elevation)*n.Gradient)
 		sum += v
