@@ -316,6 +316,18 @@ func TestCutterIsBounded(t *testing.T) {
 	if err := c.Add(segment.Name{}, row{Note: strings.Repeat("x", segment.MaxLeaf)}); err == nil {
 		t.Fatal("a long row is taken")
 	}
+	for i := range 1000 { // given up half way
+		if err := c.Add(segment.Name{Parent: 1, Day: 1}, row{1, uint64(i), "0123456789"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now, _ := filepath.Glob(c.Dir + "/*"); len(now) <= len(cuts) {
+		t.Fatalf("%d files, want more than the %d that were returned", len(now), len(cuts))
+	}
+	c.Drop()
+	if now, _ := filepath.Glob(c.Dir + "/*"); !slices.Equal(now, left) || c.held != 0 {
+		t.Fatalf("after Drop there are %d files, %d bytes held; want the %d that were returned", len(now), c.held, len(left))
+	}
 }
 
 func FuzzDecodeManifest(f *testing.F) {

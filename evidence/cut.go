@@ -79,7 +79,7 @@ func (c *Cutter[T]) largest() segment.Name {
 }
 
 // Finish cuts all rows that are left and returns every segment cut so far, in
-// files of Dir that are the caller's to remove.
+// files of Dir that are the caller's to remove. If it fails they are Drop's.
 func (c *Cutter[T]) Finish() ([]Cut, error) {
 	for _, n := range c.names() {
 		if err := c.cut(n); err != nil {
@@ -89,6 +89,15 @@ func (c *Cutter[T]) Finish() ([]Cut, error) {
 	cuts := c.cuts
 	c.cuts = nil
 	return cuts, nil
+}
+
+// Drop forgets all rows and removes the files of segments that Finish has not
+// returned. Defer it: after a Finish that succeeded it does nothing.
+func (c *Cutter[T]) Drop() {
+	for _, x := range c.cuts {
+		_ = os.Remove(x.File) // it can be made again
+	}
+	c.rows, c.bytes, c.held, c.cuts = nil, nil, 0, nil
 }
 
 func (c *Cutter[T]) cut(name segment.Name) (err error) {
@@ -128,6 +137,7 @@ func (c *Cutter[T]) cut(name segment.Name) (err error) {
 // PublishRows publishes rows of one kind as the evidence of an epoch, for a
 // publisher that holds them all in memory. No rows publish nothing.
 func PublishRows[T any](ctx context.Context, a *Archive, vertical string, epoch uint64, c Cutter[T], name func(T) segment.Name, rows []T) error {
+	defer c.Drop()
 	for _, r := range rows {
 		if err := c.Add(name(r), r); err != nil {
 			return err

@@ -237,6 +237,7 @@ func (f *findings) Cuts(ended time.Time) ([]evidence.Cut, error) {
 		return f.cuts, nil
 	}
 	c := evidence.Cutter[sensing.Part]{Dir: f.path("segments"), Kind: sensing.Files}
+	defer c.Drop()
 	for _, id := range slices.SortedFunc(maps.Keys(f.lies), func(a, b device.ID) int { return slices.Compare(a[:], b[:]) }) {
 		l := f.lies[id]
 		image, err := os.ReadFile(l.file)

@@ -225,6 +225,7 @@ func (p *Publisher) cut(ctx context.Context, at time.Time, h *hour) error {
 		return nil
 	}
 	c := evidence.Cutter[sensing.Row]{Dir: p.Dir, Kind: sensing.Batches}
+	defer c.Drop()
 	left := len(h.seqs)
 	for e, err := range p.Log.Entries(slices.Min(slices.Collect(maps.Keys(h.seqs)))) {
 		if err != nil {

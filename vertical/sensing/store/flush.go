@@ -139,6 +139,7 @@ func (s *Store) cut(ctx context.Context, k key, rows []Row) (made []evidence.Seg
 	}
 	slices.SortFunc(order, compare)
 	c := evidence.Cutter[Row]{Dir: filepath.Join(s.cfg.Dir, "work"), Kind: Files(k.kind)}
+	defer c.Drop()
 	name := segment.Name{Parent: segment.Cell(k.parent), Day: k.day}
 	for _, r := range order {
 		if err := c.Add(name, *r); err != nil {
