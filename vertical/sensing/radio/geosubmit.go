@@ -116,9 +116,14 @@ func Clean(reports []Report, salt [32]byte) []Report {
 		var points []Point
 		for _, p := range r.Points {
 			if address, ok := hashed(p, salt); ok {
-				p.Address, p.Name = address, ""
+				if p.Address, p.Name = address, ""; !standards[p.Radio] {
+					p.Radio = ""
+				}
 				points = append(points, p)
 			}
+		}
+		if !sources[r.Position.Source] {
+			r.Position.Source = ""
 		}
 		if r.Points = points; len(points) < 2 {
 			r.Points = nil // one alone may be the phone owner's
@@ -192,7 +197,13 @@ func Parse(payload []byte) ([]Report, error) {
 		return nil, fmt.Errorf("%w: more follows the object", ErrScan)
 	}
 	for i, r := range b.Items {
+		if !sources[r.Position.Source] {
+			return nil, fmt.Errorf("%w: report %d has its place from %.20q, want gps, manual or fused", ErrScan, i, r.Position.Source)
+		}
 		for _, p := range r.Points {
+			if !standards[p.Radio] {
+				return nil, fmt.Errorf("%w: report %d has an access point of radioType %.20q, want one of 802.11", ErrScan, i, p.Radio)
+			}
 			if raw, err := hex.DecodeString(p.Address); err != nil || len(raw) != hashBytes || p.Name != "" {
 				return nil, fmt.Errorf("%w: report %d has an access point by its address or name, want the hash of %d hex digits", ErrScan, i, 2*hashBytes)
 			}
@@ -244,6 +255,15 @@ func (t Tower) valid() bool {
 	return generations[t.Radio] && t.Country >= 1 && t.Country <= 999 && t.Network >= 0 && t.Network <= 999 &&
 		t.Area >= 0 && t.Area < 1<<24 && t.Cell >= 0 && t.Cell < 1<<36 && signal
 }
+
+// Words that may stand in a payload; others could name a phone.
+var (
+	sources   = map[string]bool{"": true, "gps": true, "manual": true, "fused": true}
+	standards = map[string]bool{
+		"": true, "802.11": true, "802.11a": true, "802.11b": true, "802.11g": true, "802.11n": true,
+		"802.11ac": true, "802.11ax": true, "802.11be": true,
+	}
+)
 
 var generations = map[string]bool{"gsm": true, "wcdma": true, "lte": true, "nr": true}
 

@@ -22,8 +22,8 @@ const documented = `{"items": [{"timestamp": 1405602028568,
 		{"macAddress": "23:45:67:89:ab:cd"}]}]}`
 
 // submitted has access points of every sort.
-const submitted = `{"items": [{"timestamp": 1405602028568, "position": {"latitude": 48.13743, "longitude": 11.57549},
-	"wifiAccessPoints": [{"macAddress": "00-1a-2b-3c-4d-5e", "ssid": "home"}, {"macAddress": "001A2B3C4D5F", "signalStrength": -60},
+const submitted = `{"items": [{"timestamp": 1405602028568, "position": {"latitude": 48.13743, "longitude": 11.57549, "source": "phone of Ada"},
+	"wifiAccessPoints": [{"macAddress": "00-1a-2b-3c-4d-5e", "ssid": "home", "radioType": "Ada's"}, {"macAddress": "001A2B3C4D5F", "signalStrength": -60},
 		{"macAddress": "00:1a:2b:3c:4d:60", "ssid": "mine_nomap"}, {"macAddress": "02:1a:2b:3c:4d:61"}, {"macAddress": "nonsense"}]}]}`
 
 func TestSubmittedAndClean(t *testing.T) {
@@ -49,7 +49,7 @@ func TestSubmittedAndClean(t *testing.T) {
 	if err != nil || len(payloads) != 1 {
 		t.Fatal(payloads, err)
 	}
-	if text := strings.ToLower(string(payloads[0])); strings.Contains(text, "1a2b3c") || strings.Contains(text, "home") || strings.Contains(text, "ssid") {
+	if text := strings.ToLower(string(payloads[0])); strings.Contains(text, "1a2b3c") || strings.Contains(text, "home") || strings.Contains(text, "ada") || strings.Contains(text, "ssid") {
 		t.Errorf("the payload tells addresses or names: %s", text)
 	}
 	if clean[0].Points[0].Address == other[0].Points[0].Address {
@@ -70,6 +70,8 @@ func TestRefused(t *testing.T) {
 		{"raw address", `{"items":[{"timestamp":1405602028568,"position":{"latitude":1,"longitude":1},"wifiAccessPoints":[{"macAddress":"001a2b3c4d5e"},{"macAddress":"001a2b3c4d5f"}]}]}`, "by its address or name"},
 		{"subscriber", `{"items":[{"timestamp":1405602028568,"imsi":"262011234567890","position":{"latitude":1,"longitude":1}}]}`, "unknown field \"imsi\""},
 		{"no tower of earth", `{"items":[{"timestamp":1405602028568,"position":{"latitude":1,"longitude":1},"cellTowers":[{"radioType":"lte","mobileCountryCode":0}]}]}`, "has tower {lte 0 0 0 0}"},
+		{"words", `{"items":[{"timestamp":1405602028568,"position":{"latitude":1,"longitude":1,"source":"Ada"}}]}`, `place from "Ada"`},
+		{"words of a radio", `{"items":[{"timestamp":1405602028568,"position":{"latitude":1,"longitude":1},"wifiAccessPoints":[{"macAddress":"0011223344556677","radioType":"Ada's"}]}]}`, "radioType \"Ada's\""},
 		{"more behind", `{"items":[]} {}`, "more follows"},
 	} {
 		if _, err := Parse([]byte(tt.in)); !errors.Is(err, ErrScan) || !strings.Contains(err.Error(), tt.want) {

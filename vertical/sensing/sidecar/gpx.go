@@ -104,7 +104,7 @@ func gpxPoint(d *xml.Decoder, start xml.StartElement) ([]senml.Record, error) {
 			depth++
 			text = ""
 		case xml.CharData:
-			text += string(t)
+			text += string(t[:min(len(t), maxText-len(text))])
 		case xml.EndElement:
 			depth--
 			name := strings.ToLower(t.Name.Local)
@@ -135,6 +135,10 @@ func gpxPoint(d *xml.Decoder, start xml.StartElement) ([]senml.Record, error) {
 	}
 	return out, nil
 }
+
+// maxText is more than a number or a time takes; of longer texts the end is not
+// kept, since they are joined of as many parts as their writer likes.
+const maxText = 256
 
 // perBatch is how many readings of a track are signed together.
 const perBatch = 500
