@@ -71,11 +71,15 @@ func (s *Server) device(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	claimed, err := s.Index.GrainClaimed(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	payouts, err := ask(s, ctx, func(ctx context.Context) ([]live.Payout, error) { return s.Ledger.Payouts(ctx, id) })
 	if err != nil {
 		payouts = nil
 	}
-	return map[string]any{"device": d, "offers": offers.Items, "leases": leases.Items, "epochs": rewards.Items, "proofs": proofs.Items, "payouts": payouts, "height": rewards.Height}, nil
+	return map[string]any{"device": d, "claimed_ugrain": claimed, "offers": offers.Items, "leases": leases.Items, "epochs": rewards.Items, "proofs": proofs.Items, "payouts": payouts, "height": rewards.Height}, nil
 }
 
 func (s *Server) offers(r *request) (any, error) {

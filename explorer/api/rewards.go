@@ -148,6 +148,12 @@ func (s *Server) why(r *request) (any, error) {
 	return a, nil
 }
 
+// unweighed: GRAIN came to the device, which neither held nor sold anything, and
+// nothing is published that says how this epoch weighs.
+func (a whyAnswer) unweighed() bool {
+	return len(a.Evidence) == 0 && len(a.Leases) == 0 && a.Reward.Claimed > 0
+}
+
 // sentences says the same as the terms.
 func (a whyAnswer) sentences() []string {
 	var out []string
@@ -180,6 +186,9 @@ func (a whyAnswer) sentences() []string {
 			say("Lease %s held %s units but owed less than one ucredit for it, or its budget was used up.", short(l.Lease), l.Held)
 		}
 	}
+	if a.unweighed() {
+		say("What it observed in this epoch is not published here: verifiers weigh an epoch after its end, and keep it for a while. The %s GRAIN that came in this epoch are for earlier ones.", grain(a.Reward.Claimed.String()))
+	}
 	if len(a.Leases) == 0 && len(a.Evidence) == 0 {
 		say("No lease of the device held anything or settled a receipt in this epoch.")
 	}
@@ -193,6 +202,8 @@ func (a whyAnswer) sentences() []string {
 		say("The epoch has not ended, so its bonus is not computed yet.")
 	case a.Bonus == nil:
 		say("The terms of the bonus are not known: the ledger does not answer, or no longer keeps this epoch's record.")
+	case a.Bonus.Burned == "0" && a.unweighed():
+		say("There is no bonus on use: what was settled burned nothing for this device.")
 	case a.Bonus.Burned == "0" && len(a.Evidence) > 0:
 		say("There is no bonus beside that: what was settled burned nothing for this device.")
 	case a.Bonus.Burned == "0":

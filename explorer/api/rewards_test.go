@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/grange-network/grange/explorer/live"
@@ -25,6 +26,19 @@ func TestEvidenceInWords(t *testing.T) {
 		if got := grain(micro); got != text {
 			t.Errorf("%s millionths are %s, want %s", micro, got, text)
 		}
+	}
+}
+
+func TestAnEpochThatIsNotWeighedYet(t *testing.T) {
+	idle := "idle"
+	a := whyAnswer{Outcome: &idle, Ended: true, Bonus: &live.Bonus{Burned: "0"}}
+	said := func() string { return strings.Join(a.sentences(), "\n") }
+	if s := said(); strings.Contains(s, "verifiers weigh") || !strings.Contains(s, "There is no bonus:") {
+		t.Errorf("of a device to which nothing came: %s", s)
+	}
+	a.Reward.Claimed = 286_900
+	if s := said(); !strings.Contains(s, "The 0.2869 GRAIN that came in this epoch are for earlier ones") || strings.Contains(s, "There is no bonus:") {
+		t.Errorf("of a device to which GRAIN came: %s", s)
 	}
 }
 

@@ -175,7 +175,18 @@ func (s *Store) Device(ctx context.Context, id string) (Device, error) {
 	return one(ctx, s, q, "device "+id, s.scanDevice(e))
 }
 
-// number is the small number of a device.
+// GrainClaimed is what was claimed for a device in all epochs together, in ugrain:
+// its bonuses and grants.
+func (s *Store) GrainClaimed(ctx context.Context, id string) (all Amount, err error) {
+	n, err := s.deviceNumber(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	err = s.read.QueryRowContext(ctx, "SELECT coalesce(sum(claimed), 0) FROM rewards WHERE device = ?", n).Scan(&all)
+	return all, err
+}
+
+// deviceNumber is the small number of a device.
 func (s *Store) deviceNumber(ctx context.Context, id string) (n int64, err error) {
 	raw, err := parseID("device", id)
 	if err != nil {

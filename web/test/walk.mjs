@@ -55,6 +55,7 @@ async function pages() {
     ["transaction", tx && `/txs/${tx.hash}`],
     ["chain", "/chain"],
     ["account", device && `/accounts/${device.owner}`],
+    ["about", "/about"],
     ["search", "/search?q=a"],
     ["nothing", "/no/such/page"],
     ["unknown", `/devices/${"0".repeat(64)}`],

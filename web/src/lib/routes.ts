@@ -30,6 +30,7 @@ export const routes: Route[] = [
   { path: "/txs/:id", title: "Transaction", group: "network", load: () => import("../pages/Tx.svelte") },
   { path: "/accounts/:id", title: "Account", group: "network", load: () => import("../pages/Account.svelte") },
   { path: "/proofs", title: "Proofs", group: "network", load: () => import("../pages/Proofs.svelte") },
+  { path: "/about", title: "What this is", group: "network", load: () => import("../pages/About.svelte") },
   { path: "/search", title: "Search", group: "network", load: () => import("../pages/Search.svelte") },
 
   { path: "/atlas", title: "Atlas", group: "field", menu: "Networks", load: () => import("../pages/Atlas.svelte") },

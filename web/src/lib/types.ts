@@ -63,7 +63,7 @@ export type Device = {
   last_proof_epoch: Maybe<number>;
 };
 export type Payout = { to: string; bps: number; denom: Maybe<string>; cap: Maybe<Amount>; paid: Amount; lien: boolean };
-export type DeviceDetail = { device: Device; offers: Offer[]; leases: Lease[]; epochs: Reward[]; proofs: Proof[]; payouts: Maybe<Payout[]>; height: number };
+export type DeviceDetail = { device: Device; claimed_ugrain: Amount; offers: Offer[]; leases: Lease[]; epochs: Reward[]; proofs: Proof[]; payouts: Maybe<Payout[]>; height: number };
 export type CellProperties = { cell: string; devices: number; proven: number; owners: number; claimed_units: Amount; proven_units: Amount; latitude: number; longitude: number };
 export type Cells = { type: "FeatureCollection"; features: { type: "Feature"; id: string; geometry: GeoJSON.Geometry; properties: CellProperties }[]; total: number; without_cell: number; resolution: number; outline: "exact" | "hexagon" | "point"; height: number };
 
