@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/hex"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"cosmossdk.io/client/v2/autocli"
 	"cosmossdk.io/core/appmodule"
@@ -88,8 +91,12 @@ func prepareChain(cmd *cobra.Command, g *globals, c client.Context) error {
 	if g.json {
 		setDefault(f, flags.FlagOutput, flags.OutputFormatJSON)
 	}
-	if f.Lookup(flags.FlagFrom) != nil { // a query needs no keys
-		if err := importKeys(c.Keyring, g.home); err != nil {
+	if from := f.Lookup(flags.FlagFrom); from != nil { // a query needs no keys
+		names, err := importKeys(c.Keyring, g.home)
+		if err != nil {
+			return err
+		}
+		if err := checkFrom(from.Value.String(), names, g.home); err != nil {
 			return err
 		}
 	}
@@ -104,18 +111,30 @@ func setDefault(f *pflag.FlagSet, name, value string) {
 	}
 }
 
-// importKeys makes the accounts of the home usable by name: --from buyer.
-func importKeys(ring keyring.Keyring, home string) error {
+// importKeys makes the accounts of the home usable by name: --from buyer. It
+// returns the names in order.
+func importKeys(ring keyring.Keyring, home string) ([]string, error) {
 	accounts, err := accountsIn(home)
 	if err != nil {
-		return explainKey("FILE", err)
+		return nil, explainKey("FILE", err)
 	}
 	for name, k := range accounts {
 		if err := ring.ImportPrivKeyHex(name, hex.EncodeToString(k.Private().Key), "secp256k1"); err != nil {
-			return cliout.Failf(cliout.Failed, "ls "+home+"/keys", "read key of %s: %w", name, err)
+			return nil, cliout.Failf(cliout.Failed, "ls "+home+"/keys", "read key of %s: %w", name, err)
 		}
 	}
-	return nil
+	return slices.Sorted(maps.Keys(accounts)), nil
+}
+
+// checkFrom refuses a --from that is neither an address nor one of the names.
+func checkFrom(from string, names []string, home string) error {
+	if from == "" || strings.HasPrefix(from, chain.Prefix+"1") || slices.Contains(names, from) {
+		return nil
+	}
+	if len(names) == 0 {
+		return cliout.Failf(cliout.NotFound, "grange tx --help", "%s has no account's key, so none of %q", home, from)
+	}
+	return cliout.Failf(cliout.NotFound, "--from "+names[0], "%s has no key named %q, it has those of %s", home, from, strings.Join(names, ", "))
 }
 
 // short descriptions of the generated trees.

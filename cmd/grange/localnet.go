@@ -103,7 +103,7 @@ func localnet(ctx context.Context, out io.Writer, g *globals, o cluster.Options,
 	defer n.Close()
 	p.expect(len(n.Roles()))
 	if n.Created() {
-		p.say("made keys and chain of a new ledger with %d validators", len(n.Plan().Validators))
+		p.say("made keys and chain of a new ledger, validators: %d", len(n.Plan().Validators))
 	}
 	defer context.AfterFunc(ctx, func() { p.say("stopping") })()
 	err = n.Run(ctx, func(e cluster.Endpoints) {
@@ -146,8 +146,10 @@ func writeCluster(w io.Writer, g *globals, e cluster.Endpoints) error {
 	if e.Notary != "" {
 		fmt.Fprintf(w, "\nNotaries stamp whatever is sent: curl --data-binary hello %s/stamp\n", e.Notary)
 	}
-	_, err := fmt.Fprintf(w, "\nAn account with GRAIN to spend: %s\n\nTry, in another terminal:\n  grange local list%s\n  grange localnet link cut %s %s%s\n",
-		cluster.UserKeyPath(g.home), g.homeFlag(), e.Validators[0].Name, e.Validators[len(e.Validators)-1].Name, g.homeFlag())
+	_, err := fmt.Fprintf(w, "\nAn account with GRAIN to spend: %s\n\nTry, in another terminal:\n  grange local list%s\n", cluster.UserKeyPath(g.home), g.homeFlag())
+	if n := len(e.Validators); n > 1 && err == nil { // one alone has no link to cut
+		_, err = fmt.Fprintf(w, "  grange localnet link cut %s %s%s\n", e.Validators[0].Name, e.Validators[n-1].Name, g.homeFlag())
+	}
 	return err
 }
 
