@@ -88,6 +88,15 @@ type Station struct {
 	Files map[Hash][]byte
 }
 
+// Ages are the heights at which stations were registered.
+func Ages(stations []Station) []int64 {
+	out := make([]int64, len(stations))
+	for i, s := range stations {
+		out[i] = s.Registered
+	}
+	return out
+}
+
 // Formats are those of the kinds that have one.
 func Formats(kinds []Kind) []Format {
 	var out []Format

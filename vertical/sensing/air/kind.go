@@ -142,7 +142,7 @@ func (t *town) copied() []vertical.Term {
 	for i, r := range t.all {
 		series[i] = r.runs
 		for _, k := range t.near[i] {
-			if k < i && tooAlike(r, t.all[k]) {
+			if k < i && !t.alike.Told(i, k) && tooAlike(r, t.all[k]) {
 				t.alike.Join(i, k)
 			}
 		}

@@ -26,7 +26,7 @@ const (
 type town struct {
 	all   []*record
 	near  [][]int
-	alike copies.Sets
+	alike *copies.Likeness
 	owner []int // number of each station's owner
 
 	turn        int   // of others
@@ -34,9 +34,10 @@ type town struct {
 }
 
 func newTown(all []*record) *town {
-	t := &town{all: all, near: neighbourhoods(all), alike: copies.NewSets(len(all)), owner: make([]int, len(all)), heard: make([]int, len(all)), told: make([]int, len(all))}
-	number := map[string]int{}
+	t := &town{all: all, near: neighbourhoods(all), owner: make([]int, len(all)), heard: make([]int, len(all)), told: make([]int, len(all))}
+	number, ages := map[string]int{}, make([]int64, len(all))
 	for i, r := range all {
+		ages[i] = r.Registered
 		n, known := number[r.Owner]
 		if !known {
 			n = len(number)
@@ -44,6 +45,7 @@ func newTown(all []*record) *town {
 		}
 		t.owner[i] = n
 	}
+	t.alike = copies.NewLikeness(ages)
 	return t
 }
 
@@ -99,10 +101,10 @@ func (t *town) others(i, v int) [hours]float64 {
 	values := make([]float64, 0, len(t.near[i]))
 	for h := range hours {
 		t.turn++
-		t.heard[t.owner[i]], t.told[t.alike.Find(i)] = t.turn, t.turn
+		t.heard[t.owner[i]], t.told[t.alike.One.Find(i)] = t.turn, t.turn
 		values = values[:0]
 		for _, k := range t.near[i] {
-			o, owner, set := t.all[k], t.owner[k], t.alike.Find(k)
+			o, owner, set := t.all[k], t.owner[k], t.alike.One.Find(k)
 			if o.good[v][h] && t.heard[owner] != t.turn && t.told[set] != t.turn {
 				t.heard[owner], t.told[set] = t.turn, t.turn
 				values = append(values, o.mean[v][h])

@@ -21,6 +21,6 @@ func BenchmarkFind(b *testing.B) {
 		for i, s := range all {
 			runs[i] = rule.Runs(s)
 		}
-		Find(runs, nil)
+		Find(runs, NewLikeness(make([]int64, len(all))))
 	}
 }

@@ -32,18 +32,68 @@ func Digest(values ...float64) uint64 {
 
 // Verdict is about one series.
 type Verdict struct {
-	Devices uint64 // that have the same samples, at any time, itself included
+	Devices uint64 // as old as this one that signed the same, itself included
 	Repeats bool   // it has a run of samples twice
+	Runs    uint64 // by which it was compared
+	Second  uint64 // of them, those that an older device signed too
+	Copy    bool   // an older device signed the same but for a little noise
 }
 
-// Term is a verdict as a factor of a weight: devices that sign one series share
-// what it is worth, since nobody can tell who had it first; times can be made up.
-// One that repeats itself is worth nothing.
+// Term is a verdict as a factor of a weight. What several devices signed is worth
+// something to the one that was registered first: nobody can tell who measured it,
+// since times can be made up, but whoever would live on the readings of others has
+// to be there before them. Devices of one age share. One that repeats itself is
+// worth nothing.
 func (v Verdict) Term() vertical.Term {
-	if v.Repeats {
+	switch {
+	case v.Repeats:
 		return vertical.Term{Name: "series does not repeat itself", Value: 0, Of: 1}
+	case v.Copy:
+		return vertical.Term{Name: "series that no older device signed", Value: 0, Of: 1}
+	case v.Second > 0:
+		return vertical.Term{Name: "samples that no older device signed", Value: v.Runs - v.Second, Of: v.Runs * v.Devices}
+	default:
+		return vertical.Term{Name: "one of the devices with this series", Value: 1, Of: v.Devices}
 	}
-	return vertical.Term{Name: "one of the devices with this series", Value: 1, Of: v.Devices}
+}
+
+// Copied reports whether what was signed was not measured by whoever signed it, as
+// far as it can be told: by itself before or by an older device.
+func (v Verdict) Copied() bool { return v.Repeats || v.Copy || v.Second > 0 }
+
+// Likeness is which of some devices signed the same.
+type Likeness struct {
+	One   Sets    // that signed the same, be they of one age or not
+	ages  []int64 // the less the older
+	equal Sets    // of one age that signed the same
+	copy  []bool  // an older one signed what is the same but for noise
+}
+
+// NewLikeness is that of devices with nothing in common, of which the ages are the
+// heights at which they were registered.
+func NewLikeness(ages []int64) *Likeness {
+	return &Likeness{NewSets(len(ages)), ages, NewSets(len(ages)), make([]bool, len(ages))}
+}
+
+// Join says that the series of i and j are the same but for noise.
+func (l *Likeness) Join(i, j int) {
+	l.One.Join(i, j)
+	switch {
+	case l.ages[i] == l.ages[j]:
+		l.equal.Join(i, j)
+	case l.ages[i] < l.ages[j]:
+		l.copy[j] = true
+	default:
+		l.copy[i] = true
+	}
+}
+
+// Told reports whether Join of i and j would tell nothing new.
+func (l *Likeness) Told(i, j int) bool {
+	if l.ages[i] == l.ages[j] {
+		return l.equal.Find(i) == l.equal.Find(j)
+	}
+	return l.copy[i] && l.ages[i] > l.ages[j] || l.copy[j] && l.ages[j] > l.ages[i]
 }
 
 // Sets are disjoint sets of devices that count as one.
@@ -102,37 +152,51 @@ type Run struct {
 // hash is of a run. Half of SHA-256 is enough that nobody finds two of one hash.
 type hash [sha256.Size / 2]byte
 
-// Find compares series by their runs. alike holds what is already known to be one,
-// and gets what is found; nil for nothing.
-func Find(series [][]Run, alike Sets) []Verdict {
-	if alike == nil {
-		alike = NewSets(len(series))
-	}
+// Find compares series by their runs. l holds what is already known to be the same,
+// and gets what is found.
+func Find(series [][]Run, l *Likeness) []Verdict {
 	out := make([]Verdict, len(series))
 	n := 0
 	for _, s := range series {
 		n += len(s)
 	}
-	newest := make(map[hash]seen, n)
+	met := make(map[hash]seen, n)
 	for i, s := range series {
 		for _, run := range s {
-			if was, again := newest[run.hash]; again {
-				alike.Join(i, was.by)
+			was, again := met[run.hash]
+			if again {
 				out[i].Repeats = out[i].Repeats || was.by == i && was.at != run.At
+				l.One.Join(i, was.by)
 			}
-			newest[run.hash] = seen{i, run.At}
+			oldest := was.oldest
+			if !again || l.ages[i] < l.ages[oldest] {
+				oldest = i
+			}
+			met[run.hash] = seen{i, run.At, oldest}
 		}
 	}
-	for i, n := range alike.Sizes() {
+	for i, s := range series {
+		out[i].Runs, out[i].Copy = uint64(len(s)), l.copy[i]
+		for _, run := range s {
+			if oldest := met[run.hash].oldest; l.ages[oldest] < l.ages[i] {
+				out[i].Second++
+			} else {
+				l.equal.Join(i, oldest)
+			}
+		}
+	}
+	for i, n := range l.equal.Sizes() {
 		out[i].Devices = n
 	}
 	return out
 }
 
-// seen is where a run was: in which series and when.
+// seen is where a run was last, in which series and when, and the oldest device
+// that has it.
 type seen struct {
-	by int
-	at int64
+	by     int
+	at     int64
+	oldest int
 }
 
 // Runs are those of a series, in the order of time, by which it is compared. Of

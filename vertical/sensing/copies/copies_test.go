@@ -33,11 +33,53 @@ func TestFind(t *testing.T) {
 		{"too short", [][]Sample{series(0, 1, 2, 3), series(0, 1, 2, 3)}, []Verdict{{Devices: 1}, {Devices: 1}}},
 		{"copied twice, later", [][]Sample{series(0, one...), series(60, one...), series(60, one...)}, []Verdict{{Devices: 3}, {Devices: 3}, {Devices: 3}}},
 	} {
-		got := Find(runsOf(rule, tt.series), nil)
+		got := Find(runsOf(rule, tt.series), NewLikeness(make([]int64, len(tt.series))))
 		for i := range tt.want {
-			if got[i] != tt.want[i] {
+			if got[i].Runs = 0; got[i] != tt.want[i] {
 				t.Errorf("%s: series %d is %+v, want %+v", tt.name, i, got[i], tt.want[i])
 			}
+		}
+	}
+}
+
+// Who was registered first has what several signed, and whoever signs it again
+// neither takes of it nor makes one of those whom he copies.
+func TestOldest(t *testing.T) {
+	rule := Rule{Run: 4, Different: 3, Among: 1}
+	one, two := series(0, 1, 2, 3, 4, 5, 6, 7), series(0, 9, 8, 7, 6, 5, 4, 3)
+	half := slices.Concat(series(0, 11, 12, 13, 14), one[3:])
+	term := func(value, of uint64) [2]uint64 { return [2]uint64{value, of} }
+	for _, tt := range []struct {
+		name   string
+		series [][]Sample
+		ages   []int64
+		want   [][2]uint64
+	}{
+		{"a copy", [][]Sample{one, one}, []int64{9, 2}, [][2]uint64{term(0, 4), term(1, 1)}},
+		{"copies of one age", [][]Sample{one, one, one}, []int64{2, 9, 9}, [][2]uint64{term(1, 1), term(0, 4), term(0, 4)}},
+		{"of one age with the oldest", [][]Sample{one, one, one}, []int64{2, 2, 9}, [][2]uint64{term(1, 2), term(1, 2), term(0, 4)}},
+		{"a copy of two", [][]Sample{one, slices.Concat(one, two), two}, []int64{1, 3, 2}, [][2]uint64{term(1, 1), term(3, 11), term(1, 1)}},
+		{"a part", [][]Sample{one, half}, []int64{1, 2}, [][2]uint64{term(1, 1), term(4, 5)}},
+		{"nothing in common", [][]Sample{one, two}, []int64{1, 2}, [][2]uint64{term(1, 1), term(1, 1)}},
+	} {
+		for i, v := range Find(runsOf(rule, tt.series), NewLikeness(tt.ages)) {
+			if got := v.Term(); got.Value != tt.want[i][0] || got.Of != tt.want[i][1] {
+				t.Errorf("%s: series %d has %d/%d, want %v (%+v)", tt.name, i, got.Value, got.Of, tt.want[i], v)
+			}
+		}
+	}
+	l := NewLikeness([]int64{1, 2, 2, 3})
+	for _, pair := range [][2]int{{1, 0}, {1, 2}, {3, 2}} {
+		if l.Told(pair[0], pair[1]) {
+			t.Errorf("%v is told before", pair)
+		}
+		if l.Join(pair[0], pair[1]); !l.Told(pair[1], pair[0]) {
+			t.Errorf("%v is not told behind", pair)
+		}
+	}
+	for i, v := range Find(make([][]Run, 4), l) {
+		if got, want := v.Term(), [][2]uint64{{1, 1}, {0, 1}, {1, 2}, {0, 1}}[i]; got.Value != want[0] || got.Of != want[1] {
+			t.Errorf("alike: %d has %d/%d, want %v", i, got.Value, got.Of, want)
 		}
 	}
 }
@@ -69,13 +111,13 @@ func TestWinnowed(t *testing.T) {
 		one := slices.Concat(draw(0, "before"), common, draw(0, "behind"))
 		other := slices.Concat(draw(0, "other before"), common, draw(0, "other behind"))
 		runs := runsOf(rule, [][]Sample{one, other})
-		if got := Find(runs, nil); got[0].Devices != 2 || got[1].Devices != 2 || got[0].Repeats || got[1].Repeats {
+		if got := Find(runs, NewLikeness(make([]int64, 2))); got[0].Devices != 2 || got[1].Devices != 2 || got[0].Repeats || got[1].Repeats {
 			t.Fatalf("%d samples in common of %d and %d: %+v", len(common), len(one), len(other), got)
 		}
 		if all := len(one) - rule.Run + 1; len(runs[0]) > all {
 			t.Fatalf("%d runs of %d", len(runs[0]), all)
 		}
-		if got := Find(runsOf(rule, [][]Sample{one, draw(0, "third")}), nil); got[0].Devices != 1 {
+		if got := Find(runsOf(rule, [][]Sample{one, draw(0, "third")}), NewLikeness(make([]int64, 2))); got[0].Devices != 1 {
 			t.Fatalf("nothing in common: %+v", got)
 		}
 	})

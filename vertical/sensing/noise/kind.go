@@ -65,7 +65,7 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 		ears[i], visitors[i], places[i], series[i] = e, e.visitor, e.places(), repeated.Runs(e.series())
 	}
 	together := spots.Together(visitors, places)
-	same := copies.Find(series, nil)
+	same := copies.Find(series, copies.NewLikeness(sensing.Ages(stations)))
 	compare(ears, together.Sets)
 	var visits []spots.Visit[hex]
 	for i, e := range ears {

@@ -87,7 +87,7 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 	for i, p := range phones {
 		series[i] = repeated.Runs(p.series())
 	}
-	same := copies.Find(series, nil)
+	same := copies.Find(series, copies.NewLikeness(sensing.Ages(stations)))
 	out := make([][]vertical.Part, len(phones))
 	for i, p := range phones {
 		out[i] = p.parts(earned[i], same[i].Term(), together.Term(i))

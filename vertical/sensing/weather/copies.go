@@ -36,22 +36,20 @@ func ruleOf(fast bool) copies.Rule {
 	return runsHourly
 }
 
-// repeated says for each station how many devices signed its series: the same
-// values in the same order, at the same time or later, or the same but for a
-// little noise. All that share one count as one. One that repeats itself counts
-// for nothing.
-func repeated(all []*course) []vertical.Term {
-	sets := copies.NewSets(len(all))
-	alike(all, sets)
-	series := make([][]copies.Run, len(all))
+// repeated says for each station whether others signed its series: the same values
+// in the same order, at the same time or later, or the same but for a little noise.
+// The oldest has its worth; one that repeats itself has none. It also says who copied.
+func repeated(all []*course) (terms []vertical.Term, copied []bool) {
+	series, ages := make([][]copies.Run, len(all)), make([]int64, len(all))
 	for i, c := range all {
-		series[i] = c.runs
+		series[i], ages[i] = c.runs, c.registered
 	}
-	out := make([]vertical.Term, len(all))
-	for i, v := range copies.Find(series, sets) {
-		out[i] = v.Term()
+	same := copies.NewLikeness(ages)
+	alike(all, same)
+	for _, v := range copies.Find(series, same) {
+		terms, copied = append(terms, v.Term()), append(copied, v.Copied())
 	}
-	return out
+	return terms, copied
 }
 
 // series is what makes a sample equal to another: temperature, humidity and
@@ -68,7 +66,7 @@ func (r *record) series() []copies.Sample {
 // alike finds series that are equal but for a little noise. Two honest stations
 // are as alike only where they stand side by side, and then the second is worth
 // nothing more.
-func alike(all []*course, same copies.Sets) {
+func alike(all []*course, same *copies.Likeness) {
 	groups := map[h3.Cell][]int{}
 	for i, c := range all {
 		if c.moments != nil {
@@ -78,7 +76,7 @@ func alike(all []*course, same copies.Sets) {
 	for _, group := range groups { // groups do not touch each other
 		for k, i := range group {
 			for j := range k {
-				if same.Find(i) != same.Find(group[j]) && close(all[i].moments, all[group[j]].moments) {
+				if !same.Told(i, group[j]) && close(all[i].moments, all[group[j]].moments) {
 					same.Join(i, group[j])
 				}
 			}

@@ -56,11 +56,11 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 	if err != nil {
 		return nil, err
 	}
-	agree, err := neighbours(ctx, all)
+	same, copied := repeated(all)
+	agree, err := neighbours(ctx, all, copied)
 	if err != nil {
 		return nil, err
 	}
-	same := repeated(all)
 	out := make([][]vertical.Part, len(stations))
 	for i, c := range all {
 		out[i] = []vertical.Part{{Name: "weather", Terms: append(c.terms, agree[i], c.outdoors, same[i])}}
@@ -71,15 +71,16 @@ func (Kind) Weigh(ctx context.Context, w sensing.Window, stations []sensing.Stat
 // course is what is kept of a record for the comparison with others, a hundredth of
 // it, and how it was judged by itself.
 type course struct {
-	owner    string
-	cell     h3.Cell
-	lat, lon float64
-	terms    []vertical.Term
-	outdoors vertical.Term
-	hourly   []float64 // mean temperature of each hour of the window; NaN for none
-	moments  *moments  // nil without a cell
-	fast     bool
-	runs     []copies.Run
+	owner      string
+	registered int64 // height
+	cell       h3.Cell
+	lat, lon   float64
+	terms      []vertical.Term
+	outdoors   vertical.Term
+	hourly     []float64 // mean temperature of each hour of the window; NaN for none
+	moments    *moments  // nil without a cell
+	fast       bool
+	runs       []copies.Run
 }
 
 func courseOf(w sensing.Window, r *record) (*course, error) {
@@ -88,7 +89,7 @@ func courseOf(w sensing.Window, r *record) (*course, error) {
 		return nil, err
 	}
 	c := &course{
-		owner: r.Owner, cell: h3.Cell(r.Cell), lat: r.lat, lon: r.lon, fast: r.fast(),
+		owner: r.Owner, registered: r.Registered, cell: h3.Cell(r.Cell), lat: r.lat, lon: r.lon, fast: r.fast(),
 		terms:    []vertical.Term{{Name: "rate", Value: Rate}, {Name: "hours", Value: hours}, q},
 		outdoors: outdoors(w, r), hourly: r.hourlyMeans(w, qod.Temperature), moments: momentsOf(w, r),
 	}

@@ -46,10 +46,11 @@ type actor struct {
 	owner   string
 	cell    h3.Cell
 	records []senml.Record
+	late    int64 // blocks after the others it was registered
 }
 
 func (a actor) device() vertical.Device {
-	return vertical.Device{ID: a.key.public.ID(), Owner: a.owner, Class: vertical.PRN, Cell: uint64(a.cell), Registered: 1}
+	return vertical.Device{ID: a.key.public.ID(), Owner: a.owner, Class: vertical.PRN, Cell: uint64(a.cell), Registered: 1 + a.late}
 }
 
 func (a actor) batches(t testing.TB) (out []*sensing.Batch) {
@@ -100,7 +101,7 @@ func series(s *beijing.Station, first, hours int) (out []senml.Record) {
 }
 
 func actorOf(n int, s *beijing.Station, first int) actor {
-	return actor{newSigner(n), fmt.Sprintf("owner-%d", n), h3.At(s.Lat, s.Lon, 8), series(s, first, 30)}
+	return actor{newSigner(n), fmt.Sprintf("owner-%d", n), h3.At(s.Lat, s.Lon, 8), series(s, first, 30), 0}
 }
 
 // weigh scores actors at the end of their 30 hours and returns weights by actor.

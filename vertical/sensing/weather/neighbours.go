@@ -40,13 +40,15 @@ func (r *record) hourlyMeans(w sensing.Window, v qod.Variable) []float64 {
 }
 
 // neighbours compares the temperature of each hour with the stations of other
-// owners within 50 km. A station that nobody can confirm counts half.
-func neighbours(ctx context.Context, all []*course) ([]vertical.Term, error) {
+// owners within 50 km, but not with those that copied. A station that nobody can
+// confirm counts half.
+func neighbours(ctx context.Context, all []*course, copied []bool) ([]vertical.Term, error) {
 	places := make([]spatial.Station, len(all))
 	for i, c := range all {
 		places[i] = spatial.Station{Lat: c.lat, Lon: c.lon, Owner: c.owner}
 	}
 	among := buddies.Among(places)
+	among.Mute = copied
 	values, verdicts := make([][]float64, hours), make([][]spatial.Verdict, hours)
 	err := sensing.Each(ctx, hours, func(h int) (err error) {
 		values[h] = make([]float64, len(all))

@@ -100,7 +100,7 @@ func TestNotCaught(t *testing.T) {
 			series := c.keys(a)
 			mine, others := a[len(a)-1], a[:len(a)-1]
 			for i, records := range series {
-				others = append(others, actor{newSigner(500 + i), fmt.Sprint("shell ", i), mine.cell, records})
+				others = append(others, actor{newSigner(500 + i), fmt.Sprint("shell ", i), mine.cell, records, 0})
 			}
 			got := 0.0
 			for _, w := range weigh(t, others...)[len(a)-1:] {

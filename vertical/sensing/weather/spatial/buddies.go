@@ -48,6 +48,7 @@ func (b Buddies) Check(stations []Station, values []float64) ([]Verdict, error) 
 // Neighbours knows which of some stations may be compared.
 type Neighbours struct {
 	Buddies
+	Mute     []bool // stations that are compared and that no other is compared with; nil: none
 	stations []Station
 	of       [][]int32 // ascending; where OneVoice finds several of one owner by owner, and of each the nearest first
 	owner    []int32   // with OneVoice
@@ -165,13 +166,13 @@ func (n *Neighbours) Check(values []float64) ([]Verdict, error) {
 	counted, near := make([]float64, len(values)), []float64(nil) // NaN: flagged
 	for range n.Rounds {
 		for i, v := range out {
-			if counted[i] = values[i]; v.Flagged {
+			if counted[i] = values[i]; v.Flagged || n.Mute != nil && n.Mute[i] {
 				counted[i] = math.NaN()
 			}
 		}
 		for i := range out {
 			if !out[i].Flagged {
-				out[i], near = n.compare(i, counted, near[:0])
+				out[i], near = n.compare(i, values[i], counted, near[:0])
 			}
 		}
 	}
@@ -179,7 +180,7 @@ func (n *Neighbours) Check(values []float64) ([]Verdict, error) {
 }
 
 // compare compares a value with its neighbours', which it collects in near.
-func (n *Neighbours) compare(i int, counted, near []float64) (Verdict, []float64) {
+func (n *Neighbours) compare(i int, value float64, counted, near []float64) (Verdict, []float64) {
 	var sum, squares float64
 	spoke := int32(-1) // the owner of the last that was counted
 	for _, j := range n.of[i] {
@@ -206,7 +207,7 @@ func (n *Neighbours) compare(i int, counted, near []float64) (Verdict, []float64
 	}
 	// A mean of few is itself uncertain: the variance of the difference.
 	std := max(math.Sqrt(variance+variance/float64(m)), n.LeastStd)
-	out.Deviation = math.Abs(counted[i]-middle) / std
+	out.Deviation = math.Abs(value-middle) / std
 	out.Flagged = out.Deviation > n.Threshold
 	return out, near
 }
