@@ -162,17 +162,19 @@ func TestRecordedWalk(t *testing.T) {
 	}
 }
 
+// town are eight honest walkers who took n samples each.
+func town(n int) []sensing.Station {
+	var out []sensing.Station
+	for i := range 8 {
+		out = append(out, device(i, fmt.Sprintf("honest %d", i), walk(uint64(i), time.Duration(9+i%2)*time.Hour, n, float64(i-4))))
+	}
+	return out
+}
+
 func TestCheats(t *testing.T) {
 	const n = 500
-	town := func() []sensing.Station {
-		var out []sensing.Station
-		for i := range 8 {
-			out = append(out, device(i, fmt.Sprintf("honest %d", i), walk(uint64(i), time.Duration(9+i%2)*time.Hour, n, float64(i-4))))
-		}
-		return out
-	}
 	mine := func() []Sample { return walk(77, 9*time.Hour, n, 0) }
-	honest, _ := weights(t, append(town(), device(900, "cheat", mine())))
+	honest, _ := weights(t, append(town(n), device(900, "cheat", mine())))
 	fair := float64(honest[8])
 	seed := uint64(1)
 	change := func(f func(rng *rand.Rand, i int, s *Sample)) [][]Sample {
@@ -227,7 +229,7 @@ func TestCheats(t *testing.T) {
 		{"a drawer that is carried around", 0.01, change(func(rng *rand.Rand, _ int, s *Sample) { s.Level = 31 + 0.05*rng.NormFloat64() })},
 		{"invented levels on a real walk", 1.01, change(func(rng *rand.Rand, _ int, s *Sample) { s.Level = 45 + 30*rng.Float64() })},
 	} {
-		stations := town()
+		stations := town(n)
 		for i, k := range tt.keys {
 			stations = append(stations, device(900+i, fmt.Sprint("cheat ", i), k))
 		}
