@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grange-network/grange/evidence"
+	"github.com/grange-network/grange/h3"
 	"github.com/grange-network/grange/internal/cliout"
 	"github.com/grange-network/grange/node/cluster"
 	"github.com/grange-network/grange/node/host"
@@ -53,6 +54,10 @@ type verification struct {
 	Inputs     string      `json:"inputs"` // terms and usage against the ledger's own
 	Problems   []string    `json:"problems"`
 	Steps      []stepCheck `json:"steps"`
+	// Weights are those of the kind or cell asked for; absent when none was, and when
+	// something is different.
+	Weights []partWeight `json:"weights,omitempty"`
+	asked   bool
 }
 
 type roots struct {
@@ -73,19 +78,29 @@ func newVerify(g *globals) *cobra.Command {
 	var epoch uint64
 	var vertical, published, store string
 	var whole bool
+	var part partOf
+	var cell string
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Recompute what an epoch paid and compare it with the ledger",
 		Long: "Verify recomputes the rewards of an epoch from the published inputs and compares the roots with the report that\n" +
 			"the ledger accepted. It starts from the newest earlier epoch whose report was accepted, or with --whole from the first one.\n" +
+			"With --kind and --cell it also lists what the devices of that kind, registered in that cell, weigh as recomputed.\n" +
 			"It ends with 0 when everything is equal, 4 when something differs, 3 when the epoch is not published or not reported.",
-		Args: args(), Example: "grange verify --epoch 12\ngrange verify --epoch 12 --published ./copy --json",
+		Args: args(), Example: "grange verify --epoch 12\ngrange verify --epoch 12 --published ./copy --json\n" +
+			"grange verify --vertical sensing --epoch 12 --kind weather --cell 8831aa400bfffff",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("epoch") || epoch == 0 {
 				return cliout.Failf(cliout.Usage, "grange verify --help", "grange verify needs --epoch, a number from 1")
 			}
 			if filepath.Base(vertical) != vertical || vertical == "." || vertical == ".." {
 				return cliout.Failf(cliout.Usage, "grange verify --help", "read vertical %q: want a plain name", vertical)
+			}
+			if cell != "" {
+				var err error
+				if part.Cell, err = h3.Parse(cell); err != nil {
+					return cliout.Fail(cliout.Usage, err, "grange verify --help")
+				}
 			}
 			if published == "" {
 				published = publishedIn(g.home)
@@ -96,7 +111,7 @@ func newVerify(g *globals) *cobra.Command {
 					return err
 				}
 				defer done()
-				x, err := recomputing{v, shelfDir(published), from}.run(ctx, vertical, epoch, whole)
+				x, err := recomputing{v, shelfDir(published), from, part}.run(ctx, vertical, epoch, whole)
 				if err != nil {
 					return err
 				}
@@ -112,6 +127,8 @@ func newVerify(g *globals) *cobra.Command {
 	f.StringVar(&vertical, "vertical", "storage", "kind of work")
 	f.StringVar(&published, "published", "", "directory of published epochs, VERTICAL/EPOCH.json (default: the verifier's of --home, of a localnet the first's)")
 	f.StringVar(&store, "evidence", "", "directory or http(s)://HOST/BUCKET[/PREFIX] with the published evidence (default: that of --home)")
+	f.StringVar(&part.Kind, "kind", "", "list the weights of one kind, as weather, air or radio")
+	f.StringVar(&cell, "cell", "", "list the weights of devices in an H3 cell of any resolution, in hex")
 	f.BoolVar(&whole, "whole", false, "recompute all epochs from the first, whatever the ledger accepted of them")
 	return c
 }
@@ -180,6 +197,7 @@ type recomputing struct {
 	ledger books
 	shelf  shelfDir
 	from   verify.Sources
+	part   partOf
 }
 
 // run checks an epoch and those before it down to one whose root the
@@ -205,7 +223,14 @@ func (c recomputing) run(ctx context.Context, vertical string, epoch uint64, who
 		x.differ("the ledger accepted reward root %s, inputs root %s and %d ugrain in %d leaves; published are %s, %s and %d in %d",
 			r.RewardRoot, r.InputsRoot, r.Total, r.Leaves, p.RewardRoot, p.InputsRoot, p.Total, len(p.Leaves))
 	}
-	return x, c.walk(ctx, &x, p, whole)
+	if err := c.walk(ctx, &x, p, whole); err != nil {
+		return x, err
+	}
+	// What is published is what was recomputed only if all of it is equal.
+	if x.asked = c.part != (partOf{}) && x.Result == verdictEqual; x.asked {
+		x.Weights, err = c.part.weights(p)
+	}
+	return x, err
 }
 
 // walk recomputes p from its predecessor, that one from its own, and so on to
@@ -338,6 +363,11 @@ func (x verification) write(w io.Writer) error {
 	}
 	if err := t.Write(w); err != nil {
 		return err
+	}
+	if x.asked {
+		if err := writeWeights(w, x.Weights); err != nil {
+			return err
+		}
 	}
 	var b bytes.Buffer
 	for _, p := range x.Problems {
