@@ -61,6 +61,7 @@ func TestWeatherStationsAreRewarded(t *testing.T) {
 	})
 	buy(t, n)
 	console(t, n)
+	phone(t, n)
 	n.Kill()
 	n.Up()
 	console(t, n)
